@@ -1,0 +1,19 @@
+"""The one Django application."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class AnzhangConfig(AppConfig):
+    """Load the catalog-bound checks, gates, procedures and registers once the models stand."""
+
+    name = "anzhang"
+    label = "anzhang"
+    verbose_name = _("安章")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Import the modules whose decorators fill the registries."""
+        from anzhang.regulation.binding import load_bindings
+
+        load_bindings()

@@ -1,0 +1,47 @@
+"""The clock that faces read. Everything below a face gets the instant as `at` or `now`.
+
+In the demo `clock.json` in the data directory holds an offset in seconds, so that `anzhang demo --advance 8d`
+moves every process at once; elsewhere the file is not read. Tests set `offset` through the `clock` fixture.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from anzhang.home import Home
+
+BEIJING = ZoneInfo("Asia/Shanghai")
+
+offset: timedelta | None = None  # set by tests; None = ask the demo's file
+
+
+def now() -> datetime:
+    """Return the present instant, aware UTC."""
+    return datetime.now(UTC) + (_demo_offset() if offset is None else offset)
+
+
+def today() -> date:
+    """Return the present calendar day in Asia/Shanghai."""
+    return day_of(now())
+
+
+def day_of(instant: datetime) -> date:
+    """Return the Asia/Shanghai calendar day of an aware instant."""
+    return instant.astimezone(BEIJING).date()
+
+
+def start_of(day: date) -> datetime:
+    """Return the first instant of a Beijing calendar day, aware UTC."""
+    return datetime(day.year, day.month, day.day, tzinfo=BEIJING).astimezone(UTC)
+
+
+def _demo_offset() -> timedelta:
+    home = Home.current()
+    file = home.path / "clock.json"
+    try:
+        seconds = json.loads(file.read_text(encoding="utf-8"))["offset_seconds"]
+    except FileNotFoundError:
+        return timedelta()
+    return timedelta(seconds=float(seconds)) if home.is_demo else timedelta()

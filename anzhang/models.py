@@ -1,0 +1,8 @@
+"""Every model of the one Django app, in the order in which the layers stand."""
+
+from anzhang.casework.models import *  # noqa: F403
+from anzhang.directory.models import *  # noqa: F403
+from anzhang.journal.models import *  # noqa: F403
+from anzhang.monitoring.models import *  # noqa: F403
+from anzhang.organization.models import *  # noqa: F403
+from anzhang.systems.models import *  # noqa: F403

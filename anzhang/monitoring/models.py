@@ -1,0 +1,96 @@
+"""Log sources, what was heard from them, and the sealed segments (Art. 29)."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from anzhang.journal.models import Ledgered
+
+__all__ = ["LogSource", "LogSourceActivity", "VaultSegment"]
+
+
+class LogSource(Ledgered):
+    """A registered sender: what it is, whose it is, how its lines are to be read."""
+
+    class Transport(models.TextChoices):
+        """How its lines arrive."""
+
+        SYSLOG_TCP = "syslog_tcp", _("Syslog TCP")
+        HTTP = "http", _("HTTP 推送")
+        FILE = "file", _("日志文件")
+
+    class State(models.TextChoices):
+        """Whether it may send."""
+
+        ACTIVE = "active", _("启用")
+        CLOSED = "closed", _("停用")
+
+    code = models.CharField(_("日志源编号"), max_length=32, unique=True)
+    name = models.CharField(_("名称"), max_length=100)
+    transport = models.CharField(_("接入方式"), max_length=16, choices=Transport.choices)
+    addresses = models.JSONField(_("来源地址"), default=list, blank=True)  # IP addresses or CIDR blocks
+    hosts = models.JSONField(_("主机名"), default=list, blank=True)  # header host names that are this source on a shared address
+    file_path = models.CharField(_("文件路径"), max_length=500, blank=True)
+    token_hash = models.CharField(_("令牌摘要"), max_length=64, blank=True, editable=False)
+    unit = models.ForeignKey("anzhang.Unit", models.PROTECT, verbose_name=_("责任单位"))
+    system = models.ForeignKey("anzhang.System", models.PROTECT, verbose_name=_("信息系统"), null=True, blank=True)
+    kinds = models.JSONField(_("日志种类"), default=list, blank=True)  # e.g. ["security_log"]
+    timezone = models.CharField(_("时区"), max_length=64, default="Asia/Shanghai")
+    encoding = models.CharField(_("编码"), max_length=16, default="utf-8")
+    quota_bytes_per_hour = models.BigIntegerField(_("每小时配额（字节）"), default=1 << 30)
+    state = models.CharField(_("状态"), max_length=16, choices=State.choices, default=State.ACTIVE)
+    registered_on = models.DateField(_("登记日期"))
+    version = models.PositiveIntegerField(_("版本"), default=1, editable=False)
+
+    class Meta:
+        verbose_name = _("日志源")
+        ordering = ("code",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class LogSourceActivity(models.Model):
+    """What was heard from a source; written only by the collector."""
+
+    source = models.OneToOneField(LogSource, models.PROTECT, primary_key=True, related_name="activity")
+    first_seen_at = models.DateTimeField(_("首次收到"))
+    last_seen_at = models.DateTimeField(_("最近收到"))
+    lines = models.BigIntegerField(_("行数"), default=0)
+    bytes = models.BigIntegerField(_("字节数"), default=0)
+
+    class Meta:
+        verbose_name = _("日志源活动")
+
+
+class VaultSegment(Ledgered):
+    """A sealed segment: dense sequence range, counts per source, both roots, the previous root."""
+
+    class State(models.TextChoices):
+        """Kept or deleted after the floor."""
+
+        SEALED = "sealed", _("已封存")
+        DELETED = "deleted", _("已到期清理")
+
+    number = models.BigIntegerField(_("段号"), primary_key=True)  # dense, per node, from 1
+    name = models.CharField(_("段名"), max_length=64, unique=True)
+    day = models.DateField(_("日期"))
+    node = models.CharField(_("节点"), max_length=32)
+    first_seq = models.BigIntegerField(_("首行序号"))
+    last_seq = models.BigIntegerField(_("末行序号"))
+    rows = models.BigIntegerField(_("行数"))
+    raw_bytes = models.BigIntegerField(_("原始字节"))
+    file_bytes = models.BigIntegerField(_("占用字节"))
+    min_at = models.DateTimeField(_("最早时间"))
+    max_at = models.DateTimeField(_("最晚时间"))
+    sources = models.JSONField(_("各源行数"))  # {source code: rows}
+    root_sha256 = models.CharField(_("SHA-256 根"), max_length=64)
+    root_sm3 = models.CharField(_("SM3 根"), max_length=64)
+    previous_sha256 = models.CharField(_("前段根"), max_length=64, blank=True)
+    sealed_at = models.DateTimeField(_("封存时间"))
+    state = models.CharField(_("状态"), max_length=16, choices=State.choices, default=State.SEALED)
+
+    class Meta:
+        verbose_name = _("日志段")
+        ordering = ("-number",)

@@ -1,0 +1,33 @@
+"""Fixtures that every folder of tests may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from anzhang import clock as anzhang_clock
+from anzhang.demo import bureau as demo
+from anzhang.permissions import Actor
+from tests import world
+
+
+@pytest.fixture
+def clock() -> Iterator[world.Clock]:
+    """A clock that moves only when told."""
+    real, frozen = anzhang_clock.now, world.Clock()
+    frozen.install()
+    yield frozen
+    anzhang_clock.now = real
+
+
+@pytest.fixture
+def bureau(db: None, clock: world.Clock) -> demo.Bureau:
+    """The bureau everyone knows, as it stands at `world.START`."""
+    return demo.build(clock.now)
+
+
+@pytest.fixture
+def acting(bureau: demo.Bureau) -> Callable[[str], Actor]:
+    """Return the actor of a user: `acting("liming")`."""
+    return lambda username: world.actor(bureau, username)

@@ -1,0 +1,10 @@
+"""Settings of the tests: the package's own, with a cheap password hash and a database per process."""
+
+import os
+import tempfile
+
+os.environ.setdefault("ANZHANG_HOME", tempfile.mkdtemp(prefix="anzhang-tests-"))
+
+from anzhang.settings import *  # noqa: F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
