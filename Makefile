@@ -1,4 +1,73 @@
-PY := .venv/bin/python
-.PHONY: migrations
-migrations: ## while nothing has landed: one fresh initial migration
-	flock .venv/migrations.lock sh -c 'rm -f anzhang/migrations/0*.py; $(PY) -m django makemigrations anzhang -n initial --settings anzhang.settings'
+# anzhang: the few things one does.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check -q
+ANZHANG_HOME ?= var/demo
+export ANZHANG_HOME
+ARGS ?=
+APT := rsyslog openssh-server chromium fonts-noto-cjk debootstrap
+APT_PROGRAMS := rsyslogd sshd chromium debootstrap
+
+.PHONY: help run test test-long lint fix bench migrations lock assets clean
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: $(VENV)/installed ## set up, then run the demo bureau in the foreground (ARGS=--once prints the board and ends)
+	@exec $(VENV)/bin/anzhang demo $(ARGS)
+
+test: $(VENV)/installed-dev apt ## the tests, with the real programs they use
+	$(PY) -m pytest -m "not long" $(ARGS)
+
+test-long: $(VENV)/installed-dev apt ## every test, the long ones too
+	$(PY) -m pytest $(ARGS)
+
+lint: $(VENV)/installed-dev ## ruff, mypy, import contracts, missing migrations
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/anzhang --home var/none check-migrations
+
+fix: $(VENV)/installed-dev ## what ruff can mend
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench: $(VENV)/installed-dev apt ## measure beside the named peers
+	$(PY) -m bench $(ARGS)
+
+migrations: ## write the migration that the models ask for
+	flock $(VENV)/migrations.lock sh -c 'rm -f anzhang/migrations/0*.py; $(PY) -m django makemigrations anzhang -n initial --settings anzhang.settings'
+
+lock: ## resolve the dependencies anew
+	./lock.sh
+
+clean: ## remove the demo's data
+	rm -rf var/demo
+
+# The environment: everything pinned by hash; the package itself editable, its assets made by the build hook.
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is missing: apt-get install -y python3.11 python3-venv" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python requirements.lock requirements-build.lock pyproject.toml hatch_build.py frontend/package-lock.json
+	$(PIP) install --require-hashes --no-deps -r requirements.lock -r requirements-build.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	$(VENV)/bin/anzhang vault warm
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.lock
+	$(PIP) install --require-hashes --no-deps -r requirements-dev.lock
+	@touch $@
+
+.PHONY: apt
+apt:
+	@missing=; for program in $(APT_PROGRAMS); do PATH=$$PATH:/usr/sbin command -v $$program >/dev/null || missing=yes; done; \
+	fc-list :lang=zh 2>/dev/null | grep -q . || missing=yes; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ]; then \
+	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(APT); \
+	else \
+	  echo "make: the tests need: sudo apt-get install -y $(APT)" >&2; exit 2; \
+	fi

@@ -1,7 +1,7 @@
 """The clock that faces read. Everything below a face gets the instant as `at` or `now`.
 
 In the demo `clock.json` in the data directory holds an offset in seconds, so that `anzhang demo --advance 8d`
-moves every process at once; elsewhere the file is not read. Tests set `offset` through the `clock` fixture.
+moves every process at once; elsewhere the file is not read. Tests replace `now` through their `clock` fixture.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from anzhang.home import Home
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 
-offset: timedelta | None = None  # set by tests; None = ask the demo's file
-
 
 def now() -> datetime:
     """Return the present instant, aware UTC."""
-    return datetime.now(UTC) + (_demo_offset() if offset is None else offset)
+    return real_now() + _demo_offset()
+
+
+def real_now() -> datetime:
+    """Return the machine's own instant, aware UTC."""
+    return datetime.now(UTC)
 
 
 def today() -> date:

@@ -1,0 +1,111 @@
+"""Set the demo's stage: registers, a week of evidence through the real collector, one judgement, links to log in."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Sum
+
+from anzhang import clock, jobs
+from anzhang.demo import breaches, bureau, logs, traffic
+from anzhang.directory import identity
+from anzhang.directory.models import User
+from anzhang.events import Event
+from anzhang.home import Home
+from anzhang.journal.procedures import record, sign_heads
+from anzhang.management import BadInputError, FailedError
+from anzhang.monitoring.models import VaultSegment
+from anzhang.operate import database, listen
+
+SHOWN = ("liuyang", "sunli", "wujie", "zhouwei", "gaojianguo", "guolei", "mali", "chenjing")
+SPANS = {"d": "days", "h": "hours", "m": "minutes"}
+PATIENCE_SECONDS = 90.0
+
+
+def build(home: Home) -> str:
+    """Make the database, the bureau, the breaches, the evidence and the first verdicts; return what was made."""
+    now = clock.now()
+    database.create(home)
+    with transaction.atomic():
+        record(bureau.SETUP, Event.INSTALLATION_INIT, ("installation", "demo"), at=now, payload={"demo": True})
+        breaches.plant(bureau.build(now), now)
+    lines = [*logs.between(now - timedelta(days=7), now), *breaches.lines(now)]
+    collect(home, lines)
+    jobs.reconcile(clock.now())
+    sign_heads(clock.now())
+    return f"演示单位已建立：{len(lines)} 行日志已封存。"
+
+
+def collect(home: Home, lines: list[bytes]) -> None:
+    """Start the collector, send the lines over TCP, stop it, and see that every line is sealed."""
+    environment = {**os.environ, "ANZHANG_HOME": str(home.path)}
+    process = subprocess.Popen([sys.executable, "-m", "anzhang", "collector"], env=environment)
+    try:
+        place = listen.parse(home, "collector", "syslog_tcp", "127.0.0.1:5514")
+        if not traffic.wait_for(place, PATIENCE_SECONDS):
+            raise FailedError(f"the collector does not answer at {place}")
+        traffic.send(place, lines)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while sealed_lines() < len(lines):
+            if time.monotonic() > deadline:
+                raise FailedError(f"{sealed_lines()} of {len(lines)} lines were sealed within {PATIENCE_SECONDS:.0f} s")
+            time.sleep(0.2)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=PATIENCE_SECONDS)
+
+
+def sealed_lines() -> int:
+    """Return how many lines stand in sealed segments."""
+    return VaultSegment.objects.aggregate(Sum("rows"))["rows__sum"] or 0
+
+
+def keep_sending(home: Home) -> None:
+    """Send the day's lines as their minute comes."""
+    traffic.keep_sending(listen.parse(home, "collector", "syslog_tcp", "127.0.0.1:5514"))
+
+
+def parse_span(text: str) -> timedelta:
+    """Return the span of `8d`, `12h` or `30m`. Raises BadInputError for anything else."""
+    match = re.fullmatch(r"(\d{1,4})([dhm])", text)
+    if not match:
+        raise BadInputError(f"--advance {text!r}: write a number and d, h or m, for example 8d")
+    return timedelta(**{SPANS[match[2]]: int(match[1])})
+
+
+def advance(home: Home, span: timedelta) -> str:
+    """Move the demo's clock for every process, ledger it, and judge anew."""
+    file = home.path / "clock.json"
+    offset = span + (clock.now() - clock.real_now())
+    temporary = file.with_suffix(".new")
+    temporary.write_text(json.dumps({"offset_seconds": offset.total_seconds()}), encoding="utf-8")
+    temporary.rename(file)
+    now = clock.now()
+    with transaction.atomic():
+        record(identity.cli_actor(), Event.CLOCK_ADVANCE, ("clock", "demo"), at=now, payload={"seconds": int(span.total_seconds())})
+    summary = jobs.reconcile(now)
+    return f"演示时钟：{now.astimezone(clock.BEIJING):%Y-%m-%d %H:%M}（北京时间）\n{summary}"
+
+
+def login_links(home: Home, name: str) -> str:
+    """Return a one-use link for one user, or one for each of the cast. Raises BadInputError for an unknown name."""
+    names = (name,) if name else SHOWN
+    users = {user.username: user for user in User.objects.filter(username__in=names).select_related("person__unit")}
+    if name and name not in users:
+        raise BadInputError(f"no demo user {name!r}; there are: {', '.join(User.objects.values_list('username', flat=True))}")
+    place = listen.web(home)
+    lines = [] if name else ["一次性登录链接（每条只能用一次，`anzhang demo login 登录名` 再取）："]
+    for username in names:
+        user = users[username]
+        link = identity.issue_link(user, "demo", clock.now())
+        who = f"{user.person.name}（{user.person.unit.name} {user.person.post}）" if user.person else username
+        lines.append(f"  {who}  http://{place}{link}")
+    return "\n".join(lines)

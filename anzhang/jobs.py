@@ -1,0 +1,56 @@
+"""The jobs that the worker runs: name, period, function of the instant.
+
+Enforcement is always an idempotent sweep over state, never a queued promise: a job that was missed does its work the
+next time, a job that runs twice writes nothing new. A job returns one line for the schedule table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from anzhang import permissions
+from anzhang.casework import reconciliation
+from anzhang.casework.models import Schedule
+from anzhang.engines.vault import Vault
+
+
+@dataclass(frozen=True)
+class Job:
+    """One line of the schedule."""
+
+    key: str
+    period: timedelta
+    run: Callable[[datetime], str]
+
+
+def reconcile(now: datetime) -> str:
+    """Judge every bound obligation; open and close findings (DESIGN 8, 9)."""
+    summary = reconciliation.run(permissions.system("reconcile"), now, vault=Vault(settings.HOME.vault))
+    return str(summary)
+
+
+JOBS: tuple[Job, ...] = (Job("reconcile", timedelta(seconds=settings.HOME.get("worker", "reconcile_seconds", 60)), reconcile),)
+
+
+def claim(job: Job, now: datetime) -> bool:
+    """Whether this worker may run the job now.
+
+    The claim is one conditional UPDATE, so any number of workers on any number of machines run it once.
+    """
+    Schedule.objects.get_or_create(key=job.key, defaults={"next_at": now})
+    return Schedule.objects.filter(key=job.key, next_at__lte=now).update(next_at=now + job.period, started_at=now) == 1
+
+
+def run(job: Job, now: datetime) -> str:
+    """Run a claimed job and note how it ended; what it raises is noted and raised again."""
+    try:
+        result = job.run(now)
+    except Exception as error:
+        Schedule.objects.filter(key=job.key).update(finished_at=now, result=f"failed: {error}"[:500])
+        raise
+    Schedule.objects.filter(key=job.key).update(finished_at=now, result=result[:500])
+    return result

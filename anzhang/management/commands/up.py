@@ -1,0 +1,29 @@
+"""`anzhang up`: everything of one machine in the foreground."""
+
+from typing import Any
+
+from django.conf import settings
+
+from anzhang.management import BadInputError, Verb
+from anzhang.operate import listen, supervise
+
+
+class Command(Verb):
+    """Run web, worker and collector under one supervisor."""
+
+    help = "run web, worker and collector until stopped"
+
+    def run(self, **_options: Any) -> None:
+        """Check what can be checked beforehand, then supervise."""
+        home = settings.HOME
+        if not home.exists:
+            raise BadInputError(f"{home.path} holds no installation; run `anzhang --home {home.path} init` first")
+        place = listen.web(home)
+        if not place.is_free:
+            raise BadInputError(f"{place} is taken by another program; change server.bind in {home.settings_file}")
+        scheme = "https" if home.get("server", "certificate", "") else "http"
+        self.stdout.write(f"anzhang: {scheme}://{place}/  (Ctrl-C stops)")
+        self.stdout.flush()
+        code = supervise.run(home)
+        if code:
+            raise SystemExit(code)

@@ -1,0 +1,1 @@
+"""Running an installation: initialize, supervise, check, back up, restore, upgrade, bundle."""

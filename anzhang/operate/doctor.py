@@ -1,0 +1,89 @@
+"""`anzhang doctor`: what is wrong with an installation, and what to do about each."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.core import checks
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from anzhang.home import Home, HomeError
+from anzhang.operate import listen
+
+LOW_DISK_BYTES = 5 * 1024**3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: `ok`, what was seen, and the remedy when it is not."""
+
+    subject: str
+    ok: bool
+    seen: str
+    remedy: str = ""
+
+
+def examine(home: Home) -> Iterator[Finding]:
+    """Look at everything that can be looked at without changing anything."""
+    if not home.exists:
+        yield Finding("data directory", False, f"{home.path} holds no installation", f"anzhang --home {home.path} init")
+        return
+    yield from _files(home)
+    yield from _listeners(home)
+    yield from _database()
+    yield from _assets()
+    free = shutil.disk_usage(home.path).free
+    yield Finding("disk", free > LOW_DISK_BYTES, f"{free / 1024**3:.1f} GiB free", "make room before the collector has to push back")
+    for message in checks.run_checks():
+        if message.level >= checks.WARNING:
+            yield Finding(f"check {message.id}", False, message.msg, message.hint or "")
+
+
+def _files(home: Home) -> Iterator[Finding]:
+    mode = stat.S_IMODE(home.path.stat().st_mode)
+    yield Finding("data directory", mode == 0o700, f"{home.path} has mode {mode:04o}", f"chmod 0700 {home.path}")
+    for key in sorted(home.keys.iterdir()) if home.keys.is_dir() else ():
+        mode = stat.S_IMODE(key.stat().st_mode)
+        yield Finding(f"key {key.name}", mode & 0o077 == 0, f"mode {mode:04o}", f"chmod 0600 {key}")
+    for name in ("secret.key", "ledger.ed25519"):
+        if not (home.keys / name).is_file():
+            yield Finding(f"key {name}", False, "missing", "restore it from a backup; without it sessions or heads cannot be signed")
+
+
+def _listeners(home: Home) -> Iterator[Finding]:
+    try:
+        web = listen.web(home)
+        syslog = listen.parse(home, "collector", "syslog_tcp", "127.0.0.1:5514")
+        push = listen.parse(home, "collector", "http", "127.0.0.1:8601")
+    except HomeError as error:
+        yield Finding("settings", False, str(error), f"correct {home.settings_file}")
+        return
+    for name, place in (("pages", web), ("syslog", syslog), ("log push", push)):
+        yield Finding(f"{name} listener", True, f"{place}, {'not answering' if place.is_free else 'answering'}")
+
+
+def _database() -> Iterator[Finding]:
+    try:
+        executor = MigrationExecutor(connection)
+        waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError as error:
+        yield Finding("database", False, str(error).splitlines()[0], "check ANZHANG_DATABASE_URL and that the server runs")
+        return
+    yield Finding("database", not waiting, f"{connection.vendor}, {len(waiting)} migrations waiting", "anzhang upgrade")
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA quick_check(1)")
+            answer = cursor.fetchone()[0]
+        yield Finding("database file", answer == "ok", answer, "anzhang restore from the last backup")
+
+
+def _assets() -> Iterator[Finding]:
+    collected = Path(settings.STATIC_ROOT)
+    manifest = collected / "staticfiles.json"
+    yield Finding("page assets", manifest.is_file(), str(collected), "install the wheel again, or `make assets` in a checkout")
