@@ -28,7 +28,7 @@ lint: $(VENV)/installed-dev ## ruff, mypy, import contracts, missing migrations
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(VENV)/bin/anzhang --home var/none check-migrations
+	$(PY) -m django makemigrations --check --dry-run --settings anzhang.settings
 
 fix: $(VENV)/installed-dev ## what ruff can mend
 	$(VENV)/bin/ruff check --fix .

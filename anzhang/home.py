@@ -1,7 +1,7 @@
 """The data directory of one installation: where everything that must survive lives.
 
 Layout (0700): `anzhang.toml` (the one settings file), `db.sqlite3`, `keys/` (0600), `vault/`,
-`attachments/`, `run/` (pid files), `clock.json` (demo only). The directory is named by the
+`attachments/`, `run/` (pid files), `log/` (the platform's own lines), `clock.json` (demo only). The directory is named by the
 environment variable ANZHANG_HOME; without it `var/anzhang` under the working directory.
 """
 
@@ -97,3 +97,8 @@ class Home:
     def run(self) -> Path:
         """Return the folder of pid files and sockets."""
         return self.path / "run"
+
+    @property
+    def log(self) -> Path:
+        """Return the folder of the platform's own log, which its collector tails."""
+        return self.path / "log"

@@ -138,3 +138,25 @@ STATICFILES_DIRS = [PACKAGE / "web" / "static"]
 STATIC_ROOT = PACKAGE / "web" / "collected"
 
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+
+# The platform's own log: to the terminal, and in an installation to a file that the collector tails, so that the
+# platform stands in its own registers. One write per record in append mode: safe for several processes.
+_LOG_FILE = HOME.log / "anzhang.log"
+_HANDLERS = ["terminal", "file"] if HOME.exists and _LOG_FILE.parent.is_dir() else ["terminal"]
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "terminal": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        "syslog": {"()": "anzhang.operate.log.SyslogFormatter"},
+    },
+    "handlers": {
+        "terminal": {"class": "logging.StreamHandler", "formatter": "terminal"},
+        "file": {
+            "class": "logging.handlers.WatchedFileHandler" if "file" in _HANDLERS else "logging.NullHandler",
+            **({"filename": str(_LOG_FILE), "formatter": "syslog", "encoding": "utf-8", "delay": True} if "file" in _HANDLERS else {}),
+        },
+    },
+    "root": {"handlers": _HANDLERS, "level": "WARNING"},
+    "loggers": {"anzhang": {"level": "INFO"}, "axes": {"level": "ERROR"}},
+}

@@ -62,7 +62,7 @@ def make_directory(home: Home, *, name: str, demo: bool, ports: Ports) -> None:
         raise NotEmptyError(msg)
     home.path.mkdir(parents=True, exist_ok=True)
     home.path.chmod(0o700)
-    for folder in (home.keys, home.vault, home.attachments, home.run):
+    for folder in (home.keys, home.vault, home.attachments, home.run, home.log):
         folder.mkdir(mode=0o700)
     write_private(home.keys / "secret.key", secrets.token_urlsafe(48).encode("ascii"))
     text = SETTINGS.format(

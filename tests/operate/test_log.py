@@ -1,0 +1,16 @@
+"""The platform's own lines are RFC 5424, one per record."""
+
+import logging
+import re
+
+from anzhang.operate.log import SyslogFormatter
+
+
+def test_it_writes_one_line_even_for_a_traceback():
+    record = logging.LogRecord("anzhang.worker", logging.ERROR, __file__, 1, "job %s failed", ("核对",), None)
+    record.exc_text = "Traceback:\n  line"
+    line = SyslogFormatter().format(record)
+    assert "\n" not in line
+    assert re.fullmatch(
+        r"<131>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 anzhang anzhang\.worker \d+ - - job 核对 failed#012Traceback:#012  line", line
+    )
