@@ -1,0 +1,149 @@
+"""Real programs for the tests: an OpenSSH server that logs through a real rsyslogd to the collector.
+
+Both run as children, on loopback, and are stopped by pid. OpenSSH logs with syslog(3) to /dev/log, so rsyslogd's socket
+stands there for the time of the test; that needs root, as `make test` has it on a test machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+SBIN = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+DEV_LOG = Path("/dev/log")
+
+
+def program(name: str) -> str:
+    """Return the path of an installed program."""
+    path = shutil.which(name, path=SBIN)
+    assert path, f"{name} is not installed; `make test` installs it"
+    return path
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(true: Callable[[], object], seconds: float = 30.0, what: str = "it") -> None:
+    """Wait until something holds; fail the test when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+        time.sleep(0.1)
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens on the port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def running(*command: str, **options: object) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program for the length of a block; end it with SIGTERM, and with SIGKILL when it does not listen."""
+    process = subprocess.Popen(command, **options)  # type: ignore[call-overload]
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+RSYSLOG = """\
+global(workDirectory="{folder}" localHostname="{host}")
+module(load="imuxsock" SysSock.Use="off")
+input(type="imuxsock" Socket="{folder}/log.sock")
+action(type="omfwd" target="127.0.0.1" port="{port}" protocol="tcp" template="RSYSLOG_TraditionalForwardFormat"
+       queue.type="LinkedList" action.resumeRetryCount="-1" action.resumeInterval="1")
+action(type="omfile" file="{folder}/written.log" template="RSYSLOG_TraditionalForwardFormat")
+"""
+
+
+@contextlib.contextmanager
+def rsyslog(folder: Path, host: str, port: int) -> Iterator[Path]:
+    """Run a rsyslogd that takes syslog(3) at /dev/log and forwards to a TCP port under the name `host`.
+
+    Yields the file into which the same rsyslogd writes the same lines by the same template.
+    """
+    assert os.geteuid() == 0, "the OpenSSH story needs root, to put rsyslogd's socket at /dev/log"
+    assert not DEV_LOG.exists(), "another program listens at /dev/log"
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = folder / "rsyslog.conf"
+    settings.write_text(RSYSLOG.format(folder=folder, host=host, port=port))
+    with running(program("rsyslogd"), "-n", "-f", str(settings), "-i", str(folder / "rsyslogd.pid")):
+        wait_until((folder / "log.sock").exists, what="rsyslogd's socket")
+        DEV_LOG.symlink_to(folder / "log.sock")
+        try:
+            yield folder / "written.log"
+        finally:
+            DEV_LOG.unlink()
+
+
+@dataclass(frozen=True)
+class Sshd:
+    """An OpenSSH server into which the present operating-system user can log in with a key."""
+
+    folder: Path
+    port: int
+
+    def log_in(self) -> str:
+        """Log in once, run `true`, log out; return the account's name."""
+        subprocess.run(
+            [
+                program("ssh"), "-F", "none", "-i", str(self.folder / "user"), "-p", str(self.port),
+                "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+                f"{getpass.getuser()}@127.0.0.1", "true",
+            ],
+            check=True, timeout=60,
+        )  # fmt: skip
+        return getpass.getuser()
+
+
+SSHD = """\
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {folder}/host
+PidFile {folder}/sshd.pid
+AuthorizedKeysFile {folder}/user.pub
+StrictModes no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+UsePAM no
+PermitRootLogin prohibit-password
+SyslogFacility AUTH
+"""
+
+
+@contextlib.contextmanager
+def sshd(folder: Path) -> Iterator[Sshd]:
+    """Run an OpenSSH server on a free port."""
+    folder.mkdir(parents=True, exist_ok=True)
+    Path("/run/sshd").mkdir(exist_ok=True)
+    for key in ("host", "user"):
+        subprocess.run([program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)
+    port = free_port()
+    settings = folder / "sshd.conf"
+    settings.write_text(SSHD.format(port=port, folder=folder))
+    with running(program("sshd"), "-D", "-f", str(settings)):
+        wait_until(lambda: answers(port), what="sshd")
+        yield Sshd(folder, port)
