@@ -75,26 +75,23 @@ module(load="imuxsock" SysSock.Use="off")
 input(type="imuxsock" Socket="{folder}/log.sock")
 action(type="omfwd" target="127.0.0.1" port="{port}" protocol="tcp" template="RSYSLOG_TraditionalForwardFormat"
        queue.type="LinkedList" action.resumeRetryCount="-1" action.resumeInterval="1")
-action(type="omfile" file="{folder}/written.log" template="RSYSLOG_TraditionalForwardFormat")
 """
 
 
 @contextlib.contextmanager
-def rsyslog(folder: Path, host: str, port: int) -> Iterator[Path]:
-    """Run a rsyslogd that takes syslog(3) at /dev/log and forwards to a TCP port under the name `host`.
-
-    Yields the file into which the same rsyslogd writes the same lines by the same template.
-    """
+def rsyslog(folder: Path, host: str, port: int) -> Iterator[None]:
+    """Run a rsyslogd that takes syslog(3) at /dev/log and forwards to a TCP port under the name `host`."""
     assert os.geteuid() == 0, "the OpenSSH story needs root, to put rsyslogd's socket at /dev/log"
     assert not DEV_LOG.exists(), "another program listens at /dev/log"
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "rsyslog.conf"
     settings.write_text(RSYSLOG.format(folder=folder, host=host, port=port))
-    with running(program("rsyslogd"), "-n", "-f", str(settings), "-i", str(folder / "rsyslogd.pid")):
+    command = (program("rsyslogd"), "-n", "-f", str(settings), "-i", str(folder / "rsyslogd.pid"))
+    with (folder / "rsyslogd.out").open("wb") as out, running(*command, stdout=out, stderr=out):
         wait_until((folder / "log.sock").exists, what="rsyslogd's socket")
         DEV_LOG.symlink_to(folder / "log.sock")
         try:
-            yield folder / "written.log"
+            yield
         finally:
             DEV_LOG.unlink()
 
