@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from anzhang.journal.models import Ledgered
 
-__all__ = ["LogSource", "LogSourceActivity", "VaultSegment"]
+__all__ = ["LogSource", "LogSourceActivity", "VaultCheck", "VaultSegment"]
 
 
 class LogSource(Ledgered):
@@ -59,6 +60,8 @@ class LogSourceActivity(models.Model):
     last_seen_at = models.DateTimeField(_("最近收到"))
     lines = models.BigIntegerField(_("行数"), default=0)
     bytes = models.BigIntegerField(_("字节数"), default=0)
+    first_segment = models.BigIntegerField(_("首个日志段"), null=True, blank=True)
+    over_quota_at = models.DateTimeField(_("最近一次超出配额"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("日志源活动")
@@ -90,7 +93,31 @@ class VaultSegment(Ledgered):
     previous_sha256 = models.CharField(_("前段根"), max_length=64, blank=True)
     sealed_at = models.DateTimeField(_("封存时间"))
     state = models.CharField(_("状态"), max_length=16, choices=State.choices, default=State.SEALED)
+    deleted_at = models.DateTimeField(_("清理时间"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("日志段")
         ordering = ("-number",)
+        indexes = (models.Index(fields=["state", "number"], name="segment_state"),)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(state="sealed", deleted_at=None) | Q(state="deleted", deleted_at__isnull=False), name="segment_deleted_has_time"
+            ),
+            models.CheckConstraint(condition=Q(last_seq__gte=F("first_seq")), name="segment_seq_range"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class VaultCheck(models.Model):
+    """The result of verifying every kept segment once: what A29.6 reads."""
+
+    at = models.DateTimeField(_("验证时间"))
+    segments = models.BigIntegerField(_("段数"))
+    faults = models.JSONField(_("问题"), default=list, blank=True)  # [{"segment", "part", "reason"}]
+    seconds = models.FloatField(_("用时（秒）"), default=0.0)
+
+    class Meta:
+        verbose_name = _("日志段验证")
+        ordering = ("-at",)
