@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -28,8 +29,10 @@ class Why:
 
 @dataclass(frozen=True)
 class Subject:
-    """One thing that owes: `key` is stable (`unit:JYC`, `system:SI01`, `source:SSH01`), `unit` is the code of the
-    responsible unit, or None where the bureau as a whole answers; `person` is the code of the answerable person.
+    """One thing that owes: `key` is stable (`unit:JYC`, `system:SI01`, `source:SSH01`).
+
+    `unit` is the code of the responsible unit, or None where the bureau as a whole answers; `person` is the code of
+    the answerable person.
     """
 
     key: str
@@ -74,3 +77,71 @@ class Outcome:
     breaches: tuple[Breach, ...] = ()
     unknown: tuple[Ground, ...] = ()
     coverage: Mapping[str | None, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict of one obligation for one unit, before it is stored. `unit` None is the bureau as a whole."""
+
+    unit: str | None
+    state: State
+    why: Why
+    population: int = 0
+    breaches: int = 0
+    coverage: float | None = None
+
+
+# Worst first: an article, a square and a unit show the first of these that any of their parts has (DESIGN 3).
+WEIGHT = (State.BREACH, State.UNKNOWN, State.MET, State.NOT_APPLICABLE)
+SHOWN_REASONS = 3
+
+
+def worst(states: Iterable[State]) -> State:
+    """Return Breach if any, else Unknown if any, else Met if any, else NotApplicable."""
+    present = set(states)
+    return next((state for state in WEIGHT if state in present), State.NOT_APPLICABLE)
+
+
+def judge(outcome: Outcome, *, watches: bool) -> list[Judgement]:
+    """Return one judgement per unit that the outcome touches, bureau first, then by unit code.
+
+    `watches` is true for must_not and may_if_approved: there the population is watched ground, zero acts on it is Met
+    worded as "none observed" with its coverage, and nothing watched at all is Unknown, never green. For the other
+    modalities the population are the subjects that owe; where none could owe it the obligation does not apply.
+    """
+    units = {subject.unit for subject in outcome.population}
+    units |= {breach.subject.unit for breach in outcome.breaches} | {ground.unit for ground in outcome.unknown}
+    if watches:
+        units |= set(outcome.coverage)
+    if not units:
+        if watches:
+            return [Judgement(None, State.UNKNOWN, Why("nothing_watched"))]
+        return [Judgement(None, State.NOT_APPLICABLE, Why("no_subject"))]
+    return [_judge_unit(outcome, unit, watches=watches) for unit in sorted(units, key=lambda unit: (unit is not None, unit or ""))]
+
+
+def _judge_unit(outcome: Outcome, unit: str | None, *, watches: bool) -> Judgement:
+    population = len({subject.key for subject in outcome.population if subject.unit == unit})
+    breaches = [breach for breach in outcome.breaches if breach.subject.unit == unit]
+    grounds = [ground for ground in outcome.unknown if ground.unit == unit]
+    coverage = outcome.coverage.get(unit)
+    if breaches:
+        failing = len({breach.subject.key for breach in breaches})
+        why = _reasons("breaches", [breach.why for breach in breaches])
+        return Judgement(unit, State.BREACH, why, max(population, failing), failing, coverage)
+    if grounds or (watches and not population and not coverage):
+        why = _reasons("unknowns", [ground.why for ground in grounds]) if grounds else Why("nothing_watched")
+        return Judgement(unit, State.UNKNOWN, why, population, 0, coverage)
+    if watches:
+        share = 1.0 if coverage is None else coverage
+        return Judgement(unit, State.MET, Why("none_observed", {"percent": math.floor(share * 100)}), population, 0, share)
+    return Judgement(unit, State.MET, Why("all_met", {"count": population}), population, 0, coverage)
+
+
+def _reasons(code: str, whys: list[Why]) -> Why:
+    """Return the one reason as it is, or several as a list of the first few with their number."""
+    distinct = list({(why.code, repr(sorted(why.params.items()))): why for why in whys}.values())
+    if len(distinct) == 1:
+        return distinct[0]
+    shown = [{"code": why.code, "params": dict(why.params)} for why in distinct[:SHOWN_REASONS]]
+    return Why(code, {"count": len(distinct), "reasons": shown})

@@ -1,0 +1,50 @@
+"""The values in force of a catalog's parameters, and which of them a check has read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Values(Mapping[str, Any]):
+    """Values by parameter name: the signed interpretation, else the catalog's default.
+
+    `unsigned` are the open words that run on their default: a verdict that rests on one is provisional (Art. 35).
+    """
+
+    in_force: Mapping[str, Any]
+    unsigned: frozenset[str] = frozenset()
+
+    def __getitem__(self, name: str) -> Any:
+        return self.in_force[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.in_force)
+
+    def __len__(self) -> int:
+        return len(self.in_force)
+
+
+@dataclass(frozen=True)
+class Tracked(Mapping[str, Any]):
+    """The same values, remembering which names were read: one per run of a check."""
+
+    source: Values
+    read: set[str] = field(default_factory=set)
+
+    def __getitem__(self, name: str) -> Any:
+        self.read.add(name)
+        return self.source[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.source)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether a value that was read rests on an unsigned default."""
+        return not self.read.isdisjoint(self.source.unsigned)
