@@ -1,0 +1,117 @@
+"""The registers of casework: approvals, findings, interpretations, holidays; and the panels that every row gets from here."""
+
+from __future__ import annotations
+
+from django.db.models import Model, Q
+from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext_lazy as _
+
+from anzhang.casework import holidays  # noqa: F401  # its procedures write the holiday register
+from anzhang.casework.models import Approval, Case, Finding, Holiday, Interpretation
+from anzhang.directory.models import Unit
+from anzhang.registers import values
+from anzhang.registers.declaration import Kind, Register, Writer, declare
+from anzhang.registers.filters import by_choice, by_flag, by_unit, by_year, in_force
+from anzhang.registers.panels import Line, panel
+from anzhang.registers.rights import Sight
+
+LATEST = 20
+SUBJECTS = {"log_source": "source"}  # registers whose subjects carry another word than the register's id
+
+
+declare(
+    Register(
+        id="approval",
+        chapter="casework",
+        model=Approval,
+        kind=Kind.DECISION,
+        columns=("kind", "case", "authority", "valid_from", "valid_to"),
+        order=("-valid_from",),
+        search=("case__number", "case__title", "kind"),
+        filters=(by_unit("case__unit"), in_force()),
+        scope=("case__unit__path",),
+    )
+)
+declare(
+    Register(
+        id="finding",
+        chapter="casework",
+        model=Finding,
+        kind=Kind.DECISION,
+        columns=("number", "obligation", "subject_label", "severity", "state", "unit", "person", "due_at"),
+        order=("due_at",),
+        search=("number", "obligation", "subject_label"),
+        filters=(by_unit("unit"), by_choice(Finding, "state")),
+        scope=("unit__path",),
+        hidden=frozenset({"fingerprint"}),
+    )
+)
+declare(
+    Register(
+        id="interpretation",
+        chapter="casework",
+        model=Interpretation,
+        kind=Kind.DECISION,
+        columns=("parameter", "value", "reason", "valid_from", "valid_to"),
+        order=("parameter", "-valid_from"),
+        search=("parameter", "reason"),
+        filters=(in_force(),),
+        articles=(35,),
+    )
+)
+declare(
+    Register(
+        id="holiday",
+        chapter="casework",
+        model=Holiday,
+        kind=Kind.PLAIN,
+        columns=("day", "is_workday", "name"),
+        order=("-day",),
+        search=("name",),
+        filters=(by_year("day", _("年度")), by_flag(Holiday, "is_workday")),
+        key=("day",),
+        fields=("day", "is_workday", "name"),
+        create="register_holiday",
+        change="change_holiday",
+        fixed=frozenset({"day"}),
+        writers=frozenset({Writer.OFFICE}),
+        hints={"is_workday": _("调休上班的周末填“是”，放假的日子填“否”")},
+    )
+)
+
+
+@panel(_("相关问题"))
+def findings(register: Register, row: Model, sight: Sight) -> list[Line]:
+    """Return the findings about a row, open ones first."""
+    if register.id in {"finding", "holiday", "interpretation"}:
+        return []
+    subject = f"{SUBJECTS.get(register.id, register.id)}:{values.code_of(row)}"
+    about = Q(subject=subject) | (Q(unit=row) if isinstance(row, Unit) else Q())
+    seen = sight.narrowed(Finding.objects.filter(about), ("unit__path",))
+    found = seen.order_by("closed_at", "due_at")[:LATEST]
+    return [Line(f"{each.number} {each.subject_label}", _link("finding", each.number), each.get_state_display()) for each in found]
+
+
+@panel(_("相关事项"))
+def cases(register: Register, row: Model, sight: Sight) -> list[Line]:  # noqa: ARG001  # every panel takes the register
+    """Return the cases that a row rests on or that its unit filed."""
+    about = Q(pk__in=[])
+    basis = getattr(row, "basis", None)
+    if basis is not None:
+        about |= Q(pk=basis.case_id)
+    if getattr(row, "case_id", None):
+        about |= Q(pk=getattr(row, "case_id"))  # noqa: B009  # only some registers have one
+    if isinstance(row, Unit):
+        about |= Q(unit=row)
+    seen = sight.narrowed(Case.objects.filter(about), ("unit__path",))
+    return [
+        Line(f"{each.number} {each.title}", _link("case", each.number), each.get_state_display())
+        for each in seen.order_by("-filed_at")[:LATEST]
+    ]
+
+
+def _link(name: str, key: str) -> str:
+    try:
+        return reverse(name, args=[key])
+    except NoReverseMatch:
+        return ""

@@ -1,0 +1,59 @@
+"""The registers of Art. 29: log sources and sealed segments."""
+
+from __future__ import annotations
+
+from anzhang.monitoring.models import LogSource, VaultSegment
+from anzhang.registers.declaration import Kind, Register, Writer, declare
+from anzhang.registers.filters import by_choice, by_unit
+
+declare(
+    Register(
+        id="log_source",
+        chapter="monitoring",
+        model=LogSource,
+        kind=Kind.PLAIN,
+        columns=("code", "name", "transport", "unit", "system", "state", "registered_on"),
+        order=("code",),
+        search=("code", "name"),
+        filters=(by_unit("unit"), by_choice(LogSource, "transport"), by_choice(LogSource, "state")),
+        scope=("unit__path",),
+        key=("code",),
+        fields=(
+            "code",
+            "name",
+            "transport",
+            "addresses",
+            "hosts",
+            "file_path",
+            "unit",
+            "system",
+            "kinds",
+            "timezone",
+            "encoding",
+            "quota_bytes_per_hour",
+            "state",
+            "registered_on",
+        ),
+        create="register_source",
+        change="change_source",
+        whole_row=True,
+        fixed=frozenset({"code"}),
+        writers=frozenset({Writer.SYSTEM_ADMIN}),
+        hidden=frozenset({"token_hash"}),
+        articles=(29,),
+    )
+)
+declare(
+    Register(
+        id="vault_segment",
+        chapter="monitoring",
+        model=VaultSegment,
+        kind=Kind.OBSERVED,
+        columns=("number", "day", "node", "rows", "raw_bytes", "file_bytes", "sealed_at", "state"),
+        order=("-number",),
+        search=("name",),
+        filters=(by_choice(VaultSegment, "state"),),
+        hidden=frozenset({"sources"}),
+        articles=(29,),
+    )
+)

@@ -1,0 +1,87 @@
+"""The registers of Art. 3-6: officers, filings, policy documents, training."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.utils.translation import gettext_lazy as _
+
+from anzhang.directory.models import Bitemporal
+from anzhang.organization.models import Filing, Officer, PolicyDocument, TrainingRecord
+from anzhang.permissions import Actor
+from anzhang.registers.declaration import Kind, Register, Writer, declare
+from anzhang.registers.filters import by_choice, by_unit, by_year, in_force
+from anzhang.registers.rights import holds
+
+
+@holds(Writer.UNIT)
+def is_security_officer(actor: Actor, at: datetime) -> bool:
+    """Whether the actor is the security officer of the own unit at the instant (Art. 5)."""
+    return (
+        actor.person_id is not None
+        and Officer.objects.filter(Bitemporal.in_force(at), person_id=actor.person_id, unit_id=actor.unit_id).exists()
+    )
+
+
+declare(
+    Register(
+        id="officer",
+        chapter="organization",
+        model=Officer,
+        kind=Kind.AUTHORITY,
+        columns=("unit", "person", "valid_from", "valid_to", "end_reason"),
+        order=("-valid_from",),
+        search=("person__code", "person__name", "unit__name"),
+        filters=(by_unit("unit"), in_force()),
+        scope=("unit__path",),
+        route="officer_appointment",
+        articles=(5,),
+    )
+)
+declare(
+    Register(
+        id="filing",
+        chapter="organization",
+        model=Filing,
+        kind=Kind.DECISION,
+        columns=("receipt_no", "kind", "unit", "officer", "received_at", "received_by"),
+        order=("-received_at",),
+        search=("receipt_no", "officer__person__name"),
+        filters=(by_unit("unit"), by_choice(Filing, "kind")),
+        scope=("unit__path",),
+        articles=(5,),
+    )
+)
+declare(
+    Register(
+        id="policy_document",
+        chapter="organization",
+        model=PolicyDocument,
+        kind=Kind.AUTHORITY,
+        columns=("unit", "kind", "title", "edition", "issued_on", "reviewed_on", "in_force_from", "in_force_to"),
+        order=("unit__path", "kind", "-in_force_from"),
+        search=("title", "edition"),
+        filters=(by_unit("unit"), by_choice(PolicyDocument, "kind")),
+        scope=("unit__path",),
+        route="policy_document",
+        articles=(6, 11, 16, 17),
+    )
+)
+declare(
+    Register(
+        id="training_record",
+        chapter="organization",
+        model=TrainingRecord,
+        kind=Kind.PLAIN,
+        columns=("person", "person__unit", "topic", "trained_on", "hours"),
+        order=("-trained_on",),
+        search=("person__code", "person__name", "topic"),
+        filters=(by_unit("person__unit"), by_year("trained_on", _("年度"))),
+        scope=("person__unit__path",),
+        key=("person", "topic", "trained_on"),
+        fields=("person", "topic", "trained_on", "hours"),
+        create="record_training",
+        writers=frozenset({Writer.OFFICE, Writer.UNIT}),
+        articles=(5,),
+    )
+)

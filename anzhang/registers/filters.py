@@ -1,0 +1,88 @@
+"""The filters that registers share: by choice, by unit subtree, by what is in force, by period."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from django.db.models import Model, Q
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from anzhang import clock
+from anzhang.directory.models import Bitemporal, Unit
+from anzhang.registers import values
+from anzhang.registers.declaration import Filter
+
+
+def by_choice(model: type[Model], path: str) -> Filter:
+    """Narrow to one choice of a field."""
+    field = values.field_at(model, path)
+    known = {str(value) for value, _label in field.flatchoices}
+
+    def condition(value: str, at: datetime) -> Q:  # noqa: ARG001  # every condition takes the instant
+        if value not in known:
+            raise ValueError(value)
+        return Q(**{path: value})
+
+    return Filter(path, field.verbose_name, condition, tuple((str(value), label) for value, label in field.flatchoices if value != ""))
+
+
+def by_flag(model: type[Model], path: str) -> Filter:
+    """Narrow to yes or no."""
+
+    def condition(value: str, at: datetime) -> Q:  # noqa: ARG001  # every condition takes the instant
+        if value not in {"yes", "no"}:
+            raise ValueError(value)
+        return Q(**{path: value == "yes"})
+
+    return Filter(path, values.field_at(model, path).verbose_name, condition, (("yes", values.YES), ("no", values.NO)))
+
+
+def by_unit(path: str = "unit", label: str | Promise = "", name: str = "unit") -> Filter:
+    """Narrow to a unit and everything below it, given the unit's code; `path` "" is the unit register itself."""
+
+    def condition(value: str, at: datetime) -> Q:  # noqa: ARG001  # every condition takes the instant
+        unit = Unit.objects.filter(code=value).values_list("path", flat=True).first()
+        if unit is None:
+            raise ValueError(value)
+        column = f"{path}__path" if path else "path"
+        # A range, not LIKE: SQLite finds no index for LIKE ... ESCAPE.
+        return Q(**{f"{column}__gte": unit, f"{column}__lt": unit[:-1] + chr(ord(unit[-1]) + 1)})
+
+    return Filter(name, label or _("单位"), condition, by_unit=True)
+
+
+def in_force(label: str | Promise = "") -> Filter:
+    """Narrow a register of periods to what holds now, or to what no longer does."""
+
+    def condition(value: str, at: datetime) -> Q:
+        if value not in {"yes", "no"}:
+            raise ValueError(value)
+        now = Bitemporal.in_force(at)
+        return now if value == "yes" else ~now
+
+    return Filter("in_force", label or _("效力"), condition, (("yes", _("现行")), ("no", _("已失效"))))
+
+
+def employed() -> Filter:
+    """Narrow people to those employed on the day, or to those who left. `left_on` is the first day not employed."""
+
+    def condition(value: str, at: datetime) -> Q:
+        if value not in {"yes", "no"}:
+            raise ValueError(value)
+        gone = Q(left_on__isnull=False, left_on__lte=clock.day_of(at))
+        return gone if value == "no" else Q(left_on=None) | Q(left_on__gt=clock.day_of(at))
+
+    return Filter("employed", _("在职"), condition, (("yes", _("在职")), ("no", _("已离职"))))
+
+
+def by_year(path: str, label: str | Promise) -> Filter:
+    """Narrow to a calendar year of a date."""
+
+    def condition(value: str, at: datetime) -> Q:  # noqa: ARG001  # every condition takes the instant
+        if not (value.isascii() and value.isdigit()):
+            raise ValueError(value)
+        year = int(value)
+        return Q(**{f"{path}__gte": date(year, 1, 1), f"{path}__lt": date(year + 1, 1, 1)})
+
+    return Filter("year", label, condition)

@@ -1,0 +1,78 @@
+"""Create and change rows through the procedures that registers name, and note exports and imports in the ledger.
+
+A named procedure is called as `create(actor, at=at, **values)` and `change(actor, row, at=at, expected_version=n, **values)`.
+Page, import and API all come through here, so that rights and unit scope are asked in one place.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Model
+from django.utils.translation import gettext as _
+
+from anzhang.events import Event
+from anzhang.journal.procedures import record
+from anzhang.permissions import Actor, RefusedError
+from anzhang.registers import rights
+from anzhang.registers.declaration import Register
+from anzhang.regulation.checks import PROCEDURES
+
+
+def create(register: Register, actor: Actor, data: Mapping[str, Any], *, at: datetime) -> Model:
+    """Create a row through the procedure that the register names. Raises RefusedError."""
+    rights.require_write(register, actor, at)
+    with transaction.atomic():
+        act = PROCEDURES[register.create]
+        row: Model = act(actor, register.model(**data), at=at) if register.whole_row else act(actor, at=at, **data)
+        rights.require_place(register, row, rights.Sight(actor, at))
+    return row
+
+
+def change(register: Register, actor: Actor, row: Model, data: Mapping[str, Any], *, at: datetime, expected_version: int | None) -> Model:
+    """Change a row through the procedure that the register names; nothing happens when nothing differs. Raises RefusedError."""
+    rights.require_write(register, actor, at)
+    if not register.changeable:
+        raise RefusedError("register_only_grows", _("该台账只能新增，不能修改"))
+    if not differences(row, data):
+        return row
+    with transaction.atomic():
+        rights.require_place(register, row, rights.Sight(actor, at))
+        changed = _change(register, actor, copy.copy(row), data, at, expected_version)
+        rights.require_place(register, changed, rights.Sight(actor, at))
+    return changed
+
+
+def _change(register: Register, actor: Actor, row: Model, data: Mapping[str, Any], at: datetime, version: int | None) -> Model:
+    act = PROCEDURES[register.change]
+    if not register.whole_row:
+        changed: Model = act(actor, row, at=at, expected_version=version, **data)
+        return changed
+    for name, value in {**data, "version": version}.items():
+        setattr(row, name, value)
+    became: Model = act(actor, row, at=at)
+    return became
+
+
+def differences(row: Model, data: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return the fields whose value would change, as (before, after)."""
+    pairs = {name: (getattr(row, name), value) for name, value in data.items()}
+    return {
+        name: pair for name, pair in pairs.items() if (pair[0] or None) != (pair[1] or None) or (pair[0] is False) != (pair[1] is False)
+    }
+
+
+def record_export(actor: Actor, register: Register, *, at: datetime, rows: int, form: str, query: str) -> None:
+    """Note in the ledger who took which rows out (DESIGN 12)."""
+    with transaction.atomic():
+        record(actor, Event.ROW_EXPORT, ("register", register.id), at=at, payload={"rows": rows, "format": form, "query": query})
+
+
+def record_import(actor: Actor, register: Register, *, at: datetime, created: int, changed: int, digest: str) -> None:
+    """Note in the ledger which sheet brought the rows in; runs in the transaction of the import."""
+    payload = {"created": created, "changed": changed, "sha256": digest}
+    record(actor, Event.ROW_IMPORT, ("register", register.id), at=at, payload=payload)

@@ -1,0 +1,134 @@
+"""Import of a sheet into a plain register: template, preview with every fault at its cell, one confirm (DESIGN 4).
+
+Between preview and confirm the file waits in `run/imports/`, named by a signed ticket of the person, the register and the
+file; the confirm reads and plans it again and goes through only when the plan is the one that was shown.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core import signing
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods
+
+from anzhang import clock
+from anzhang.permissions import RefusedError
+from anzhang.registers import exporting, importing, rights, sheets, values
+from anzhang.registers.declaration import Register
+from anzhang.web.access import login_needed
+from anzhang.web.registers import attachment, register_or_404, sight_of
+
+TICKET_SALT = "anzhang.registers.import"
+KEPT = timedelta(hours=1)
+SHOWN = 200  # changes and faults listed on the page; the counts are of all
+
+
+@require_GET
+@login_needed
+def template(request: HttpRequest, register_id: str) -> HttpResponse:
+    """Send the sheet to fill."""
+    register, sight = register_or_404(register_id), sight_of(request)
+    rights.require_write(register, sight.actor, sight.at)
+    return attachment(exporting.template(register), exporting.TYPES["xlsx"], f"{register.id}-template.xlsx")
+
+
+@require_http_methods(["GET", "POST"])
+@login_needed
+def sheet(request: HttpRequest, register_id: str) -> HttpResponse:
+    """Take a file and show what it would do; take the confirm and do it."""
+    register, sight = register_or_404(register_id), sight_of(request)
+    rights.require_write(register, sight.actor, sight.at)
+    if request.method == "GET":
+        return _page(request, register, {})
+    if "ticket" in request.POST:
+        return _confirm(request, register)
+    upload = request.FILES.get("file")
+    if upload is None:
+        return _page(request, register, {"faults": [importing.Fault("", _("请选择文件"))]}, 422)
+    if (upload.size or 0) > sheets.MAX_BYTES:
+        return _page(request, register, {"faults": [importing.Fault("", _("文件超过 %(mb)d MB") % {"mb": sheets.MAX_BYTES // 2**20})]}, 422)
+    data, name = upload.read(), upload.name or ""
+    try:
+        plan = importing.plan(register, data, name, sight.actor, sight.at)
+    except sheets.BadSheetError as error:
+        return _page(request, register, {"faults": [importing.Fault("", fault) for fault in error.faults], "file_name": name}, 422)
+    ticket = "" if plan.faults or not plan.writes else _keep(request, register, data, name, plan)
+    return _page(request, register, _preview(plan) | {"ticket": ticket, "file_name": name}, 422 if plan.faults else 200)
+
+
+def _confirm(request: HttpRequest, register: Register) -> HttpResponse:
+    sight = sight_of(request)
+    try:
+        held = signing.loads(request.POST["ticket"], salt=TICKET_SALT, max_age=KEPT)
+        file = _folder() / held["file"]
+        data = file.read_bytes()
+    except (signing.BadSignature, FileNotFoundError):
+        return _page(request, register, {"faults": [importing.Fault("", _("预览已过期，请重新上传"))]}, 409)
+    if (held["register"], held["actor"]) != (register.id, sight.actor.id):
+        return _page(request, register, {"faults": [importing.Fault("", _("预览不属于您或该台账，请重新上传"))]}, 409)
+    plan = importing.plan(register, data, held["name"], sight.actor, sight.at)
+    if plan.seal != held["seal"] or plan.faults:
+        ticket = "" if plan.faults else _keep(request, register, data, held["name"], plan)
+        context = _preview(plan) | {"ticket": ticket, "file_name": held["name"], "moved": True}
+        return _page(request, register, context, 409)
+    try:
+        importing.apply(plan, sight.actor, sight.at)
+    except RefusedError as refusal:
+        return _page(request, register, {"faults": [importing.Fault("", refusal.message)], "file_name": held["name"]}, 422)
+    file.unlink(missing_ok=True)
+    return _page(request, register, {"done": plan, "file_name": held["name"]})
+
+
+def _page(request: HttpRequest, register: Register, context: dict[str, Any], status: int = 200) -> HttpResponse:
+    columns = [
+        (register.label(name), name in register.key or importing.required(register, name), exporting.hint(register, name))
+        for name in register.fields
+    ]
+    return render(request, "registers/import.html", {"register": register, "columns": columns, **context}, status=status)
+
+
+def _preview(plan: importing.Plan) -> dict[str, Any]:
+    register = plan.register
+    lines = [
+        {
+            "number": write.number,
+            "new": write.row is None,
+            "name": " ".join(values.write(register.field(name), write.data[name]) for name in register.key),
+            "changes": [
+                (register.label(name), values.show(register.field(name), before), values.show(register.field(name), after))
+                for name, (before, after) in write.changes.items()
+            ],
+        }
+        for write in plan.writes[:SHOWN]
+    ]
+    return {"plan": plan, "lines": lines, "faults": plan.faults[:SHOWN], "more": max(0, len(plan.faults) - SHOWN)}
+
+
+def _keep(request: HttpRequest, register: Register, data: bytes, name: str, plan: importing.Plan) -> str:
+    folder = _folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _sweep(folder)
+    file = folder / secrets.token_hex(16)
+    file.touch(mode=0o600)
+    file.write_bytes(data)
+    held = {"file": file.name, "register": register.id, "actor": sight_of(request).actor.id, "name": name, "seal": plan.seal}
+    return signing.dumps(held, salt=TICKET_SALT)
+
+
+def _folder() -> Path:
+    return Path(settings.HOME.run) / "imports"
+
+
+def _sweep(folder: Path) -> None:
+    """Remove files whose tickets have expired; real time, because file times are real."""
+    oldest = (clock.real_now() - KEPT).timestamp()
+    for file in folder.iterdir():
+        if file.stat().st_mtime < oldest:
+            file.unlink(missing_ok=True)
