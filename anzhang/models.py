@@ -1,6 +1,7 @@
 """Every model of the one Django app, in the order in which the layers stand."""
 
 from anzhang.casework.models import *  # noqa: F403
+from anzhang.directory.credentials import *  # noqa: F403
 from anzhang.directory.models import *  # noqa: F403
 from anzhang.journal.models import *  # noqa: F403
 from anzhang.monitoring.models import *  # noqa: F403

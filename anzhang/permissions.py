@@ -15,6 +15,7 @@ class Permission(StrEnum):
     """Every right that a page, procedure or command asks for."""
 
     ACCOUNTS_MANAGE = "accounts:manage"
+    ACCOUNTS_CONFIRM = "accounts:confirm"
     UNITS_MANAGE = "units:manage"
     BACKUP_RUN = "backup:run"
     SOURCES_MANAGE = "sources:manage"
@@ -48,6 +49,7 @@ ADMINISTRATOR_PERMISSIONS: dict[Administrator, frozenset[Permission]] = {
     ),
     Administrator.SECURITY_ADMIN: frozenset(
         {
+            Permission.ACCOUNTS_CONFIRM,
             Permission.ROUTES_MANAGE,
             Permission.PARAMETERS_MANAGE,
             Permission.LOCKOUT_RELEASE,

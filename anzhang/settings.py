@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -85,6 +86,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "anzhang.web.sessions.SessionLimits",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -123,8 +125,63 @@ DATABASES = {"default": _database(HOME.database_url)}
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "rules.permissions.ObjectPermissionBackend",
-    "allauth.account.auth_backends.AuthenticationBackend",
+    "anzhang.web.adapter.PasswordBackend",
 ]
+
+# Identity (DESIGN 10, 12): allauth for the pages, axes for the lock of record, no sign-up, no mail.
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "anzhang.web.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
+ACCOUNT_RATE_LIMITS = {"login": "60/m/ip", "login_failed": None}  # failures are counted by axes, in the database
+ACCOUNT_FORMS = {"change_password": "anzhang.web.adapter.PasswordForm"}
+MFA_ADAPTER = "anzhang.web.adapter.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_ISSUER = "安章"
+MFA_TOTP_TOLERANCE = 1
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_FORMS = {
+    "authenticate": "anzhang.web.adapter.CodeForm",
+    "reauthenticate": "anzhang.web.adapter.CodeAgainForm",
+    "authenticate_webauthn": "anzhang.web.adapter.KeyForm",
+    "reauthenticate_webauthn": "anzhang.web.adapter.KeyAgainForm",
+}
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=30)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_ENABLE_ADMIN = False
+AXES_DISABLE_ACCESS_LOG = True  # the ledger has every log-in
+AXES_VERBOSE = False
+AXES_USERNAME_CALLABLE = "anzhang.web.adapter.axes_username"
+AXES_CLIENT_IP_CALLABLE = "anzhang.web.adapter.axes_address"
+AXES_LOCKOUT_CALLABLE = "anzhang.web.adapter.locked_out"
+AXES_SENSITIVE_PARAMETERS = ["login", "username", "password", "code", "credential", "next", "csrfmiddlewaretoken"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ["username", "email"]},
+    },
+    {"NAME": "anzhang.directory.passwords.KindsValidator"},
+    {"NAME": "anzhang.directory.passwords.HistoryValidator"},
+]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+SERVED_BY_TLS = bool(HOME.get("server", "certificate", ""))
+SESSION_COOKIE_NAME = "anzhang_session"
+SESSION_COOKIE_AGE = 8 * 3600
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SERVED_BY_TLS
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+# One cache for every process of the machine: spent codes and rate limits must bind all of them.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": HOME.run / "cache"}}
 
 LANGUAGE_CODE = "zh-hans"
 LANGUAGES = [("zh-hans", _("简体中文")), ("en", "English")]

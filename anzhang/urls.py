@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, path
 
-from anzhang.web import register_imports, registers
+from anzhang.web import administration, identity, register_imports, registers
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -15,6 +15,8 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz, name="healthz"),
+    *identity.urlpatterns,
+    *administration.urlpatterns,
     path("registers/", registers.index, name="registers"),
     path("registers/<slug:register_id>/", registers.rows, name="register"),
     path("registers/<slug:register_id>/new/", registers.create, name="register_new"),

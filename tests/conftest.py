@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.core.cache import cache
 
 from anzhang import clock as anzhang_clock
 from anzhang.demo import bureau as demo
 from anzhang.permissions import Actor
 from tests import world
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> None:
+    """Rate limits and spent codes of one test are not those of the next."""
+    cache.clear()
 
 
 @pytest.fixture

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from django.test import Client
+
 from anzhang import clock
 from anzhang.demo import bureau as demo
+from anzhang.directory.models import User
 from anzhang.permissions import Actor, Administrator, Via
+from anzhang.web import actors
 
 # A Tuesday morning in Beijing.
 START = datetime(2026, 11, 24, 1, 30, tzinfo=UTC)
@@ -36,3 +40,12 @@ def actor(bureau: demo.Bureau, username: str, via: Via = Via.BROWSER) -> Actor:
         id=f"user:{username}", via=via, user_id=user.pk, person_id=user.person_id, unit_id=user.person.unit_id,
         administrator=Administrator(user.administrator) if user.administrator else None, second_factor=via is Via.BROWSER,
     )  # fmt: skip
+
+
+def enter(client: Client, user: User, *, second_factor: bool = True) -> None:
+    """Log a test client in as a user, with the second factor passed now unless told otherwise."""
+    client.force_login(user)
+    session = client.session
+    if second_factor:
+        actors.mark_second_factor(session, user, "test", clock.now())
+    session.save()

@@ -160,9 +160,10 @@ def build(now: datetime) -> Bureau:
     officer = Officer(unit=bureau.unit["IC"], person=bureau.person["P011"], valid_from=started, recorded_at=now)
     write(SETUP, Event.OFFICER_APPOINT, officer, at=now)
     for username, person_code, administrator in USERS:
-        bureau.user[username] = User.objects.create_user(
-            username, person=bureau.person[person_code], administrator=administrator, created_at=now
-        )
+        user = User(username=username, person=bureau.person[person_code], administrator=administrator, created_at=now)
+        user.set_unusable_password()
+        write(SETUP, Event.USER_CREATE, user, at=now)
+        bureau.user[username] = user
     for code, name, transport, addresses, hosts, unit_code, system_code in SOURCES:
         source = LogSource(
             code=code, name=name, transport=transport, addresses=addresses, hosts=hosts, unit=bureau.unit[unit_code],

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.hashers import check_password
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
@@ -185,8 +186,13 @@ class UserManager(BaseUserManager["User"]):
         return user
 
 
-class User(AbstractBaseUser):
-    """Someone who can log in. Rights come from the person's registers and from `administrator`."""
+class User(AbstractBaseUser, Ledgered):
+    """Someone who can log in. Rights come from the person's registers and from `administrator`.
+
+    Ledgered with its password hash, so that a role or a password put in by SQL is named by `ledger verify`.
+    """
+
+    LEDGER_EXCLUDE: ClassVar[frozenset[str]] = frozenset({"last_login", "language"})
 
     username = models.CharField(_("登录名"), max_length=64, unique=True)
     person = models.OneToOneField(Person, models.PROTECT, verbose_name=_("人员"), null=True, blank=True, related_name="user")
@@ -205,6 +211,13 @@ class User(AbstractBaseUser):
     class Meta:
         verbose_name = _("用户")
         ordering = ("username",)
+        constraints = (
+            models.CheckConstraint(condition=Q(administrator__in=["", *(a.value for a in Administrator)]), name="user_is_at_most_one_administrator"),
+        )
 
     def __str__(self) -> str:
         return self.person.name if self.person_id and self.person else self.username
+
+    def check_password(self, raw_password: str) -> bool:
+        """Compare; never re-hash on the way, because a changed row without its act would break the ledger."""
+        return check_password(raw_password, self.password)

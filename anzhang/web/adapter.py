@@ -1,0 +1,272 @@
+"""How allauth and axes are bent to the bureau: no sign-up, no mail, every log-in act in the ledger.
+
+Signals of libraries are received here and nowhere else; they are the only way those two tell what happened.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from datetime import datetime
+from typing import Any
+
+import segno
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.auth_backends import AuthenticationBackend
+from allauth.account.forms import ChangePasswordForm
+from allauth.core import context
+from allauth.mfa import signals as factor_signals
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn.forms import AuthenticateWebAuthnForm, ReauthenticateWebAuthnForm
+from axes.handlers.proxy import AxesProxyHandler
+from axes.signals import user_locked_out
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.contrib.auth.signals import user_logged_out, user_login_failed
+from django.core.cache import cache
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.dispatch import receiver
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+
+from anzhang import clock
+from anzhang.directory import identity, passwords
+from anzhang.directory.models import User
+from anzhang.directory.tickets import actor_of_user
+from anzhang.events import Event
+from anzhang.journal.procedures import record
+from anzhang.permissions import Via
+from anzhang.web import actors, sessions
+
+CODE_SPENT_SECONDS = 120  # a TOTP code is accepted for three steps of 30 s and never twice
+
+
+class PasswordBackend(AuthenticationBackend):  # type: ignore[misc]
+    """Check passwords; load the person with the user, because every page asks for both."""
+
+    def get_user(self, user_id: int) -> User | None:
+        """Return the active user of a session."""
+        user = User.objects.select_related("person__unit").filter(pk=user_id).first()
+        return user if user and user.is_active else None
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+    """Log-in by name and password; users are made by two administrators, never by signing up."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """Return false: there is no sign-up."""
+        return False
+
+    def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
+        """Turn away users who are inactive or have left."""
+        if not identity.may_log_in(user, clock.now()):
+            user.is_active = False  # not saved: allauth answers with its page for inactive users
+        response: HttpResponse | None = super().pre_login(request, user, **kwargs)
+        return response
+
+    def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse:
+        """Ledger the log-in, start the session's clock and end the user's other sessions."""
+        now = clock.now()
+        with transaction.atomic():
+            mark = request.session.get(actors.SECOND_FACTOR) or {}
+            payload = {"address": actors.address_of(request), "second_factor": mark.get("how", "")}
+            record(actors.actor_of(request), Event.USER_LOGIN, user, at=now, payload=payload)
+        sessions.begin(request, now)
+        response: HttpResponse = super().post_login(request, user, **kwargs)
+        return response
+
+    def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
+        """Ask again before changes of factors: for the second factor where there is one, else for a log-in of this quarter of an hour."""
+        if _has_factor(self.request.user):
+            return not actors.stepped_up(self.request)
+        now = clock.now()
+        started = self.request.session.get(sessions.STARTED, 0)
+        return bool(now.timestamp() - started >= actors.STEP_UP_WITHIN.total_seconds())
+
+    def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
+        """Return the ways to prove oneself again: never the mere password for someone who has a factor."""
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        return [method for method in methods if method["id"] != "reauthenticate"] if _has_factor(user) else methods
+
+    def set_password(self, user: User, password: str) -> None:
+        """Set the password through the procedure that remembers and ledgers it."""
+        passwords.change(actor_of_user(user, Via.BROWSER), user, password, clock.now())
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        """Return to the user's own page."""
+        return "/account/"
+
+
+class FactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
+    """Factor secrets are encrypted at rest under the installation's secret; QR codes come from segno."""
+
+    def encrypt(self, text: str) -> str:
+        """Return the secret, encrypted."""
+        return _fernet().encrypt(text.encode()).decode("ascii")
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """Return the secret. Raises InvalidToken when the installation's secret was changed."""
+        return _fernet().decrypt(encrypted_text.encode("ascii")).decode()
+
+    def get_totp_label(self, user: User) -> str:
+        """Return what the authenticator app shows."""
+        return user.username
+
+    def build_totp_svg(self, url: str) -> str:
+        """Return the QR code as an SVG image without styles, which the page embeds as a data address."""
+        svg: str = segno.make(url, error="m").svg_inline(scale=5, border=2, xmldecl=False, svgclass=None, lineclass=None)
+        return svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+
+    def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:  # noqa: A002
+        """Return the prefilled name of a new key."""
+        return _("安全密钥 %(number)s") % {"number": Authenticator.objects.filter(user=user, type=type).count() + 1}
+
+    def get_public_key_credential_user_entity(self, user: User) -> dict[str, Any]:
+        """Return the user as the key stores it; the handle carries no personal data."""
+        return {"id": f"anzhang-{user.pk}".encode(), "display_name": user.username, "name": user.username}
+
+
+class _Lockable:
+    """Factor forms count towards the same lock as passwords do, in the database, for every process."""
+
+    user: User
+
+    def is_valid(self) -> bool:
+        """Refuse outright while the user is locked out from this address."""
+        request: HttpRequest = context.request
+        if not AxesProxyHandler.is_allowed(request, {"username": self.user.username}):
+            request.axes_locked_out = True  # type: ignore[attr-defined]
+        valid: bool = super().is_valid()  # type: ignore[misc]
+        return valid and not getattr(request, "axes_locked_out", False)
+
+
+class _SpentOnce(_Lockable):
+    """A code is good once, on every page that takes one."""
+
+    def clean_code(self) -> str:
+        """Return the code. Raises ValidationError when it is wrong or was used before."""
+        code: str = super().clean_code()  # type: ignore[misc]
+        digest = hashlib.sha256(f"{self.user.pk}:{code}".encode()).hexdigest()
+        if not cache.add(f"anzhang-code-{digest}", "spent", timeout=CODE_SPENT_SECONDS):
+            raise ValidationError(_("该验证码已用过，请等待下一个。"), code="code_spent")
+        return code
+
+
+class CodeForm(_SpentOnce, AuthenticateForm):  # type: ignore[misc]
+    """The code at log-in."""
+
+
+class CodeAgainForm(_SpentOnce, ReauthenticateForm):  # type: ignore[misc]
+    """The code before a dangerous act."""
+
+
+class KeyForm(_Lockable, AuthenticateWebAuthnForm):  # type: ignore[misc]
+    """The security key at log-in."""
+
+
+class KeyAgainForm(_Lockable, ReauthenticateWebAuthnForm):  # type: ignore[misc]
+    """The security key before a dangerous act."""
+
+
+class PasswordForm(ChangePasswordForm):  # type: ignore[misc]
+    """Changing the password: not twice a day, unless it has expired."""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a second change within a day."""
+        cleaned: dict[str, Any] = super().clean()
+        if passwords.too_young(self.user, clock.now()):
+            self.add_error(None, _("距上次更改不足一天，暂不能再改；如怀疑泄露，请联系系统管理员重置。"))
+        return cleaned
+
+
+def axes_username(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
+    """Return the name that axes keeps: as typed for a known user, a digest for anything else (people type passwords there)."""
+    typed = str((credentials or {}).get("username") or request.POST.get("login", "")).strip()
+    user = User.objects.filter(username__iexact=typed).first() if typed else None
+    return user.username if user else identity.user_name_digest(typed)
+
+
+def axes_address(request: HttpRequest) -> str:
+    """Return the address that axes keeps."""
+    return actors.address_of(request)
+
+
+def locked_out(request: HttpRequest, response: HttpResponse | None = None, credentials: dict[str, Any] | None = None) -> HttpResponse:
+    """Answer a locked-out log-in: 429 and what to do."""
+    minutes = int(settings.AXES_COOLOFF_TIME.total_seconds() // 60)
+    return render(request, "account/locked.html", {"minutes": minutes, "limit": settings.AXES_FAILURE_LIMIT}, status=429)
+
+
+@receiver(user_login_failed)
+def note_failure(request: HttpRequest | None = None, credentials: dict[str, Any] | None = None, **_kwargs: Any) -> None:
+    """Ledger a failed log-in; while locked only the lock itself stands there, so that nobody fills the ledger from outside."""
+    if request is None or getattr(request, "axes_locked_out", False):
+        return
+    _note(request, Event.USER_LOGIN_FAIL, axes_username(request, credentials), clock.now())
+
+
+@receiver(user_locked_out)
+def note_lock(request: HttpRequest, username: str, **_kwargs: Any) -> None:
+    """Ledger the lock once, when it closes."""
+    if request.axes_failures_since_start is not None:  # type: ignore[attr-defined]
+        _note(request, Event.USER_LOCK, username, clock.now())
+
+
+@receiver(factor_signals.authentication_failed)
+def count_wrong_factor(request: HttpRequest, user: User, **_kwargs: Any) -> None:
+    """Count a wrong code as a failed log-in, for lock and ledger."""
+    user_login_failed.send(sender=__name__, request=request, credentials={"username": user.username})
+
+
+@receiver(factor_signals.authenticator_used)
+def mark_used_factor(request: HttpRequest, user: User, authenticator: Authenticator, **_kwargs: Any) -> None:
+    """Note that this session has passed the second factor."""
+    actors.mark_second_factor(request.session, user, authenticator.type, clock.now())
+
+
+@receiver(factor_signals.authenticator_added)
+@receiver(factor_signals.authenticator_reset)
+def note_new_factor(request: HttpRequest, user: User, authenticator: Authenticator, **_kwargs: Any) -> None:
+    """Ledger a new factor; enrolling proved it, so the session has passed it."""
+    now = clock.now()
+    if authenticator.type != Authenticator.Type.RECOVERY_CODES:
+        actors.mark_second_factor(request.session, user, authenticator.type, now)
+    _note_factor(request, Event.FACTOR_ADD, user, authenticator, now)
+
+
+@receiver(factor_signals.authenticator_removed)
+def note_removed_factor(request: HttpRequest, user: User, authenticator: Authenticator, **_kwargs: Any) -> None:
+    """Ledger that a user took a factor away."""
+    _note_factor(request, Event.FACTOR_RESET, user, authenticator, clock.now())
+
+
+@receiver(user_logged_out)
+def note_logout(request: HttpRequest, user: User | None, **_kwargs: Any) -> None:
+    """Ledger the end of a session."""
+    if user is not None:
+        with transaction.atomic():
+            record(actor_of_user(user, Via.BROWSER, address=actors.address_of(request)), Event.USER_LOGOUT, user, at=clock.now())
+
+
+def _note(request: HttpRequest, act: Event, username: str, at: datetime) -> None:
+    identity.note(actors.anonymous(request), act, username, at, {"address": actors.address_of(request)})
+
+
+def _note_factor(request: HttpRequest, act: Event, user: User, authenticator: Authenticator, at: datetime) -> None:
+    with transaction.atomic():
+        payload = {"user": user.username, "type": authenticator.type}
+        actor = actor_of_user(user, Via.BROWSER, address=actors.address_of(request))
+        record(actor, act, ("second_factor", str(user.pk)), at=at, payload=payload)
+
+
+def _has_factor(user: Any) -> bool:
+    return bool(user.is_authenticated and Authenticator.objects.filter(user_id=user.pk).exists())
+
+
+def _fernet() -> Fernet:
+    key = hashlib.sha256(b"anzhang second factor\0" + settings.SECRET_KEY.encode()).digest()
+    return Fernet(base64.urlsafe_b64encode(key))
