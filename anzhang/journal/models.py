@@ -2,7 +2,8 @@
 
 `Entry.leaf` holds the exact bytes that were hashed; the other columns repeat what the leaf says so that it can
 be searched, and `anzhang ledger verify` compares them. Index, leaf and frontier are written in the transaction of
-the business change (SQLite: the one writer is the sequencer).
+the business change (SQLite: the one writer is the sequencer). Tiles repeat the tree's hashes; they make proofs cheap
+and let the verification name the very entry that was changed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-__all__ = ["Entry", "Frontier", "Head", "Ledgered", "Payload"]
+__all__ = ["Entry", "Frontier", "Head", "HeadConfirmation", "LedgerCheck", "Ledgered", "Payload", "Tile"]
 
 
 class Ledgered(models.Model):
@@ -81,3 +82,42 @@ class Head(models.Model):
     class Meta:
         verbose_name = _("签名树头")
         constraints = (models.UniqueConstraint(fields=["suite", "size"], name="one_head_per_size"),)
+
+
+class Tile(models.Model):
+    """Up to 256 hashes of one level of one tree (C2SP tlog-tiles), as of the last signed head."""
+
+    suite = models.CharField(_("摘要算法"), max_length=8)
+    level = models.PositiveSmallIntegerField(_("层"))
+    index = models.BigIntegerField(_("块号"))
+    hashes = models.BinaryField(_("摘要"))
+
+    class Meta:
+        verbose_name = _("存证树块")
+        constraints = (models.UniqueConstraint(fields=["suite", "level", "index"], name="one_tile_per_place"),)
+
+
+class HeadConfirmation(models.Model):
+    """A head that somebody kept outside this machine and brought back: the ledger still agrees with it."""
+
+    size = models.BigIntegerField(_("条数"))
+    root = models.CharField(_("根"), max_length=64)
+    confirmed_at = models.DateTimeField(_("确认时间"))
+    actor = models.CharField(_("确认人"), max_length=128)
+
+    class Meta:
+        verbose_name = _("外存树头确认")
+        ordering = ("-confirmed_at", "-pk")
+
+
+class LedgerCheck(models.Model):
+    """The result of one verification of the whole ledger."""
+
+    at = models.DateTimeField(_("验证时间"))
+    entries = models.BigIntegerField(_("条数"))
+    faults = models.JSONField(_("问题"), default=list, blank=True)  # [{"kind", "subject", "message"}]
+    seconds = models.FloatField(_("用时（秒）"), default=0.0)
+
+    class Meta:
+        verbose_name = _("存证验证")
+        ordering = ("-at", "-pk")
