@@ -1,0 +1,148 @@
+"""A sheet becomes rows, all or none."""
+
+import io
+
+import pytest
+import xlsxwriter
+
+from anzhang.casework.models import Holiday
+from anzhang.directory.models import Person
+from anzhang.journal.models import Entry
+from anzhang.permissions import Actor, RefusedError, Via
+from anzhang.registers import exporting, importing, listing, sheets
+from anzhang.registers.declaration import REGISTERS, Kind
+from anzhang.registers.rights import Sight
+
+PERSON, HOLIDAY = REGISTERS["person"], REGISTERS["holiday"]
+OPERATOR = Actor(id="os:root@host", via=Via.CLI)
+HEAD = "工号,姓名,类别,所在单位,职务,办公电话,工作邮箱,入职日期,离职日期\r\n"
+
+
+def plan(text, clock, register=PERSON, actor=OPERATOR):
+    return importing.plan(register, text.encode(), "a.csv", actor, clock.now)
+
+
+def test_it_creates_changes_and_leaves_alone(bureau, clock):
+    text = HEAD + "P100,钱多,本局人员,JYC,科员,,,2026/3/1,\r\nP021,孙丽,staff,JYC 就业促进处,副处长,,,2025-11-24,\r\n"
+    made = plan(text, clock)
+    assert (made.created, made.changed, made.unchanged, made.faults) == (1, 1, 0, [])
+    assert Person.objects.filter(code="P100").count() == 0
+    importing.apply(made, OPERATOR, clock.now)
+    assert Person.objects.get(code="P100").joined_on.isoformat() == "2026-03-01"
+    assert Person.objects.get(code="P021").post == "副处长"
+    again = plan(text, clock)
+    assert (again.created, again.changed, again.unchanged) == (0, 0, 2)
+    assert Entry.objects.filter(act="registers:sheet:import").count() == 1
+
+
+@pytest.mark.parametrize("register_id", [r.id for r in REGISTERS.values() if r.kind is Kind.PLAIN])
+@pytest.mark.parametrize("form", ["xlsx", "csv"])
+def test_an_export_imports_back_as_unchanged(register_id, form, bureau, clock):
+    Holiday.objects.create(day="2026-10-01", is_workday=False, name="=国庆节")
+    register = REGISTERS[register_id]
+    rows = listing.select(register, listing.Query(), Sight(OPERATOR, clock.now))
+    body, count = exporting.export(register, rows, form)
+    assert count == rows.count() > 0
+    again = importing.plan(register, body, f"a.{form}", OPERATOR, clock.now)
+    assert (again.faults, again.writes, again.unchanged) == ([], [], count)
+
+
+def test_every_fault_has_its_cell_and_nothing_is_written(bureau, clock):
+    text = HEAD + (
+        "P100,,本局人员,JYC,,,,2026-03-01,\r\n"  # B2 empty
+        "P101,甲,机器人,JYC,,,,2026-03-01,\r\n"  # C3 unknown choice
+        "P102,乙,本局人员,XX,,,,2026-03-01,\r\n"  # D4 unknown unit
+        "P103,丙,本局人员,JYC,,,not-mail,2026-02-30,\r\n"  # G5, H5
+        "P104,丁,本局人员,JYC,,,,2026-03-01,\r\n"
+        "P104,戊,本局人员,JYC,,,,2026-03-01,\r\n"  # twice
+        f"P105,{'长' * 60},本局人员,JYC,,,,2026-03-01,\r\n"  # B8 too long
+    )
+    made = plan(text, clock)
+    assert [fault.cell for fault in made.faults] == ["B2", "C3", "D4", "G5", "H5", "7", "B8"]
+    with pytest.raises(RefusedError, match="7"):
+        importing.apply(made, OPERATOR, clock.now)
+    assert not Person.objects.filter(code__startswith="P10").exists()
+
+
+def test_what_a_procedure_refuses_is_in_the_preview(bureau, clock):
+    made = plan("日期,上班,名称\r\n2026-11-24,是,不是例外\r\n", clock, HOLIDAY)
+    assert [fault.cell for fault in made.faults] == ["2"]
+    assert not Holiday.objects.exists()
+
+
+def test_a_constraint_is_in_the_preview(bureau, clock):
+    made = plan(HEAD + "P100,钱多,本局人员,JYC,,,,2026-03-01,2026-02-01\r\n", clock)
+    assert [fault.cell for fault in made.faults] == ["2"]
+
+
+def test_one_refusal_takes_every_row_back(bureau, clock):
+    made = plan("日期,上班,名称\r\n2026-10-01,否,国庆节\r\n2026-10-02,否,国庆节\r\n", clock, HOLIDAY)
+    Holiday.objects.create(day="2026-10-02", is_workday=False, name="已有人登记")
+    with pytest.raises(RefusedError, match="第 3 行"):
+        importing.apply(made, OPERATOR, clock.now)
+    assert Holiday.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "why"),
+    [
+        ("工号,姓名,姓名,所在单位,入职日期", "C1：表头“姓名”重复"),
+        ("工号,姓名,所在单位,入职日期,密码", "E1：没有“密码”"),
+        ("工号,姓名,所在单位", "入职日期"),
+    ],
+)
+def test_headers_are_checked_by_cell(head, why, bureau, clock):
+    with pytest.raises(sheets.BadSheetError, match=why):
+        plan(head + "\r\n1,2,3\r\n", clock)
+
+
+def test_a_code_that_a_spreadsheet_made_a_number_is_taken_back(bureau, clock):
+    out = io.BytesIO()
+    book = xlsxwriter.Workbook(out, {"in_memory": True})
+    sheet = book.add_worksheet()
+    sheet.write_row(0, 0, ["code", "name", "unit", "joined_on", "phone"])
+    sheet.write_row(1, 0, [20260001, "钱多", "JYC", "2026-03-01", 12.5])
+    book.close()
+    made = importing.plan(PERSON, out.getvalue(), "a.xlsx", OPERATOR, clock.now)
+    assert [fault.cell for fault in made.faults] == ["E2"]
+    text = "code,name,unit,joined_on\r\n20260001,钱多,JYC,2026-03-01\r\n"
+    assert plan(text, clock).created == 1
+
+
+def test_a_unit_head_writes_only_into_the_own_unit(bureau, acting, clock):
+    head = acting("liuyang")
+    text = "工号,姓名,所在单位,入职日期\r\n"
+    assert plan(text + "P100,钱多,JYC,2026-03-01\r\n", clock, actor=head).created == 1
+    foreign = plan(text + "P101,乙,SBZX,2026-03-01\r\n", clock, actor=head)
+    assert [fault.cell for fault in foreign.faults] == ["C2"]
+    taken = plan(text + "P031,罗娜,JYC,2026-03-01\r\n", clock, actor=head)
+    assert "管辖范围" in taken.faults[0].message
+
+
+@pytest.mark.parametrize("username", ["sunli", "chenjing", "mali"])
+def test_others_do_not_import(username, bureau, acting, clock):
+    with pytest.raises(RefusedError) as caught:
+        plan(HEAD, clock, actor=acting(username))
+    assert caught.value.code == "writer_role_missing"
+
+
+@pytest.mark.parametrize("register_id", [r.id for r in REGISTERS.values() if r.kind is not Kind.PLAIN])
+def test_no_sheet_writes_an_authority_decision_or_observed_register(register_id, bureau, clock):
+    with pytest.raises(RefusedError) as caught:
+        plan(HEAD, clock, REGISTERS[register_id])
+    assert caught.value.code == "register_is_read_only"
+
+
+def test_the_seal_of_a_plan_changes_with_what_it_would_meet(bureau, clock):
+    text = HEAD + "P021,孙丽,本局人员,JYC,副处长,,,2025-11-24,\r\n"
+    first = plan(text, clock)
+    importing.apply(plan(text.replace("副处长", "调研员"), clock), OPERATOR, clock.now)
+    assert plan(text, clock).seal != first.seal
+
+
+def test_the_template_of_every_plain_register_reads_back_as_an_empty_sheet(bureau):
+    for register in REGISTERS.values():
+        if register.kind is Kind.PLAIN:
+            sheet = sheets.read(exporting.template(register), "a.xlsx")
+            assert sheet.rows == ()
+            assert len(sheet.headers) == len(register.fields)
