@@ -49,6 +49,8 @@ class Case(Ledgered):
     state = models.CharField(_("状态"), max_length=16, choices=State.choices, default=State.OPEN)
     round = models.PositiveSmallIntegerField(_("轮次"), default=1)
     step = models.PositiveSmallIntegerField(_("环节"), default=0)
+    opening = models.JSONField(_("环节人选"), default=dict, blank=True)  # who may act in this step, how many must: eligibility.Panel
+    fault = models.CharField(_("无法办理的原因"), max_length=32, blank=True)  # too_few, role_vacant: nobody can pass the step
     filed_at = models.DateTimeField(_("提出时间"))
     due_at = models.DateTimeField(_("办结时限"), null=True, blank=True)
     decided_at = models.DateTimeField(_("办结时间"), null=True, blank=True)
@@ -60,14 +62,18 @@ class Case(Ledgered):
             models.Index(fields=["state", "due_at"], name="case_due"),
             models.Index(fields=["unit", "-filed_at"], name="case_unit"),
             models.Index(fields=["applicant", "-filed_at"], name="case_applicant"),
+            models.Index(fields=["filed_at"], name="case_stuck", condition=~Q(fault="")),
         )
 
     def __str__(self) -> str:
         return f"{self.title} {self.number}"
 
 
-class Todo(Ledgered):
-    """One person's turn at one step (待办; closed = 已办)."""
+class Todo(models.Model):
+    """One person's turn at one step (待办; closed = 已办).
+
+    Follows from the case: who may act is in `Case.opening`, which the ledger keeps, so an invented row here lets nobody decide.
+    """
 
     class Outcome(models.TextChoices):
         """How it ended."""
@@ -111,11 +117,17 @@ class Act(Ledgered):
     verb = models.CharField(_("办理"), max_length=16, choices=Verb.choices)
     person = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("办理人"))
     opinion = models.CharField(_("意见"), max_length=1000, blank=True)
+    form = models.JSONField(_("申请内容"), null=True, blank=True)  # what was asked, kept with filing and resubmitting
     at = models.DateTimeField(_("时间"))
 
     class Meta:
         verbose_name = _("办理记录")
         ordering = ("at", "pk")
+        constraints = (
+            models.UniqueConstraint(
+                fields=["case", "round", "step", "person"], condition=Q(verb__in=["agree", "refuse"]), name="one_vote_per_person_and_step"
+            ),
+        )
 
 
 class Approval(Bitemporal):
