@@ -1,0 +1,168 @@
+"""What goes in and what comes back: batches of raw lines, acknowledgements, sealed segments, faults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, Literal
+
+Framing = Literal["newline", "octet"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Raw bytes of one source as they came.
+
+    `framing`: `newline` = lines ending in LF or CRLF, the last one possibly in neither; `octet` = RFC 6587 frames as on the wire
+    (`LENGTH SP MESSAGE`), complete. `address` is the sender's IP address or the file's path. `received_at` is aware.
+    A `key` (Idempotency-Key) makes the batch stored once per source. `timezone` reads time stamps without zone.
+    """
+
+    source: str
+    data: bytes
+    received_at: datetime
+    transport: str = "file"
+    address: str = ""
+    framing: Framing = "newline"
+    key: str = ""
+    timezone: str = "Asia/Shanghai"
+    encoding: str = "utf-8"
+
+
+@dataclass(frozen=True)
+class Ack:
+    """The bytes are on disk. `duplicate`: they were before, under the same key; `conflict`: the key came with other bytes, nothing stored."""
+
+    record: int
+    duplicate: bool = False
+    conflict: bool = False
+
+
+@dataclass(frozen=True)
+class SealedSegment:
+    """A sealed segment as the ledger records it: instants aware UTC, sizes bytes, roots hex, `sources` rows per source code.
+
+    `first_record` and `last_record` are the write-ahead records it consumed; `heard` is first and last receipt per source.
+    `min_at` and `max_at` bound the event times that search uses, `received_from` and `received_to` the receipts.
+    """
+
+    number: int
+    name: str
+    day: date
+    node: str
+    first_seq: int
+    last_seq: int
+    rows: int
+    raw_bytes: int
+    file_bytes: int
+    min_at: datetime
+    max_at: datetime
+    received_from: datetime
+    received_to: datetime
+    sources: Mapping[str, int]
+    heard: Mapping[str, tuple[datetime, datetime]]
+    first_record: int
+    last_record: int
+    previous_sha256: str
+    previous_sm3: str
+    sealed_at: datetime
+    root_sha256: str = ""
+    root_sm3: str = ""
+
+    def header(self) -> dict[str, Any]:
+        """Return what the first leaf of the seal holds: everything but file sizes and the roots themselves."""
+        return {
+            "v": 1,
+            "number": self.number,
+            "name": self.name,
+            "day": self.day.isoformat(),
+            "node": self.node,
+            "first_seq": self.first_seq,
+            "last_seq": self.last_seq,
+            "rows": self.rows,
+            "raw_bytes": self.raw_bytes,
+            "min_at": stamp(self.min_at),
+            "max_at": stamp(self.max_at),
+            "received_from": stamp(self.received_from),
+            "received_to": stamp(self.received_to),
+            "sources": dict(self.sources),
+            "heard": {code: [stamp(first), stamp(last)] for code, (first, last) in self.heard.items()},
+            "first_record": self.first_record,
+            "last_record": self.last_record,
+            "previous_sha256": self.previous_sha256,
+            "previous_sm3": self.previous_sm3,
+            "sealed_at": stamp(self.sealed_at),
+        }
+
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any], *, file_bytes: int, root_sha256: str, root_sm3: str) -> SealedSegment:
+        """Return the segment that a header describes. Raises KeyError or ValueError when it is none."""
+        return cls(
+            number=header["number"],
+            name=header["name"],
+            day=date.fromisoformat(header["day"]),
+            node=header["node"],
+            first_seq=header["first_seq"],
+            last_seq=header["last_seq"],
+            rows=header["rows"],
+            raw_bytes=header["raw_bytes"],
+            file_bytes=file_bytes,
+            min_at=datetime.fromisoformat(header["min_at"]),
+            max_at=datetime.fromisoformat(header["max_at"]),
+            received_from=datetime.fromisoformat(header["received_from"]),
+            received_to=datetime.fromisoformat(header["received_to"]),
+            sources=header["sources"],
+            heard={c: (datetime.fromisoformat(a), datetime.fromisoformat(b)) for c, (a, b) in header["heard"].items()},
+            first_record=header["first_record"],
+            last_record=header["last_record"],
+            previous_sha256=header["previous_sha256"],
+            previous_sm3=header["previous_sm3"],
+            sealed_at=datetime.fromisoformat(header["sealed_at"]),
+            root_sha256=root_sha256,
+            root_sm3=root_sm3,
+        )
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was received from a source: first and last receipt, rows."""
+
+    first_at: datetime
+    last_at: datetime
+    rows: int
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that verification found: which segment (empty = the vault), which part, what is wrong."""
+
+    segment: str
+    part: str
+    what: str
+    number: int = 0
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.segment or 'vault'}: {self.part}: {self.what}"
+
+
+def micros(instant: datetime) -> int:
+    """Return microseconds since 1970 of an aware instant."""
+    delta = instant - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def instant(us: int) -> datetime:
+    """Return the aware instant of microseconds since 1970, clamped to what a datetime holds."""
+    low, high = -62_135_596_800_000_000, 253_402_300_799_999_999
+    seconds, rest = divmod(min(max(int(us), low), high), 1_000_000)
+    days, seconds = divmod(seconds, 86_400)
+    return datetime.fromordinal(days + 719_163).replace(
+        tzinfo=UTC, hour=seconds // 3600, minute=seconds // 60 % 60, second=seconds % 60, microsecond=rest
+    )
+
+
+def stamp(value: datetime) -> str:
+    """Return an instant as it stands in headers: UTC, microseconds."""
+    return value.astimezone(UTC).isoformat(timespec="microseconds")

@@ -1,0 +1,136 @@
+"""The catalog: which segments, templates and idempotency keys there are. SQLite; it can be rebuilt from the segments."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from anzhang.engines.vault.batch import SealedSegment
+
+_SCHEMA = """
+create table if not exists segment (
+  number integer primary key, name text not null unique, header text not null, file_bytes integer not null,
+  root_sha256 text not null, root_sm3 text not null, disposed_at text not null default '');
+create table if not exists template (tid integer primary key, hash text not null unique, pattern text not null, segment integer not null);
+create index if not exists template_segment on template (segment);
+create table if not exists idempotency (
+  source text not null, key text not null, digest text not null, record integer not null, received integer not null,
+  primary key (source, key)) without rowid;
+create index if not exists idempotency_received on idempotency (received);
+"""
+
+
+@dataclass(frozen=True)
+class Template:
+    """A message template: its number, fingerprint (hex), masked text and the segment that first used it."""
+
+    tid: int
+    hash: str
+    pattern: str
+    segment: int
+
+
+@dataclass(frozen=True)
+class Key:
+    """An idempotency key and what came with it."""
+
+    source: str
+    key: str
+    digest: str
+    record: int
+    received: int
+
+
+class Catalog:
+    """One connection, usable from any thread."""
+
+    def __init__(self, path: Path, *, write: bool) -> None:
+        """Open; a reader of a vault that has no catalog yet sees an empty one."""
+        self._lock = threading.RLock()
+        if write:
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=20)
+            self._db.execute("pragma journal_mode=wal")
+            self._db.execute("pragma synchronous=full")
+            self._db.executescript(_SCHEMA)
+            path.chmod(0o600)
+        elif path.is_file():
+            self._db = sqlite3.connect(f"file:{path}?mode=rw", uri=True, check_same_thread=False, isolation_level=None, timeout=20)
+            self._db.execute("pragma query_only=on")
+        else:
+            self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+            self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._db.execute("begin immediate")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("rollback")
+                raise
+            self._db.execute("commit")
+
+    def _rows(self, sql: str, *arguments: object) -> list[tuple[object, ...]]:
+        with self._lock:
+            return self._db.execute(sql, arguments).fetchall()
+
+    def segments(self, *, disposed: bool = False) -> list[SealedSegment]:
+        """Return the segments in order; with `disposed` also those whose files were deleted."""
+        condition = "" if disposed else "where disposed_at = ''"
+        rows = self._rows(f"select header, file_bytes, root_sha256, root_sm3 from segment {condition} order by number")  # noqa: S608
+        return [
+            SealedSegment.from_header(orjson.loads(str(h)), file_bytes=int(str(size)), root_sha256=str(a), root_sm3=str(b))
+            for h, size, a, b in rows
+        ]
+
+    def disposed(self) -> dict[int, str]:
+        """Return the numbers of disposed segments and when."""
+        return {int(str(n)): str(at) for n, at in self._rows("select number, disposed_at from segment where disposed_at <> ''")}
+
+    def templates(self, segment: int | None = None) -> list[Template]:
+        """Return the templates first used in one segment, or all."""
+        condition, arguments = ("", ()) if segment is None else ("where segment = ?", (segment,))
+        rows = self._rows(f"select tid, hash, pattern, segment from template {condition} order by tid", *arguments)  # noqa: S608
+        return [Template(int(str(t)), str(h), str(p), int(str(s))) for t, h, p, s in rows]
+
+    def key(self, source: str, key: str) -> Key | None:
+        """Return what came under an idempotency key."""
+        rows = self._rows("select digest, record, received from idempotency where source = ? and key = ?", source, key)
+        return Key(source, key, str(rows[0][0]), int(str(rows[0][1])), int(str(rows[0][2]))) if rows else None
+
+    def insert(self, sealed: SealedSegment, templates: Iterable[Template], keys: Iterable[Key]) -> None:
+        """Write a segment with its templates and keys in one transaction; again is the same."""
+        with self._transaction() as db:
+            db.execute(
+                "insert or replace into segment values (?, ?, ?, ?, ?, ?, coalesce((select disposed_at from segment where number = ?), ''))",
+                (
+                    sealed.number, sealed.name, orjson.dumps(sealed.header(), option=orjson.OPT_SORT_KEYS).decode(), sealed.file_bytes,
+                    sealed.root_sha256, sealed.root_sm3, sealed.number,
+                ),
+            )  # fmt: skip
+            db.executemany("insert or ignore into template values (?, ?, ?, ?)", [(t.tid, t.hash, t.pattern, t.segment) for t in templates])
+            db.executemany(
+                "insert or ignore into idempotency values (?, ?, ?, ?, ?)",
+                [(k.source, k.key, k.digest, k.record, k.received) for k in keys],
+            )
+
+    def set_disposed(self, number: int, at: str) -> None:
+        """Note that a segment's files are being deleted; its row stays."""
+        with self._transaction() as db:
+            db.execute("update segment set disposed_at = ? where number = ?", (at, number))
+
+    def forget_keys(self, before: int) -> None:
+        """Drop idempotency keys received before an instant (µs)."""
+        with self._transaction() as db:
+            db.execute("delete from idempotency where received < ?", (before,))

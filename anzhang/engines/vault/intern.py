@@ -1,0 +1,108 @@
+"""Column kernels: dictionary-code slices of a batch, gather them into Arrow buffers, fingerprint message templates."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel
+
+_FNV = np.uint64(0xCBF29CE484222325)
+_PRIME = np.uint64(0x100000001B3)
+_MIX = np.uint64(0xFF51AFD7ED558CCD)
+_SHIFT = np.uint64(33)
+
+
+@kernel
+def intern(data: Bytes, starts: Ints, ends: Ints, codes: Table, first: Table, table: Table) -> int:
+    """Give equal slices equal codes, in order of first appearance; return how many there are.
+
+    `first[c]` is the first row of code c. `table` is scratch: int32, a power of two of at least twice the rows, filled with -1.
+    """
+    mask = len(table) - 1
+    n = 0
+    last = -1
+    for i in range(len(starts)):
+        s, e = starts[i], ends[i]
+        if last >= 0:  # most lines repeat the value of the line before
+            j = first[last]
+            if ends[j] - starts[j] == e - s:
+                same = True
+                for k in range(e - s):
+                    if data[starts[j] + k] != data[s + k]:
+                        same = False
+                        break
+                if same:
+                    codes[i] = last
+                    continue
+        h = _FNV
+        for k in range(s, e):
+            h = (h ^ np.uint64(data[k])) * _PRIME
+        slot = np.int64(((h ^ (h >> _SHIFT)) * _MIX) >> _SHIFT) & mask
+        while True:
+            code = table[slot]
+            if code < 0:
+                table[slot] = n
+                first[n] = i
+                code = n
+                n += 1
+                break
+            j = first[code]
+            if ends[j] - starts[j] == e - s:
+                same = True
+                for k in range(e - s):
+                    if data[starts[j] + k] != data[s + k]:
+                        same = False
+                        break
+                if same:
+                    break
+            slot = (slot + 1) & mask
+        codes[i] = code
+        last = code
+    return n
+
+
+@kernel
+def gather_offsets(starts: Ints, ends: Ints, order: Ints, offsets: Table) -> int:
+    """Fill Arrow offsets (n + 1) for slices taken in `order`; return the bytes they take."""
+    total = 0
+    offsets[0] = 0
+    for i in range(len(order)):
+        total += ends[order[i]] - starts[order[i]]
+        offsets[i + 1] = total
+    return total
+
+
+@kernel
+def gather(data: Bytes, starts: Ints, order: Ints, offsets: Table, out: Bytes) -> None:
+    """Copy the slices of `gather_offsets` into `out`."""
+    for i in range(len(order)):
+        place = starts[order[i]]
+        for k in range(offsets[i + 1] - offsets[i]):
+            out[offsets[i] + k] = data[place + k]
+
+
+@kernel
+def fingerprint(data: Bytes, starts: Ints, ends: Ints, out: Table) -> None:
+    """Hash the template of every slice: each run of [A-Za-z0-9_.-] that contains a digit counts as one blank."""
+    for i in range(len(starts)):
+        total = _FNV
+        run = _FNV
+        inside = False
+        digit = False
+        for k in range(starts[i], ends[i]):
+            c = data[k]
+            number = 48 <= c <= 57
+            if number or (97 <= c <= 122) or (65 <= c <= 90) or c == 95 or c == 46 or c == 45:
+                inside = True
+                digit = digit or number
+                run = (run ^ np.uint64(c)) * _PRIME
+                continue
+            if inside:
+                total = (total ^ (np.uint64(1) if digit else run)) * _MIX
+                run = _FNV
+                inside = False
+                digit = False
+            total = (total ^ np.uint64(c)) * _PRIME
+        if inside:
+            total = (total ^ (np.uint64(1) if digit else run)) * _MIX
+        out[i] = (total ^ (total >> _SHIFT)) * _MIX

@@ -1,0 +1,22 @@
+"""The one way kernels are compiled: cached on disk, without the interpreter lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, cast
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Bytes = NDArray[np.uint8]
+Ints = NDArray[np.int64]
+Table = NDArray[Any]
+
+
+def kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile `function` with Numba on first use; `vault.warm()` does it at install."""
+    return cast("Callable[P, R]", numba.njit(cache=True, nogil=True, error_model="numpy")(function))

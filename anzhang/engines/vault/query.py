@@ -1,0 +1,121 @@
+"""The closed search form and what it may skip. The meaning of every mode is docs/formats/search.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+
+from anzhang.engines.vault import segment, tokens
+from anzhang.engines.vault.jit import Bytes
+
+SEVERITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+FIELDS = ("address", "app", "facility", "host", "kind", "msgid", "pid", "severity", "source")
+_FRACTION = re.compile(rb"(\d{3}|\d{6}|\d{9})z?", re.IGNORECASE)  # what filters leave out of time stamps: tokens.fill
+_IDEOGRAPH = "㐀-\u9fff"
+_ELEMENT = re.compile(rf"[0-9A-Za-z_]+|[{_IDEOGRAPH}]+")
+
+
+class QueryError(ValueError):
+    """The query cannot be run; the message says which part and why."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """What to look for; everything given must hold.
+
+    `since` and `until` are event times, half-open. `sources` None = every source, an empty tuple = none. `fields` compares a column with
+    a value (names: FIELDS). Four text modes over the whole original line: `term` = `LC_ALL=C grep -iwF`, `phrase` = its words one after
+    the other, `substring` = `grep -F`, `regex` = RE2. `ignore_case` concerns the last two. `count` False allows stopping at `limit`.
+    `group` names a field to count by, `top` the largest groups returned.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    sources: tuple[str, ...] | None = None
+    host: str = ""
+    app: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    term: str = ""
+    phrase: str = ""
+    substring: str = ""
+    regex: str = ""
+    ignore_case: bool = False
+    limit: int = 100
+    offset: int = 0
+    newest_first: bool = True
+    count: bool = True
+    group: str = ""
+    top: int = 10
+
+    def __post_init__(self) -> None:
+        for name in [*self.fields, *([self.group] if self.group else [])]:
+            if name not in FIELDS:
+                raise QueryError(f"field {name!r}: use one of {', '.join(FIELDS)}")
+        if self.limit < 0 or self.offset < 0:
+            raise QueryError("limit and offset must not be negative")
+        if self.phrase and not elements(self.phrase):
+            raise QueryError("phrase: no word in it; use substring for punctuation")
+        for name in ("pid", "facility", "kind"):
+            if name in self.fields and not self.fields[name].isdecimal():
+                raise QueryError(f"field {name}: {self.fields[name]!r} is not a number")
+        severity = self.fields.get("severity", "")
+        if severity and severity not in SEVERITIES and severity not in "01234567":
+            raise QueryError(f"field severity: {severity!r}: use 0..7 or one of {', '.join(SEVERITIES)}")
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A token of query text: its filter hash, kind and place."""
+
+    hash: np.uint64
+    kind: int
+    begin: int
+    end: int
+
+
+def array(text: str) -> Bytes:
+    """Return text as the bytes that kernels read."""
+    return np.frombuffer(bytearray(text.encode("utf-8", "surrogatepass")), np.uint8)
+
+
+def cut(text: str) -> list[Cut]:
+    """Return the tokens of a text."""
+    data = array(text)
+    room = len(data) * 2 + 2
+    hashes, kinds = np.empty(room, np.uint64), np.empty(room, np.uint8)
+    begins, ends = np.empty(room, np.int64), np.empty(room, np.int64)
+    n = tokens.cut(data, 0, len(data), hashes, kinds, begins, ends)
+    return [Cut(hashes[i], int(kinds[i]), int(begins[i]), int(ends[i])) for i in range(n)]
+
+
+def elements(phrase: str) -> list[str]:
+    """Return the words of a phrase: runs of ASCII word characters and runs of ideographs."""
+    return _ELEMENT.findall(phrase)
+
+
+def needles(query: Query) -> list[np.uint64]:
+    """Return filter tokens that every matching line must have, so that blocks without one can be skipped."""
+    found = _all(query.term)
+    for element in elements(query.phrase):
+        found += [token for token in _all(element) if token.kind != tokens.ADDRESS]
+    text = query.substring
+    size = len(text.encode())
+    # a word at the edge of a substring may be part of a longer one
+    found += [token for token in _all(text) if token.kind == tokens.BIGRAM or (token.begin > 0 and token.end < size)]
+    hashes = [token.hash for token in found]
+    wanted = [
+        (segment.FIELD_HOST, query.host or query.fields.get("host", "")),
+        (segment.FIELD_APP, query.app or query.fields.get("app", "")),
+    ]
+    wanted.append((segment.FIELD_ADDRESS, query.fields.get("address", "")))
+    wanted.append((segment.FIELD_SOURCE, query.fields.get("source", "")))
+    return hashes + [segment.field_hash(number, value.encode()) for number, value in wanted if value]
+
+
+def _all(text: str) -> list[Cut]:
+    data = text.encode()
+    return [token for token in cut(text) if token.kind != tokens.WORD or not _FRACTION.fullmatch(data[token.begin : token.end])]

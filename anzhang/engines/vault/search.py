@@ -1,0 +1,266 @@
+"""Run a query: skip what cannot match, then decide every remaining line exactly."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from anzhang.engines.vault import match, tokens
+from anzhang.engines.vault.batch import instant, micros
+from anzhang.engines.vault.block import LINE_COLUMNS, Block
+from anzhang.engines.vault.jit import Ints, Table
+from anzhang.engines.vault.query import SEVERITIES, Query, QueryError, array, elements, needles
+from anzhang.engines.vault.scan import AHEAD, NO_TIME
+from anzhang.engines.vault.text import decode
+
+_COLUMN = {"facility": "pri", "severity": "pri"}
+_ALWAYS = ["ts", "rts", "flags", "seq"]
+_HIT = ["source", "address", "term", *LINE_COLUMNS]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One line found. `at` is the time search goes by, `ts` the line's own (None without), `segment` is empty while unsealed."""
+
+    segment: str
+    block: int
+    seq: int
+    at: datetime
+    ts: datetime | None
+    received: datetime
+    clock_ahead: bool
+    source: str
+    address: str
+    host: str
+    app: str
+    pid: int | None
+    facility: int | None
+    severity: int | None
+    message: str
+    line: str
+    raw: bytes
+
+
+@dataclass
+class Result:
+    """What was found. `total` is None when the search stopped at its limit; `groups` are (value, rows), largest first."""
+
+    hits: list[Hit] = field(default_factory=list)
+    total: int | None = 0
+    groups: list[tuple[str, int]] = field(default_factory=list)
+    blocks: int = 0
+    blocks_read: int = 0
+
+
+@dataclass(frozen=True)
+class Place:
+    """One block that may be read: bounds of its event times (µs), its filter, and how to read columns of it."""
+
+    segment: str
+    block: int
+    sources: frozenset[str]
+    min_at: int
+    max_at: int
+    bits: Table | None
+    blocks: int
+    read: Callable[[list[str]], pa.Table]
+
+
+def search(query: Query, places: Iterator[Place], *, prune: bool = True) -> Result:
+    """Return the lines that match. With `prune` False every block is read; the answer is the same."""
+    result = Result()
+    hashes = needles(query)
+    wanted = query.limit + query.offset
+    best: list[tuple[int, int, int]] = []  # heap of (at, seq, place), the worst first; negated when oldest first
+    sign = 1 if query.newest_first else -1
+    kept: list[Place] = []
+    groups: Counter[str] = Counter()
+    ordered = sorted(places, key=lambda place: -place.max_at if query.newest_first else place.min_at)
+    result.blocks = len(ordered)
+    for place in ordered:
+        if not query.count and not query.group and len(best) >= wanted:
+            edge = place.max_at if query.newest_first else -place.min_at
+            if not best or edge < best[0][0]:
+                result.total = None
+                break
+        if prune and not _may_match(query, place, hashes):
+            continue
+        result.blocks_read += 1
+        at, seqs, block, rows = _matching(query, place)
+        if not len(rows):
+            continue
+        if result.total is not None:
+            result.total += len(rows)
+        if query.group:
+            groups.update(_group(query.group, block, rows))
+        number = len(kept)
+        kept.append(place)
+        for pair in _leading(sign * at, sign * seqs, wanted):
+            if len(best) < wanted:
+                heapq.heappush(best, (*pair, number))
+            elif (*pair, number) > best[0]:
+                heapq.heapreplace(best, (*pair, number))
+    result.groups = sorted(groups.items(), key=lambda item: (-item[1], item[0]))[: query.top]
+    chosen = sorted(best, reverse=True)[query.offset :]
+    result.hits = _hits(chosen, kept, sign)
+    return result
+
+
+def _may_match(query: Query, place: Place, hashes: list[np.uint64]) -> bool:
+    if query.since is not None and place.max_at < micros(query.since):
+        return False
+    if query.until is not None and place.min_at >= micros(query.until):
+        return False
+    if query.sources is not None and not place.sources.intersection(query.sources):
+        return False
+    bits = place.bits
+    return bits is None or all(tokens.holds(bits, place.blocks, h) for h in hashes)
+
+
+def _leading(at: Ints, seqs: Ints, wanted: int) -> list[tuple[int, int]]:
+    """Return the `wanted` largest (at, seq) pairs."""
+    if len(at) > wanted:
+        order = np.lexsort((seqs, at))[len(at) - wanted :]
+        at, seqs = at[order], seqs[order]
+    return list(zip(at.tolist(), seqs.tolist(), strict=True))
+
+
+def _matching(query: Query, place: Place) -> tuple[Ints, Ints, Block, Ints]:
+    """Return (event times, sequence numbers, block, rows of the block) of the lines that match."""
+    conditions = dict(query.fields)
+    conditions |= {name: value for name, value in (("host", query.host), ("app", query.app)) if value}
+    columns = set(_ALWAYS) | {_COLUMN.get(name, name) for name in conditions}
+    if query.sources is not None:
+        columns.add("source")
+    if query.group:
+        columns.add(_COLUMN.get(query.group, query.group))
+    textual = bool(query.term or query.phrase or query.substring or query.regex)
+    first = Block(place.read(sorted(columns)))
+    keep = np.ones(len(first), np.bool_)
+    if query.since is not None:
+        keep &= first.at >= micros(query.since)
+    if query.until is not None:
+        keep &= first.at < micros(query.until)
+    if query.sources is not None:
+        keep &= pc.is_in(first.values("source"), pa.array([s.encode() for s in query.sources], pa.binary())).to_numpy(zero_copy_only=False)
+    for name, value in conditions.items():
+        keep &= _equal(first, name, value)
+    if (query.host and query.fields.get("host", query.host) != query.host) or (
+        query.app and query.fields.get("app", query.app) != query.app
+    ):
+        keep[:] = False
+    rows = np.flatnonzero(keep)
+    if textual and len(rows):
+        table = place.read(LINE_COLUMNS)
+        rows = rows[_text_rows(query, Block(table if len(rows) == len(first) else table.take(pa.array(rows))))]
+    return first.at[rows], first.numbers("seq")[rows], first, rows
+
+
+def _equal(block: Block, name: str, value: str) -> Table:
+    """Return a mask of the rows whose field has a value."""
+    if name in {"facility", "severity"}:
+        pri = block.numbers("pri").astype(np.int64)
+        if name == "facility":
+            return (pri >= 0) & (pri // 8 == int(value))
+        return (pri >= 0) & (pri % 8 == (SEVERITIES.index(value) if value in SEVERITIES else int(value)))
+    if name in {"pid", "kind"}:
+        return block.numbers(name).astype(np.int64) == int(value)
+    found: Table = pc.equal(block.values(name), pa.scalar(value.encode(), pa.binary())).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _text_rows(query: Query, block: Block) -> Ints:
+    data, starts, ends = block.text
+    out = np.ones(len(starts), np.uint8)
+    if query.term:
+        needle = array(query.term.encode().lower().decode())
+        match.contains(data, starts, ends, needle, True, bool(tokens.is_word(needle[0])), bool(tokens.is_word(needle[-1])), out)
+    if query.phrase:
+        words = [word.encode().lower() for word in elements(query.phrase)]
+        bounds = np.cumsum([0, *(len(word) for word in words)]).astype(np.int64)
+        match.phrase(data, starts, ends, np.frombuffer(bytearray(b"".join(words)), np.uint8), bounds, out)
+    if query.substring:
+        text = query.substring.encode()
+        match.contains(
+            data, starts, ends, array((text.lower() if query.ignore_case else text).decode()), query.ignore_case, False, False, out
+        )
+    rows = np.flatnonzero(out)
+    if query.regex and len(rows):
+        try:
+            found = pc.match_substring_regex(block.texts().take(pa.array(rows)), query.regex, ignore_case=query.ignore_case)
+        except pa.ArrowInvalid as error:
+            raise QueryError(f"regex: {error}") from error
+        rows = rows[found.to_numpy(zero_copy_only=False)]
+    return rows
+
+
+def _group(name: str, block: Block, rows: Ints) -> Counter[str]:
+    if name in {"facility", "severity"}:
+        pri = block.numbers("pri").astype(np.int64)[rows]
+        numbers = np.where(pri < 0, -1, pri // 8 if name == "facility" else pri % 8)
+        return Counter({"" if v < 0 else str(v): int(n) for v, n in zip(*np.unique(numbers, return_counts=True), strict=True)})
+    if name in {"pid", "kind"}:
+        numbers = block.numbers(name)[rows]
+        return Counter({"" if v < 0 else str(v): int(n) for v, n in zip(*np.unique(numbers, return_counts=True), strict=True)})
+    counted = block.values(name).take(pa.array(rows)).value_counts()
+    return Counter({decode(row["values"] or b"", 0): row["counts"] for row in counted.to_pylist()})
+
+
+def _hits(chosen: list[tuple[int, int, int]], places: list[Place], sign: int) -> list[Hit]:
+    """Return the hits for chosen (at, seq, place) triples, in their order."""
+    wanted: dict[int, set[int]] = {}
+    for _, seq, number in chosen:
+        wanted.setdefault(number, set()).add(seq * sign)
+    found: dict[int, Hit] = {}
+    for number, seqs in wanted.items():
+        place = places[number]
+        table = place.read(sorted({*_ALWAYS, *_HIT}))
+        rows = np.flatnonzero(np.isin(Block(table).numbers("seq"), np.fromiter(seqs, np.int64)))
+        block = Block(table.take(pa.array(rows)))
+        found |= {hit.seq: hit for hit in hits_of(block, place.segment, place.block)}
+    return [found[seq * sign] for _, seq, _ in chosen]
+
+
+def hits_of(block: Block, segment: str, number: int) -> Iterator[Hit]:
+    """Yield every row of a block as a Hit."""
+    rows = block.table.to_pydict()
+    starts = np.asarray(block.lines[2]) - np.array([len(m) for m in rows["msg"]], np.int64)
+    data, _, ends = block.lines
+    at, ts, rts = block.at, block.numbers("ts"), block.numbers("rts")
+    for i in range(len(block)):
+        enc, pri, flags = int(rows["enc"][i]), rows["pri"][i], int(rows["flags"][i])
+        raw = block.line(i)
+        yield Hit(
+            segment=segment, block=number, seq=rows["seq"][i], at=instant(at[i]), ts=None if flags & NO_TIME else instant(ts[i]),
+            received=instant(rts[i]), clock_ahead=bool(flags & AHEAD), source=rows["source"][i].decode(),
+            address=rows["address"][i].decode(), host=decode(rows["host"][i], enc), app=decode(rows["app"][i], enc), pid=rows["pid"][i],
+            facility=None if pri is None else pri // 8, severity=None if pri is None else pri % 8,
+            message=decode(data[starts[i] : ends[i]].tobytes(), enc), line=decode(raw, enc), raw=raw,
+        )  # fmt: skip
+
+
+def describe(result: Result) -> dict[str, Any]:
+    """Return a result as JSON-ready data."""
+    return {
+        "total": result.total,
+        "blocks": result.blocks,
+        "blocks_read": result.blocks_read,
+        "groups": [{"value": value, "rows": rows} for value, rows in result.groups],
+        "hits": [
+            {
+                "seq": hit.seq, "segment": hit.segment, "at": hit.at.isoformat(), "received": hit.received.isoformat(),
+                "ts": hit.ts and hit.ts.isoformat(), "clock_ahead": hit.clock_ahead, "source": hit.source, "address": hit.address,
+                "host": hit.host, "app": hit.app, "pid": hit.pid, "facility": hit.facility, "severity": hit.severity,
+                "message": hit.message, "line": hit.line,
+            }
+            for hit in result.hits
+        ],
+    }  # fmt: skip

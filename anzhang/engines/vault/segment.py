@@ -1,0 +1,241 @@
+"""Write the files of a segment: rows.parquet, filter.bin, templates.jsonl, keys.jsonl. The format is docs/formats/segment.md."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from anzhang.engines.vault import scan, tokens, tree
+from anzhang.engines.vault.catalog import Key, Template
+from anzhang.engines.vault.intern import fingerprint, gather, gather_offsets
+from anzhang.engines.vault.jit import Ints, Table
+from anzhang.engines.vault.parse import Lines, codes_of
+from anzhang.engines.vault.text import normalise
+
+GROUP_ROWS = 32_768
+TEMPLATE_LINES = 8  # a message shape becomes a template when a segment holds it this often
+MOST_TEMPLATES = 1 << 16
+PATTERN_BYTES = 400
+_BLANK = re.compile(rb"[A-Za-z0-9_.\-]*[0-9][A-Za-z0-9_.\-]*")
+_DICTIONARY = ["source", "address", "host", "app", "msgid", "pri", "kind", "lay", "form", "off", "flags", "term", "enc", "tid"]
+_DELTA = {"ts": "DELTA_BINARY_PACKED", "rts": "DELTA_BINARY_PACKED", "seq": "DELTA_BINARY_PACKED", "pid": "DELTA_BINARY_PACKED"}
+FIELD_SOURCE, FIELD_HOST, FIELD_APP, FIELD_ADDRESS = range(4)
+
+
+@dataclass
+class Sorted:
+    """Lines with their order in the segment and their dictionary-coded columns (code per line in arrival order, values)."""
+
+    lines: Lines
+    first_seq: int
+    order: Ints
+    tid: Table
+    source: tuple[Table, list[bytes]]
+    address: tuple[Table, list[bytes]]
+    host: tuple[Table, list[bytes]]
+    app: tuple[Table, list[bytes]]
+    msgid: tuple[Table, list[bytes]]
+
+
+def arrange(lines: Lines, first_seq: int, known: Mapping[int, int], number: int) -> tuple[Sorted, list[Template]]:
+    """Sort lines by application, template, arrival; return them and the templates that segment `number` uses first.
+
+    `known` maps fingerprints to template ids. Lines of no template have id 0 and stand last within their application.
+    """
+    host = codes_of(lines, *lines.column(scan.HOST_S, scan.HOST_E))
+    app = codes_of(lines, *lines.column(scan.APP_S, scan.APP_E))
+    msgid = codes_of(lines, *lines.column(scan.MID_S, scan.MID_E))
+    tid, new = _templates(lines, known, number)
+    rank = np.empty(len(app[1]), np.int64)
+    rank[sorted(range(len(app[1])), key=app[1].__getitem__)] = np.arange(len(app[1]))
+    key = (rank[app[0]] << 32) | np.where(tid == 0, (1 << 32) - 1, tid).astype(np.int64)
+    return Sorted(
+        lines, first_seq, np.argsort(key, kind="stable"), tid, _per_record(lines, [r.source for r in lines.records]),
+        _per_record(lines, [r.address for r in lines.records]), host, app, msgid,
+    ), new  # fmt: skip
+
+
+def _per_record(lines: Lines, values: list[str]) -> tuple[Table, list[bytes]]:
+    numbers = {value: i for i, value in enumerate(dict.fromkeys(values))}
+    return np.array([numbers[v] for v in values], np.int32)[lines.record], [value.encode() for value in numbers]
+
+
+def _templates(lines: Lines, known: Mapping[int, int], number: int) -> tuple[Table, list[Template]]:
+    hashes = np.empty(len(lines), np.uint64)
+    starts, ends = lines.message
+    fingerprint(lines.data, starts, ends, hashes)
+    values, first, inverse, counts = np.unique(hashes, return_index=True, return_inverse=True, return_counts=True)
+    tids = np.zeros(len(values), np.int32)
+    new: list[Template] = []
+    following = max(known.values(), default=0) + 1
+    for i in np.flatnonzero((counts >= TEMPLATE_LINES) | np.isin(values, np.fromiter(known, np.uint64, len(known)))):
+        value = int(values[i])
+        tid = known.get(value, 0)
+        if not tid and following < MOST_TEMPLATES:
+            tid, following = following, following + 1
+            message = lines.data[starts[first[i]] : ends[first[i]]][:PATTERN_BYTES].tobytes()
+            pattern = _BLANK.sub(b"<*>", message).decode("utf-8", "replace")
+            new.append(Template(tid, f"{value:016x}", pattern, number))
+        tids[i] = tid
+    return tids[inverse], new
+
+
+def arrow(rows: Sorted) -> pa.Table:
+    """Return the segment's table, sorted. Columns: docs/formats/segment.md."""
+    lines, order = rows.lines, rows.order
+    n = len(order)
+    start, end = lines.message
+    line_start = lines.starts
+    hdr_end = np.where(lines.hdr, lines.span[:, scan.MSG_S], line_start).astype(np.int64)
+    pid = lines.pid[order]
+    pri = lines.pri[order]
+    columns = {
+        "ts": pa.array(lines.ts[order], pa.timestamp("us", "UTC")),
+        "rts": pa.array(lines.rts[order], pa.timestamp("us", "UTC")),
+        "seq": pa.array(order + rows.first_seq, pa.int64()),
+        "source": _dictionary(rows.source, order),
+        "address": _dictionary(rows.address, order),
+        "pri": pa.array(pri, pa.int16(), mask=pri < 0),
+        "kind": pa.array(lines.kind[order]),
+        "lay": pa.array(lines.lay[order]),
+        "form": pa.array(lines.form[order]),
+        "off": pa.array(lines.off[order]),
+        "flags": pa.array(lines.flags[order]),
+        "term": pa.array(lines.term[order]),
+        "enc": pa.array(lines.enc[order]),
+        "host": _dictionary(rows.host, order),
+        "app": _dictionary(rows.app, order),
+        "pid": pa.array(pid, pa.int32(), mask=pid < 0),
+        "msgid": _dictionary(rows.msgid, order),
+        "sd": _binary(lines, *lines.column(scan.SD_S, scan.SD_E), order),
+        "msg": _binary(lines, start, end, order),
+        "hdr": _binary(lines, line_start, hdr_end, order),
+        "tid": pa.array(rows.tid[order]),
+        "blk": pa.array((np.arange(n) // GROUP_ROWS).astype(np.int32)),
+    }
+    return pa.table(columns)
+
+
+def _dictionary(coded: tuple[Table, list[bytes]], order: Ints) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(coded[0][order]), pa.array(coded[1], pa.binary()))
+
+
+def _binary(lines: Lines, starts: Ints, ends: Ints, order: Ints) -> pa.Array:
+    offsets = np.empty(len(order) + 1, np.int32)
+    out = np.empty(gather_offsets(starts, ends, order, offsets), np.uint8)
+    gather(lines.data, starts, order, offsets, out)
+    return pa.Array.from_buffers(pa.binary(), len(order), [None, pa.py_buffer(offsets), pa.py_buffer(out)])
+
+
+def write_rows(table: pa.Table, path: Path) -> None:
+    """Write the Parquet file: zstd 1, row groups of 32,768, page index."""
+    pq.write_table(
+        table, path, row_group_size=GROUP_ROWS, compression="zstd", compression_level=1, use_dictionary=_DICTIONARY, column_encoding=_DELTA,
+        write_page_index=True, store_schema=False, write_statistics=["ts", "rts", "seq", "blk", "tid", "app"],
+    )  # fmt: skip
+
+
+def filter_file(rows: Sorted) -> bytes:
+    """Return filter.bin: a JSON line describing each block, then the blocks' Bloom filters one after the other."""
+    lines, order = rows.lines, rows.order
+    data, starts, ends = normalise(lines.data, lines.starts, lines.ends, lines.enc)
+    plain = (starts == lines.starts) & (ends == lines.ends)
+    skip_s, skip_e = lines.column(scan.FRAC_S, scan.FRAC_E)
+    skip_s, skip_e = np.where(plain, skip_s, 0), np.where(plain, skip_e, 0)
+    at = lines.at
+    described, filters, place = [], [], 0
+    for begin in range(0, len(order), GROUP_ROWS):
+        chosen = order[begin : begin + GROUP_ROWS]
+        blocks = _first_size(int((ends[chosen] - starts[chosen]).sum()))
+        bits = np.zeros(blocks * tokens.WORDS_PER_BLOCK, np.uint32)
+        distinct = tokens.fill(data, starts, ends, skip_s, skip_e, chosen, bits, blocks)
+        distinct += _fill_fields(rows, chosen, bits, blocks)
+        while blocks > 1 and blocks * 128 >= distinct * 12:
+            tokens.fold(bits, blocks)
+            blocks //= 2
+        content = bits[: blocks * tokens.WORDS_PER_BLOCK].tobytes()
+        described.append(
+            {
+                "rows": len(chosen),
+                "offset": place,
+                "blocks": blocks,
+                "min_at": int(at[chosen].min()),
+                "max_at": int(at[chosen].max()),
+                "min_seq": int(chosen.min()) + rows.first_seq,
+                "max_seq": int(chosen.max()) + rows.first_seq,
+            }
+        )
+        filters.append(content)
+        place += len(content)
+    return orjson.dumps({"v": 1, "blocks": described}) + b"\n" + b"".join(filters)
+
+
+def _first_size(text_bytes: int) -> int:
+    """Return how many filter blocks surely suffice: 12 bits for a token every four bytes, at most a megabyte."""
+    return min(1 << max(0, (text_bytes * 3 // 256).bit_length()), 1 << 15)
+
+
+def _fill_fields(rows: Sorted, chosen: Ints, bits: Table, blocks: int) -> int:
+    new = 0
+    fields = (rows.source, FIELD_SOURCE), (rows.host, FIELD_HOST), (rows.app, FIELD_APP), (rows.address, FIELD_ADDRESS)
+    for (codes, values), field in fields:
+        for code in np.unique(codes[chosen]):
+            new += tokens.insert(bits, blocks, field_hash(field, values[code]))
+    return new
+
+
+def field_hash(field: int, value: bytes) -> np.uint64:
+    """Return the filter token of a whole column value."""
+    return np.uint64(tokens.whole(np.frombuffer(bytearray(value), np.uint8), 0, len(value), field))
+
+
+def template_rows(templates: list[Template]) -> bytes:
+    """Return templates.jsonl."""
+    return b"".join(orjson.dumps({"tid": t.tid, "hash": t.hash, "pattern": t.pattern, "segment": t.segment}) + b"\n" for t in templates)
+
+
+def read_templates(folder: Path) -> list[Template]:
+    """Return the templates a segment used first."""
+    return [Template(**orjson.loads(line)) for line in (folder / tree.TEMPLATES).read_bytes().splitlines()]
+
+
+def key_rows(lines: Lines) -> bytes:
+    """Return keys.jsonl: the idempotency keys of the records consumed."""
+    keys = [[r.source, r.key, hashlib.sha256(r.data).hexdigest(), r.number, r.received] for r in lines.records if r.key]
+    return b"".join(orjson.dumps(key) + b"\n" for key in keys)
+
+
+def read_keys(folder: Path) -> list[Key]:
+    """Return the idempotency keys of the records a segment consumed."""
+    return [Key(*orjson.loads(line)) for line in (folder / tree.KEYS).read_bytes().splitlines()]
+
+
+def counts(coded: tuple[Table, list[bytes]]) -> dict[str, int]:
+    """Return rows per value of a coded column."""
+    numbers = np.bincount(coded[0], minlength=len(coded[1]))
+    return {value.decode(): int(n) for value, n in zip(coded[1], numbers, strict=True) if n}
+
+
+def heard(rows: Sorted) -> dict[str, tuple[int, int]]:
+    """Return first and last receipt per source, µs."""
+    found: dict[str, tuple[int, int]] = {}
+    for record in rows.lines.records:
+        first, last = found.get(record.source, (record.received, record.received))
+        found[record.source] = (min(first, record.received), max(last, record.received))
+    return {source: found[source] for source in counts(rows.source)}
+
+
+def parse_filter(content: bytes) -> tuple[list[dict[str, Any]], Table]:
+    """Return (block descriptions, filter words) of filter.bin; a block's words begin at offset // 4."""
+    head, _, body = content.partition(b"\n")
+    described = orjson.loads(head)["blocks"]
+    return described, np.frombuffer(bytearray(body), np.uint32)

@@ -1,0 +1,89 @@
+"""The text of lines: UTF-8 where the bytes are valid, else decoded as GB18030 (or always, for sources that say so)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel
+
+UTF8, GB18030 = 0, 1
+ENCODINGS = {"utf-8": UTF8, "utf8": UTF8, "gbk": GB18030, "gb2312": GB18030, "gb18030": GB18030}
+
+
+class EncodingError(ValueError):
+    """A source names an encoding the vault does not read."""
+
+
+def encoding_code(name: str) -> int:
+    """Return the code of an encoding name. Raises EncodingError."""
+    try:
+        return ENCODINGS[name.lower()]
+    except KeyError:
+        raise EncodingError(f"encoding {name!r}: use one of {', '.join(sorted(ENCODINGS))}") from None
+
+
+@kernel
+def _foreign(data: Bytes, starts: Ints, ends: Ints, enc: Table, out: Table) -> int:
+    """Mark the lines whose bytes are not their text in UTF-8; return how many."""
+    count = 0
+    for i in range(len(starts)):
+        high = np.uint8(0)
+        for k in range(starts[i], ends[i]):
+            high |= data[k]
+        out[i] = 0
+        if high < 0x80:
+            continue
+        if enc[i] == GB18030:
+            out[i] = 1
+            count += 1
+            continue
+        p, e = starts[i], ends[i]
+        while p < e:
+            a = np.int64(data[p])
+            if a < 0x80:
+                p += 1
+                continue
+            if 0xC2 <= a <= 0xDF:
+                length, low, top = 2, 0x80, 0xBF
+            elif 0xE0 <= a <= 0xEF:
+                length, low, top = 3, 0xA0 if a == 0xE0 else 0x80, 0x9F if a == 0xED else 0xBF
+            elif 0xF0 <= a <= 0xF4:
+                length, low, top = 4, 0x90 if a == 0xF0 else 0x80, 0x8F if a == 0xF4 else 0xBF
+            else:
+                break
+            if p + length > e or data[p + 1] < low or data[p + 1] > top:
+                break
+            good = True
+            for k in range(2, length):
+                if data[p + k] & 0xC0 != 0x80:
+                    good = False
+            if not good:
+                break
+            p += length
+        if p < e:
+            out[i] = 1
+            count += 1
+    return count
+
+
+def decode(line: bytes, enc: int) -> str:
+    """Return the text of one line; what no encoding reads becomes U+FFFD."""
+    if enc == UTF8:
+        try:
+            return line.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+    return line.decode("gb18030", "replace")
+
+
+def normalise(data: Bytes, starts: Ints, ends: Ints, enc: Table) -> tuple[Bytes, Ints, Ints]:
+    """Return the same lines as UTF-8 text: (data, starts, ends), the arguments themselves when nothing needs decoding."""
+    marked = np.empty(len(starts), np.uint8)
+    if _foreign(data, starts, ends, enc, marked) == 0:
+        return data, starts, ends
+    rows = np.flatnonzero(marked)
+    extra = [decode(data[starts[i] : ends[i]].tobytes(), int(enc[i])).encode("utf-8") for i in rows]
+    starts, ends = starts.copy(), ends.copy()
+    place = len(data) + np.concatenate(([0], np.cumsum([len(text) for text in extra])))
+    starts[rows], ends[rows] = place[:-1], place[1:]
+    return np.concatenate((data, np.frombuffer(b"".join(extra), np.uint8))), starts, ends

@@ -1,0 +1,280 @@
+"""The vault as its readers see it: a folder of sealed segments and the unsealed end of the write-ahead log."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from anzhang.engines import durable
+from anzhang.engines.vault import segment as segments
+from anzhang.engines.vault import streams, tree, wal
+from anzhang.engines.vault.batch import Fault, Heard, SealedSegment, instant, stamp
+from anzhang.engines.vault.block import Block
+from anzhang.engines.vault.catalog import Catalog
+from anzhang.engines.vault.parse import parse, wire
+from anzhang.engines.vault.query import Query
+from anzhang.engines.vault.search import Place, Result, search
+from anzhang.engines.vault.verify import Head, locate, stream_path, verify
+from anzhang.engines.vault.writer import Writer
+
+FLOOR = timedelta(days=184)  # the longest run of six calendar months (Art. 29); no setting lowers it
+ATTEMPTS = 5
+
+
+class RetentionError(Exception):
+    """A segment is younger than the retention floor, or is not where it should be; nothing was deleted."""
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Sizes of a vault. `bytes_per_day` is what segments took per day over the last week sealed; None with less than an hour of data."""
+
+    segments: int
+    rows: int
+    raw_bytes: int
+    file_bytes: int
+    unsealed_bytes: int
+    first_at: datetime | None
+    last_at: datetime | None
+    free_bytes: int
+    bytes_per_day: int | None
+
+
+class Vault:
+    """One vault folder. Reading needs no lock and may go on while another process writes."""
+
+    def __init__(self, root: Path, node: str = "n1") -> None:
+        self.root, self.node = Path(root), node
+
+    def writer(self) -> Writer:
+        """Open for writing; raises VaultBusyError when another process has."""
+        return Writer(self.root, self.node)
+
+    def segments(self, after: int = 0) -> list[SealedSegment]:
+        """Return the kept segments numbered above `after`, in order."""
+        catalog = self._catalog()
+        try:
+            return [sealed for sealed in catalog.segments() if sealed.number > after]
+        finally:
+            catalog.close()
+
+    def search(self, query: Query, *, prune: bool = True) -> Result:
+        """Return the lines that match, sealed and unsealed. Raises QueryError."""
+        for attempt in range(ATTEMPTS):
+            try:
+                return search(query, self._places(), prune=prune)
+            except FileNotFoundError:  # a seal overtook us: what was unsealed is a segment now
+                if attempt + 1 == ATTEMPTS:
+                    raise
+        raise AssertionError
+
+    def verify(self, heads: Iterable[Head] | None = None) -> list[Fault]:
+        """Recompute every proof; `heads` is what the ledger holds. Returns every fault found."""
+        listed = None if heads is None else list(heads)
+        for attempt in range(ATTEMPTS):
+            catalog = self._catalog()
+            try:
+                return verify(self.root, catalog, listed)
+            except FileNotFoundError:
+                if attempt + 1 == ATTEMPTS:
+                    raise
+            finally:
+                catalog.close()
+        raise AssertionError
+
+    def events(self, stream: str = "auth_event", since: datetime | None = None, until: datetime | None = None) -> pa.Table:
+        """Return sealed events by event time, half-open, in time order. Columns: streams.SCHEMA."""
+        tables = [streams.SCHEMA.empty_table()]
+        for sealed in self.segments():
+            if (since and sealed.max_at < since) or (until and sealed.min_at >= until):
+                continue
+            tables.append(pq.read_table(stream_path(self.root, stream, sealed.name)).replace_schema_metadata(None))
+        table = pa.concat_tables(tables)
+        if since is not None:
+            table = table.filter(pc.greater_equal(table["timestamp"], pa.scalar(since, pa.timestamp("us", "UTC"))))
+        if until is not None:
+            table = table.filter(pc.less(table["timestamp"], pa.scalar(until, pa.timestamp("us", "UTC"))))
+        return table.sort_by([("timestamp", "ascending"), ("seq", "ascending")])
+
+    def heard(self) -> dict[str, Heard]:
+        """Return first and last receipt and rows per source, sealed and unsealed."""
+        found: dict[str, Heard] = {}
+        kept = self.segments()
+        for sealed in kept:
+            for code, (first, last) in sealed.heard.items():
+                found[code] = _joined(found.get(code), first, last, sealed.sources[code])
+        for record in self._unsealed(kept[-1].last_record if kept else 0):
+            at, rows = instant(record.received), record.data.count(b"\n")
+            found[record.source] = _joined(found.get(record.source), at, at, rows)
+        return found
+
+    def oldest(self, source: str) -> datetime | None:
+        """Return the receipt of the oldest kept line of a source, None when nothing is kept."""
+        heard = self.heard().get(source)
+        return heard.first_at if heard else None
+
+    def raw(self, source: str, address: str | None = None) -> Iterator[bytes]:
+        """Yield every kept line of a source as it came, terminators included, in order of arrival: joined, the files that came in."""
+        wanted = [pa.scalar(source.encode(), pa.binary()), None if address is None else pa.scalar(address.encode(), pa.binary())]
+        for table in self._tables(source):
+            keep = pc.equal(Block(table).values("source"), wanted[0])
+            if wanted[1] is not None:
+                keep = pc.and_(keep, pc.equal(Block(table).values("address"), wanted[1]))
+            block = Block(table.filter(keep).sort_by([("seq", "ascending")]))
+            terms = block.numbers("term")
+            for row in range(len(block)):
+                yield wire(block.line(row), int(terms[row]))
+
+    def stats(self) -> Stats:
+        """Return sizes."""
+        kept = self.segments()
+        unsealed = sum(len(record.data) for record in self._unsealed(kept[-1].last_record if kept else 0))
+        return Stats(
+            segments=len(kept), rows=sum(s.rows for s in kept), raw_bytes=sum(s.raw_bytes for s in kept),
+            file_bytes=sum(s.file_bytes for s in kept), unsealed_bytes=unsealed, first_at=min((s.received_from for s in kept), default=None),
+            last_at=max((s.received_to for s in kept), default=None), free_bytes=shutil.disk_usage(_existing(self.root)).free,
+            bytes_per_day=_bytes_per_day(kept),
+        )  # fmt: skip
+
+    def forecast(self, at: datetime) -> datetime | None:
+        """Return the instant at which the disk is full if segments go on as in the last week; None when nothing can be said."""
+        stats = self.stats()
+        if not stats.bytes_per_day:
+            return None
+        days = stats.free_bytes / stats.bytes_per_day
+        return at + timedelta(days=min(days, 36_500))
+
+    def dispose(self, name: str, at: datetime) -> None:
+        """Delete the files of a segment past the floor; its place in the chain stays.
+
+        Refuses everybody below 184 days after the newest receipt and the seal. The oldest goes first. Raises RetentionError.
+        """
+        kept = self.segments()
+        sealed = next((s for s in kept if s.name == name), None)
+        if sealed is None:
+            raise RetentionError(f"{name}: no such segment")
+        free_from = max(sealed.sealed_at, sealed.received_to) + FLOOR
+        if at < free_from:
+            raise RetentionError(f"{name}: kept until {stamp(free_from)}, nobody may delete it before")
+        if kept[0].name != name:
+            raise RetentionError(f"{name}: {kept[0].name} is older and goes first")
+        catalog = Catalog(self.root / "catalog.sqlite3", write=True)
+        try:
+            catalog.set_disposed(sealed.number, stamp(at))
+        finally:
+            catalog.close()
+        folder = locate(self.root)[name]
+        shutil.rmtree(folder)
+        durable.sync_folder(folder.parent)
+        for stream in streams.STREAMS:
+            stream_path(self.root, stream, name).unlink(missing_ok=True)
+
+    def _catalog(self) -> Catalog:
+        return Catalog(self.root / "catalog.sqlite3", write=False)
+
+    def _unsealed(self, after: int) -> list[wal.Record]:
+        for attempt in range(ATTEMPTS):
+            try:
+                return [found for found in wal.read(self.root / "wal", after) if isinstance(found, wal.Record)]
+            except FileNotFoundError:
+                if attempt + 1 == ATTEMPTS:
+                    raise
+        raise AssertionError
+
+    def _places(self) -> list[Place]:
+        kept = self.segments()
+        folders = locate(self.root)
+        places = []
+        for sealed in kept:
+            if sealed.name not in folders:
+                raise FileNotFoundError(sealed.name)
+            places += _sealed_places(folders[sealed.name], sealed)
+        return places + self._open_places(kept[-1] if kept else None)
+
+    def _open_places(self, last: SealedSegment | None) -> list[Place]:
+        table = self._open_table(last)
+        if table is None:
+            return []
+        places = []
+        for k, begin in enumerate(range(0, table.num_rows, segments.GROUP_ROWS)):
+            part = table.slice(begin, segments.GROUP_ROWS)
+            at = Block(part).at
+            names = Block(part).values("source").unique().to_pylist()
+            sources = frozenset(name.decode() for name in names)
+            places.append(Place("", k, sources, int(at.min()), int(at.max()), None, 0, part.select))
+        return places
+
+    def _open_table(self, last: SealedSegment | None) -> pa.Table | None:
+        """Return the unsealed lines in the form of a segment, with the sequence numbers they will keep."""
+        records = list(self._unsealed(last.last_record if last else 0))
+        if not records:
+            return None
+        rows, _ = segments.arrange(parse(records), last.last_seq + 1 if last else 1, {}, 0)
+        return segments.arrow(rows)
+
+    def _tables(self, source: str) -> Iterator[pa.Table]:
+        kept = self.segments()
+        folders = locate(self.root)
+        for sealed in kept:
+            if source in sealed.sources:
+                yield pq.read_table(folders[sealed.name] / tree.ROWS)
+        table = self._open_table(kept[-1] if kept else None)
+        if table is not None:
+            yield pa.table(
+                {
+                    name: Block(table).values(name) if pa.types.is_dictionary(table[name].type) else table[name]
+                    for name in table.column_names
+                }
+            )
+
+
+def _sealed_places(folder: Path, sealed: SealedSegment) -> list[Place]:
+    described, words = _filter(folder / tree.FILTER, sealed.root_sha256)
+    names = frozenset(sealed.sources)
+    return [
+        Place(
+            sealed.name, k, names, block["min_at"], block["max_at"], words[block["offset"] // 4 :], block["blocks"],
+            partial(_read_group, folder / tree.ROWS, k),
+        )
+        for k, block in enumerate(described)
+    ]  # fmt: skip
+
+
+@lru_cache(maxsize=512)
+def _filter(path: Path, root: str) -> tuple[list[dict[str, Any]], Any]:
+    """Return a segment's filter; the root makes the cache forget a file that another one replaced."""
+    del root
+    return segments.parse_filter(path.read_bytes())
+
+
+def _read_group(path: Path, k: int, columns: list[str]) -> pa.Table:
+    with pq.ParquetFile(path) as file:
+        return file.read_row_group(k, columns=columns, use_threads=False)
+
+
+def _joined(heard: Heard | None, first: datetime, last: datetime, rows: int) -> Heard:
+    if heard is None:
+        return Heard(first, last, rows)
+    return Heard(min(heard.first_at, first), max(heard.last_at, last), heard.rows + rows)
+
+
+def _bytes_per_day(kept: list[SealedSegment]) -> int | None:
+    if not kept:
+        return None
+    last = kept[-1].received_to
+    recent = [s for s in kept if s.received_to > last - timedelta(days=7)]
+    seconds = (last - min(s.received_from for s in recent)).total_seconds()
+    return int(sum(s.file_bytes for s in recent) * 86_400 / seconds) if seconds >= 3600 else None
+
+
+def _existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.parents) if folder.exists())

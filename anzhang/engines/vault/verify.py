@@ -1,0 +1,212 @@
+"""Recompute every proof of the vault and name what does not hold.
+
+1. Numbers are dense: every segment the catalog or the ledger knows is there, nothing else is.
+2. `segment.tree` is read, never trusted: every part is hashed again, the roots are computed again and compared with catalog and ledger.
+3. The header's claims hold for the rows: sequence numbers, rows, bounds, counts per source.
+4. Each segment continues the one before: sequence numbers, write-ahead records, both previous roots.
+5. The template registry equals the sealed template rows; derived streams equal what the sealed lines say.
+6. The write-ahead log has no damage and no gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from anzhang.engines.vault import segment as segments
+from anzhang.engines.vault import streams, tree, wal
+from anzhang.engines.vault.batch import Fault, SealedSegment, micros
+from anzhang.engines.vault.block import Block
+from anzhang.engines.vault.catalog import Catalog
+
+
+class Head(Protocol):
+    """What the ledger holds of a segment."""
+
+    @property
+    def number(self) -> int:
+        """Its number."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def root(self) -> str:
+        """Its SHA-256 root, hex."""
+
+
+def locate(root: Path) -> dict[str, Path]:
+    """Return the folders of published segments by name."""
+    return {path.name: path for path in sorted((root / "segments").glob("day=*/*")) if path.is_dir() and not path.name.startswith(".")}
+
+
+def verify(root: Path, catalog: Catalog, heads: Iterable[Head] | None = None) -> list[Fault]:
+    """Return every fault, in order of segment number; an empty list means that everything holds."""
+    strangers, faults = locate(root), []
+    known = catalog.segments(disposed=True)
+    folders = locate(root)  # again: what was sealed meanwhile is in the catalog before its number is asked for
+    disposed = catalog.disposed()
+    listed = None if heads is None else {head.number: head for head in heads}
+    faults += list(_numbers(known, strangers, listed))
+    previous: SealedSegment | None = None
+    for sealed in known:
+        faults += list(_chain(previous, sealed))
+        previous = sealed
+        if listed is not None and sealed.number in listed and listed[sealed.number].root != sealed.root_sha256:
+            faults.append(_fault(sealed, "catalog", f"root {sealed.root_sha256} differs from the ledger's {listed[sealed.number].root}"))
+        folder = folders.get(sealed.name)
+        if sealed.number in disposed:
+            continue
+        if folder is None:
+            faults.append(_fault(sealed, "segment", "removed: its folder is gone"))
+            continue
+        faults += list(_segment(root, folder, sealed, catalog))
+    faults += list(_log(root, known[-1].last_record if known else 0))
+    return faults
+
+
+def _fault(sealed: SealedSegment, part: str, what: str) -> Fault:
+    return Fault(sealed.name, part, what, sealed.number)
+
+
+def _numbers(known: list[SealedSegment], folders: dict[str, Path], listed: dict[int, Head] | None) -> Iterator[Fault]:
+    numbers = [sealed.number for sealed in known]
+    top = max([*numbers, *(listed or {})], default=0)
+    for number in range(1, top + 1):
+        if number in numbers:
+            if listed and number <= max(listed) and number not in listed:
+                name = known[numbers.index(number)].name
+                yield Fault(name, "ledger", "the ledger passes over this segment", number)
+            continue
+        name = listed[number].name if listed and number in listed else ""
+        cut = numbers and number > max(numbers)
+        what = "cut: the ledger holds this segment, the vault ends before it" if cut or not numbers else "missing from the catalog"
+        yield Fault(name or f"segment {number}", "segment", what, number)
+    last = known[-1] if known else None
+    for name in sorted(folders.keys() - {sealed.name for sealed in known}):
+        if not _is_next(folders[name], last):
+            yield Fault(name, "segment", "in the folder but not in the catalog")
+
+
+def _is_next(folder: Path, last: SealedSegment | None) -> bool:
+    """Whether a folder is the segment that a seal has published and not yet listed; the writer lists it when it opens."""
+    try:
+        header, _, _, _ = tree.load(folder)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    expected = (1, "") if last is None else (last.number + 1, last.root_sha256)
+    return (header.get("number"), header.get("previous_sha256")) == expected
+
+
+def _chain(previous: SealedSegment | None, sealed: SealedSegment) -> Iterator[Fault]:
+    expected = ("", "", 1, 1) if previous is None else (
+        previous.root_sha256, previous.root_sm3, previous.last_seq + 1, previous.last_record + 1,
+    )  # fmt: skip
+    actual = (sealed.previous_sha256, sealed.previous_sm3, sealed.first_seq, sealed.first_record)
+    names = ("previous SHA-256 root", "previous SM3 root", "first sequence number", "first write-ahead record")
+    for name, was, must in zip(names, actual, expected, strict=True):
+        if was != must:
+            yield _fault(sealed, "chain", f"{name} is {was or 'empty'}, the segment before it says {must or 'empty'}")
+
+
+def _segment(root: Path, folder: Path, sealed: SealedSegment, catalog: Catalog) -> Iterator[Fault]:
+    try:
+        header, stated, sha256, sm3 = tree.load(folder)
+        named = SealedSegment.from_header(header, file_bytes=sealed.file_bytes, root_sha256=sha256, root_sm3=sm3)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        yield _fault(sealed, tree.TREE, f"unreadable: {error!r}")
+        return
+    if named.number != sealed.number or named.name != sealed.name or folder.parent.name != f"day={sealed.day.isoformat()}":
+        yield _fault(sealed, "segment", f"swapped: this folder holds segment {named.number} ({named.name})")
+    missing = [name for name in tree.FILES if not (folder / name).is_file()]
+    for name in missing:
+        yield _fault(sealed, name, "removed: the file is gone")
+    if missing:
+        return
+    broken = False
+    for fault in _parts(folder, sealed, stated):
+        broken = True
+        yield fault
+    if tree.roots(header, stated) != (sha256, sm3):
+        broken = True
+        yield _fault(sealed, tree.TREE, "its root is not the root of its leaves")
+    if (sha256, sm3) != (sealed.root_sha256, sealed.root_sm3):
+        broken = True
+        yield _fault(sealed, tree.TREE, f"root {sha256} differs from the catalog's {sealed.root_sha256}")
+    if tree.canonical(header) != tree.canonical(sealed.header()):
+        broken = True
+        yield _fault(sealed, tree.TREE, "its header differs from the catalog's")
+    extra = {path.name for path in folder.iterdir()} - {*tree.FILES, tree.TREE}
+    if extra:
+        yield _fault(sealed, "segment", f"foreign files: {', '.join(sorted(extra))}")
+    if segments.template_rows(catalog.templates(sealed.number)) != (folder / tree.TEMPLATES).read_bytes():
+        yield _fault(sealed, "template rows", "the registry differs from the sealed rows")
+    if not broken:
+        yield from _content(root, folder, sealed)
+
+
+def _parts(folder: Path, sealed: SealedSegment, stated: list[tree.Leaf]) -> Iterator[Fault]:
+    """Hash every stated part again, and see that the parts cover every byte exactly once."""
+    for file in tree.FILES:
+        spans = sorted(span for leaf in stated if leaf.file == file for span in leaf.spans)
+        place = 0
+        for offset, length in spans:
+            place = offset + length if offset == place and length >= 0 else -1
+            if place < 0:
+                break
+        if place != (folder / file).stat().st_size:
+            yield _fault(sealed, file, "its size is not what was sealed")
+    for leaf, now in zip(stated, tree.hash_parts(folder, [(x.part, x.file, x.spans) for x in stated]), strict=True):
+        if (leaf.sha256, leaf.sm3) != (now.sha256, now.sm3):
+            yield _fault(sealed, leaf.part, f"the bytes in {leaf.file} are not what was sealed")
+
+
+def _content(root: Path, folder: Path, sealed: SealedSegment) -> Iterator[Fault]:
+    try:
+        block = Block(pq.read_table(folder / tree.ROWS, columns=["seq", "ts", "rts", "flags", "source"]))
+    except (OSError, pa.ArrowException) as error:
+        yield _fault(sealed, tree.ROWS, f"unreadable: {error}")
+        return
+    seq = np.sort(block.numbers("seq"))
+    if len(seq) != sealed.rows or not np.array_equal(seq, np.arange(sealed.first_seq, sealed.last_seq + 1)):
+        yield _fault(sealed, "header", "sequence numbers are not dense between first and last")
+    if len(seq) and (int(block.at.min()), int(block.at.max())) != (micros(sealed.min_at), micros(sealed.max_at)):
+        yield _fault(sealed, "header", "event times are not within what the header states")
+    sources = {row["values"].decode(): row["counts"] for row in block.values("source").value_counts().to_pylist()}
+    if sources != dict(sealed.sources):
+        yield _fault(sealed, "header", "rows per source are not what the header states")
+    for stream in streams.STREAMS:
+        path = stream_path(root, stream, sealed.name)
+        derived = streams.derive(stream, sealed.name, pq.read_table(folder / tree.ROWS))
+        try:
+            stored = pq.read_table(path)
+        except (OSError, pa.ArrowException) as error:
+            yield _fault(sealed, f"stream {stream}", f"unreadable, `anzhang vault rebuild` derives it again: {error}")
+            continue
+        if not stored.equals(derived):
+            yield _fault(sealed, f"stream {stream}", "differs from what the sealed lines say; `anzhang vault rebuild` derives it again")
+
+
+def stream_path(root: Path, stream: str, name: str) -> Path:
+    """Return the file of a segment's derived events."""
+    return root / "streams" / stream / f"{name}.parquet"
+
+
+def _log(root: Path, after: int) -> Iterator[Fault]:
+    expected = after + 1
+    for found in wal.read(root / "wal", after):
+        if isinstance(found, wal.Torn):
+            if not found.damage.torn_tail:
+                yield Fault("", "write-ahead log", f"{found.file.name}: {found.damage.length} bytes at {found.damage.offset} are damaged")
+            continue
+        if found.number != expected:
+            yield Fault("", "write-ahead log", f"records {expected}..{found.number - 1} are missing")
+        expected = found.number + 1
+    for path in sorted((root / "wal" / "damaged").glob("*")):
+        yield Fault("", "write-ahead log", f"damaged bytes were set aside in wal/damaged/{path.name}")
