@@ -3,6 +3,7 @@
 import stat
 
 import pytest
+
 from anzhang.home import Home
 from anzhang.operate.initialize import NotEmptyError, Ports, make_directory
 

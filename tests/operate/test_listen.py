@@ -3,6 +3,7 @@
 import socket
 
 import pytest
+
 from anzhang.home import Home, HomeError
 from anzhang.operate import listen
 
