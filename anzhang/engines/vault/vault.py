@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -22,7 +23,7 @@ from anzhang.engines.vault.block import Block
 from anzhang.engines.vault.catalog import Catalog
 from anzhang.engines.vault.parse import parse, wire
 from anzhang.engines.vault.query import Query
-from anzhang.engines.vault.search import Place, Result, search
+from anzhang.engines.vault.search import Hit, Place, Result, hits_of, search
 from anzhang.engines.vault.verify import Head, locate, stream_path, verify
 from anzhang.engines.vault.writer import Writer
 
@@ -76,6 +77,18 @@ class Vault:
                 if attempt + 1 == ATTEMPTS:
                     raise
         raise AssertionError
+
+    def line(self, name: str, seq: int) -> Hit | None:
+        """Return one sealed line, None where the segment or a line of that number is not here."""
+        folder = locate(self.root).get(name)
+        if folder is None:
+            return None
+        with pq.ParquetFile(folder / tree.ROWS) as file:
+            for k in range(file.num_row_groups):
+                rows = np.flatnonzero(Block(file.read_row_group(k, columns=["seq"])).numbers("seq") == seq)
+                if len(rows):
+                    return next(hits_of(Block(file.read_row_group(k).take(pa.array(rows))), name, k))
+        return None
 
     def verify(self, heads: Iterable[Head] | None = None) -> list[Fault]:
         """Recompute every proof; `heads` is what the ledger holds. Returns every fault found."""
