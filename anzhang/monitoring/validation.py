@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
 import ipaddress
 import re
 import zoneinfo
 
 from django.utils.translation import gettext as _
 
+from anzhang.engines.vault.text import EncodingError, encoding_code
 from anzhang.monitoring.models import LogSource
 from anzhang.permissions import RefusedError
 
@@ -25,9 +25,9 @@ def check_source(source: LogSource) -> None:
     if source.timezone not in zoneinfo.available_timezones():
         _refuse("timezone", source.timezone, _("写时区名，例如 Asia/Shanghai。"))
     try:
-        codecs.lookup(source.encoding)
-    except LookupError:
-        _refuse("encoding", source.encoding, _("写编码名，例如 utf-8 或 gb18030。"))
+        encoding_code(source.encoding)
+    except EncodingError:
+        _refuse("encoding", source.encoding, _("写 utf-8 或 gb18030。"))
     if source.quota_bytes_per_hour < SMALLEST_QUOTA:
         _refuse("quota_bytes_per_hour", source.quota_bytes_per_hour, _("配额至少 65536 字节。"))
 

@@ -1,0 +1,294 @@
+"""The collector: receives log lines, makes them durable, seals them and records the seals (Art. 29).
+
+1. Open the vault; its write-ahead records that were not sealed wait there as they were acknowledged.
+2. Record segments that stand on disk but not in the database: we were killed between the two.
+3. Read the registered sources, then open the ports (loopback unless `anzhang.toml` says otherwise).
+4. Receive; every few seconds read the sources again and note quotas that were passed.
+5. Seal when enough waits, or some seconds after the first unsealed line; record the seal in database and ledger in one transaction.
+6. On SIGTERM or SIGINT: stop listening, write what was received, seal, record, leave.
+
+It says little in its own log: that log is one of its sources, and a line for every seal would make a seal for every line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import signal
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvloop
+from django.db import DatabaseError, close_old_connections
+from django.db.models import Max
+
+from anzhang import clock
+from anzhang.daemons import framing, senders
+from anzhang.daemons.file_tail import Tail
+from anzhang.daemons.http_push import PushServer
+from anzhang.daemons.intake import Intake
+from anzhang.daemons.syslog_tcp import SyslogServer
+from anzhang.engines import durable
+from anzhang.engines.vault import Vault, VaultBusyError, Writer
+from anzhang.home import Home, HomeError
+from anzhang.monitoring import procedures
+from anzhang.monitoring.models import VaultSegment
+from anzhang.monitoring.quarantine import Quarantine
+from anzhang.operate import listen
+from anzhang.permissions import Via, system
+
+log = logging.getLogger("anzhang.collector")
+T = TypeVar("T")
+
+ACTOR = system("collector", Via.DAEMON)
+REFRESH_SECONDS = 2.0
+SEAL_TICK_SECONDS = 0.25
+RETRY_SECONDS = 5.0
+APPENDERS = 8  # requests whose bytes share one fdatasync
+
+
+class CollectorError(Exception):
+    """The collector cannot start or go on; the message says why."""
+
+
+class Collector:
+    """One collector process."""
+
+    def __init__(self, home: Home) -> None:
+        """Read the settings. Raises HomeError naming the key that is wrong."""
+        self.home = home
+        self.syslog_place = listen.parse(home, "collector", "syslog_tcp", "127.0.0.1:5514")
+        self.push_place = listen.parse(home, "collector", "http", "127.0.0.1:8601")
+        self.tls = _tls(home, self.push_place)
+        self.seal_seconds = float(home.get("collector", "seal_seconds", 60))
+        self.seal_bytes = home.get("collector", "seal_bytes", 96 << 20)
+        self.appenders = ThreadPoolExecutor(APPENDERS, "append")
+        self.sealer = ThreadPoolExecutor(1, "seal")
+        self.clerk = ThreadPoolExecutor(1, "database")
+        self.stopping = asyncio.Event()
+        self.tails: dict[str, tuple[senders.Source, asyncio.Task[None], Tail]] = {}
+        self.started_at = clock.now()
+        self.trouble = ""
+        self.sealed = 0
+
+    async def run(self) -> None:
+        """Receive until stopped. Raises CollectorError when another collector has the vault or the disk lies."""
+        with self._alone():
+            self.vault = Vault(self.home.vault)
+            self.writer = await self._compute(self._open_vault)
+            await self._compute(_warm)
+            await self._record_missing()
+            quarantine = Quarantine(self.folder / "quarantine", self.home.get("collector", "quarantine_bytes", 64 << 20))
+            self.intake = Intake(self.writer, quarantine, self.appenders, await self._database(senders.load))
+            self.intake.unsealed_since = time.monotonic() if self.writer.pending_bytes else None
+            self.syslog, self.push = SyslogServer(self.intake), PushServer(self.intake)
+            await self._open_ports()
+            tasks = [asyncio.create_task(each) for each in (self.syslog.run(), self.intake.run(), self._refresh(), self._seal())]
+            log.info(
+                "collector ready: syslog %s, http %s, %d sources", self.syslog_place, self.push_place, len(self.intake.senders.sources)
+            )
+            await self._until_stopped(tasks)
+            await self._finish(tasks)
+        if self.intake.broken.is_set():
+            raise CollectorError("the disk could not make the write-ahead file durable; nothing unwritten was acknowledged")
+
+    @property
+    def senders(self) -> Mapping[str, senders.Source]:
+        """Return the sources as they were last read."""
+        return self.intake.senders.sources
+
+    @property
+    def folder(self) -> Path:
+        """Return where the collector keeps its own state: quarantine, file positions."""
+        return self.home.path / "collector"
+
+    def _open_vault(self) -> Writer:
+        try:
+            return self.vault.writer()
+        except VaultBusyError as error:
+            raise CollectorError(str(error)) from error
+
+    async def _open_ports(self) -> None:
+        for key, place in (("syslog_tcp", self.syslog_place), ("http", self.push_place)):
+            try:
+                if key == "http":
+                    await self.push.listen(place.host, place.port, self.tls)
+                else:
+                    await self.syslog.listen(place.host, place.port)
+            except OSError as error:
+                raise CollectorError(f"cannot listen at {place} (collector.{key}): {error.strerror or error}") from error
+
+    async def _until_stopped(self, tasks: list[asyncio.Task[None]]) -> None:
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, self.stopping.set)
+        waits = [asyncio.create_task(self.stopping.wait()), asyncio.create_task(self.intake.broken.wait())]
+        done, _ = await asyncio.wait([*waits, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in done & set(tasks):
+            task.result()  # a task that ended by itself ended by an error
+        for task in waits:
+            task.cancel()
+
+    async def _finish(self, tasks: list[asyncio.Task[None]]) -> None:
+        await self.syslog.close()
+        await self.push.close()
+        followers = [task for _, task, _ in self.tails.values()]
+        for task in (*followers, *tasks):
+            task.cancel()
+        await asyncio.gather(*followers, *tasks, return_exceptions=True)
+        if not self.intake.broken.is_set():
+            await self.intake.flush()
+            await self._seal_now()
+        self.intake.strangers.save()
+        self._write_status(stopped=True)
+        await self._compute(self.writer.close)
+        for pool in (self.appenders, self.sealer, self.clerk):
+            pool.shutdown()
+
+    async def _refresh(self) -> None:
+        """Read the sources again, note passed quotas, follow the files, write the status; over and over."""
+        while True:
+            try:
+                self.intake.replace_senders(await self._database(senders.load))
+                while self.intake.over:
+                    code = self.intake.over.pop()
+                    await self._database(lambda code=code: procedures.note_quota(code, clock.now()))
+            except DatabaseError:
+                log.exception("the sources cannot be read; the last known ones hold")
+            self._follow()
+            self.intake.strangers.save()
+            self._write_status()
+            await asyncio.sleep(REFRESH_SECONDS)
+
+    def _follow(self) -> None:
+        """Start following files that were registered, stop those that were changed or closed, start again those that failed."""
+        wanted = {source.code: source for source in self.intake.senders.files()}
+        for code, (source, task, _) in list(self.tails.items()):
+            if wanted.get(code) != source or task.done():
+                if task.done() and not task.cancelled() and task.exception() is not None:
+                    log.error("source %s: following %s failed", code, source.file_path, exc_info=task.exception())
+                task.cancel()
+                del self.tails[code]
+        for code, source in wanted.items():
+            if code not in self.tails:
+                folder = self.folder / "files"
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                tail = Tail(source, folder, self.intake)
+                self.tails[code] = (source, asyncio.create_task(tail.run()), tail)
+
+    async def _seal(self) -> None:
+        """Seal whenever enough waits or the oldest unsealed line waited long enough; over and over."""
+        while True:
+            await asyncio.sleep(SEAL_TICK_SECONDS)
+            since = self.intake.unsealed_since
+            if since is None or (time.monotonic() - since < self.seal_seconds and self.writer.pending_bytes < self.seal_bytes):
+                continue
+            if not await self._seal_now():
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _seal_now(self) -> bool:
+        """Seal and record; return whether both worked. What failed is done by the next call or the next start."""
+        self.intake.unsealed_since = None
+        try:
+            while await self._compute(lambda: self.writer.seal(clock.now())) is not None:
+                self.sealed += 1
+            await self._record_missing()
+        except (OSError, DatabaseError, procedures.ChainError, durable.DurabilityError) as error:
+            if str(error) != self.trouble:
+                log.exception("sealing failed; the lines stay in the write-ahead file")
+            self.trouble = str(error)
+            self.intake.unsealed_since = self.intake.unsealed_since or time.monotonic()
+            return False
+        self.trouble = ""
+        return True
+
+    async def _record_missing(self) -> None:
+        """Record every sealed segment the database does not know yet, in order."""
+        last = await self._database(lambda: VaultSegment.objects.aggregate(last=Max("number"))["last"] or 0)
+        for sealed in await self._compute(lambda: self.vault.segments(after=last)):
+            await self._database(lambda sealed=sealed: procedures.record_segment(ACTOR, sealed, clock.now()))
+
+    async def _compute(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.sealer, work)
+
+    async def _database(self, work: Callable[[], T]) -> T:
+        def tidy() -> T:
+            close_old_connections()
+            return work()
+
+        return await asyncio.get_running_loop().run_in_executor(self.clerk, tidy)
+
+    def _write_status(self, *, stopped: bool = False) -> None:
+        now = clock.now()
+        status: dict[str, Any] = {
+            "pid": 0 if stopped else os.getpid(),
+            "started_at": self.started_at.isoformat(),
+            "at": now.isoformat(),
+            "syslog": {"listen": str(self.syslog_place), **asdict(self.syslog.counters)},
+            "http": {"listen": str(self.push_place), **asdict(self.push.counters)},
+            "received_bytes": self.intake.bytes,
+            "duplicates": self.intake.duplicates,
+            "unsealed_bytes": self.writer.pending_bytes,
+            "sealed_segments": self.sealed,
+            "failures": self.intake.failures,
+            "trouble": self.trouble,
+            "held_back": sorted(code for code, source in self.senders.items() if self.intake.quotas.is_over(source, now)),
+            "files": {code: {"path": source.file_path, **tail.report()} for code, (source, _, tail) in self.tails.items()},
+        }
+        temporary = self.home.run / "collector.json.new"
+        temporary.write_text(json.dumps(status), encoding="utf-8")
+        temporary.rename(self.home.run / "collector.json")
+
+    @contextlib.contextmanager
+    def _alone(self) -> Any:
+        """Hold the lock that makes this the only collector of the data directory."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.home.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise CollectorError(f"another collector runs in {self.home.path}") from error
+            yield
+
+
+def _warm() -> None:
+    """Compile the framing kernels before the first byte comes."""
+    line = framing.np.frombuffer(b"<13>Nov 24 09:30:00 host app: text\n9 <13>1 - h", framing.np.uint8)
+    cuts = framing.cut(line, len(line))
+    numbers = framing.Hosts({b"host": 0}).number(line, cuts, framing.UNKNOWN)
+    framing.gather(line, cuts, numbers == 1)
+
+
+def _tls(home: Home, place: listen.Listen) -> ssl.SSLContext | None:
+    """Return the certificate of the push port; away from loopback it must have one, for tokens travel there."""
+    certificate, key = home.get("server", "certificate", ""), home.get("server", "key", "")
+    if place.is_loopback:
+        return None
+    if not (certificate and key):
+        raise HomeError(f'{home.settings_file}: collector.http = "{place}" is not loopback; set server.certificate and server.key first')
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:
+        raise HomeError(f"{home.settings_file}: server.certificate and server.key: {error}") from error
+    return context
+
+
+def main(home: Home) -> None:
+    """Run a collector in the foreground until SIGTERM or SIGINT. Raises CollectorError."""
+
+    async def run() -> None:
+        await Collector(home).run()
+
+    uvloop.run(run())

@@ -1,0 +1,198 @@
+"""Between the receivers and the vault: one queue with a bound, one write-ahead append at a time per source.
+
+Receivers `offer` (syslog, no answer wanted) or await `store` (HTTP, files: returns when the bytes are on disk). Offered blocks
+of one source that wait together become one record, so one fdatasync carries everything that arrived during the last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from anzhang import clock
+from anzhang.daemons.senders import Quotas, Senders, Source
+from anzhang.engines.durable import DurabilityError
+from anzhang.engines.vault import Ack, Batch, VaultFullError, Writer, WriterDeadError
+from anzhang.engines.vault.batch import Framing
+from anzhang.monitoring.quarantine import Quarantine
+
+log = logging.getLogger("anzhang.collector.intake")
+
+FULL_BYTES = 48 << 20  # above it nobody is read
+ROOM_BYTES = 24 << 20  # below it reading goes on
+LARGEST_RECORD = 8 << 20
+RETRY_SECONDS = 1.0
+FRAMINGS: tuple[Framing, ...] = ("newline", "octet")
+QUARANTINE_BYTES_PER_MINUTE = 8 << 20
+
+Key = tuple[str, str, int]  # source code, peer address, framing
+
+
+@dataclass
+class Waiting:
+    """Blocks of one source, address and framing that were not written yet."""
+
+    blocks: list[bytes] = field(default_factory=list)
+    size: int = 0
+
+
+class Intake:
+    """The collector's single way into the vault; everything but the appends runs on the event loop."""
+
+    def __init__(self, writer: Writer, quarantine: Quarantine, pool: ThreadPoolExecutor, senders: Senders | None = None) -> None:
+        """Take the vault's writer; `over` collects sources that passed their quota until the collector notes them."""
+        self.writer, self.pool = writer, pool
+        self.strangers = quarantine
+        self.senders = senders or Senders()
+        self.quotas = Quotas()
+        self.over: set[str] = set()
+        self.unsealed_since: float | None = None  # time.monotonic()
+        self.bytes = 0
+        self.duplicates = 0
+        self.failures = 0
+        self._waiting: dict[Key, Waiting] = {}
+        self._waiting_bytes = 0
+        self._writing_bytes = 0
+        self._was_full = False
+        self._round = 0
+        self._done = 0
+        self._after: list[tuple[int, Callable[[], None]]] = []
+        self._wake = asyncio.Event()
+        self.broken = asyncio.Event()  # the write-ahead file can no longer be trusted
+        self._quarantine_minute = (0, 0)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether senders must wait, with a gap between stopping and going on."""
+        held = self._waiting_bytes + self._writing_bytes
+        self._was_full = held > (ROOM_BYTES if self._was_full else FULL_BYTES)
+        return self._was_full
+
+    def replace_senders(self, senders: Senders) -> None:
+        """Take the sources as they are registered now; unchanged ones keep their cached routes."""
+        if senders.sources != self.senders.sources:
+            self.senders = senders
+
+    def over_quota(self, code: str) -> bool:
+        """Whether a source is held back."""
+        source = self.senders.sources.get(code)
+        return source is not None and self.quotas.is_over(source, clock.now())
+
+    def charge(self, source: Source, size: int) -> None:
+        """Count bytes against the source's quota."""
+        if self.quotas.take(source, size, clock.now()):
+            log.warning("source %s is over its quota of %d bytes an hour and is held back", source.code, source.quota)
+            self.over.add(source.code)
+
+    def offer(self, code: str, address: str, framing: int, block: bytes) -> None:
+        """Queue bytes of a registered source; they are written within the next round."""
+        source = self.senders.sources.get(code)
+        if source is not None:
+            self.charge(source, len(block))
+        waiting = self._waiting.setdefault((code, address, framing), Waiting())
+        waiting.blocks.append(block)
+        waiting.size += len(block)
+        self._waiting_bytes += len(block)
+        self._wake.set()
+
+    def quarantine(self, address: str, why: str, block: bytes, at: datetime) -> None:
+        """Keep bytes of nobody's, at most so many a minute that a flood cannot slow the registered senders down."""
+        minute = int(at.timestamp()) // 60
+        spent = self._quarantine_minute[1] if self._quarantine_minute[0] == minute else 0
+        room = max(QUARANTINE_BYTES_PER_MINUTE - spent, 0)
+        self._quarantine_minute = (minute, spent + len(block))
+        self.strangers.index.dropped_bytes += max(len(block) - room, 0)
+        self.strangers.put(address, why, block[:room], at)
+
+    def when_durable(self, then: Callable[[], None]) -> None:
+        """Call `then` on the event loop once everything offered so far is on disk."""
+        self._after.append((self._round + 1, then))
+        self._wake.set()
+
+    async def store(self, source: Source, address: str, framing: int, block: bytes, key: str = "", transport: str = "") -> Ack:
+        """Write bytes and return the vault's answer once they are on disk; a known `key` is answered without storing.
+
+        Raises what the vault raises when it cannot make the bytes durable.
+        """
+        batch = self._batch(source.code, address, framing, block, key=key, transport=transport)
+        ack = await self._append(batch)
+        if ack.duplicate or ack.conflict:
+            self.duplicates += 1
+        else:
+            self.charge(source, len(block))
+        return ack
+
+    async def run(self) -> None:
+        """Write what is offered, round after round, until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write everything that waits now and tell those who wait for it."""
+        self._round += 1
+        waiting, self._waiting = self._waiting, {}
+        self._writing_bytes, self._waiting_bytes = self._waiting_bytes, 0
+        await asyncio.gather(*(self._write(key, blocks) for key, blocks in waiting.items()))
+        self._writing_bytes = 0
+        self._done = self._round
+        if self.broken.is_set():
+            return
+        ready = [then for number, then in self._after if number <= self._done]
+        self._after = [(number, then) for number, then in self._after if number > self._done]
+        for then in ready:
+            then()
+
+    async def _write(self, key: Key, waiting: Waiting) -> None:
+        """Append one source's blocks in order; a failing disk is retried for ever, holding the senders back meanwhile."""
+        code, address, framing = key
+        if self.broken.is_set():
+            return
+        for record in _records(waiting.blocks):
+            batch = self._batch(code, address, framing, record, transport="syslog_tcp")
+            while True:
+                try:
+                    await self._append(batch)
+                    break
+                except (DurabilityError, WriterDeadError):
+                    self.failures += 1
+                    log.critical("the disk lost what was written; the collector stops, so that its next start looks at what is there")
+                    self.broken.set()
+                    return
+                except (OSError, VaultFullError):
+                    self.failures += 1
+                    log.exception("the write-ahead file cannot be written; senders are held back")
+                    await asyncio.sleep(RETRY_SECONDS)
+
+    async def _append(self, batch: Batch) -> Ack:
+        ack = await asyncio.get_running_loop().run_in_executor(self.pool, self.writer.append, batch)
+        if not (ack.duplicate or ack.conflict):
+            self.bytes += len(batch.data)
+            self.unsealed_since = self.unsealed_since or time.monotonic()
+        return ack
+
+    def _batch(self, code: str, address: str, framing: int, block: bytes, *, key: str = "", transport: str = "") -> Batch:
+        source = self.senders.sources.get(code)
+        batch = Batch(
+            source=code, transport=transport, address=address, received_at=clock.now(), framing=FRAMINGS[framing], key=key, data=block
+        )  # fmt: skip
+        return batch if source is None else replace(batch, timezone=source.timezone, encoding=source.encoding)
+
+
+def _records(blocks: list[bytes]) -> list[bytes]:
+    """Join blocks to records of at most LARGEST_RECORD bytes, keeping their order."""
+    records: list[bytes] = []
+    start, size = 0, 0
+    for place, block in enumerate(blocks):
+        if size and size + len(block) > LARGEST_RECORD:
+            records.append(b"".join(blocks[start:place]))
+            start, size = place, 0
+        size += len(block)
+    records.append(b"".join(blocks[start:]))
+    return records
