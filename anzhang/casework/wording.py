@@ -1,0 +1,114 @@
+"""What a reason says: one table from code to a sentence with named parameters, rendered in the language of the moment.
+
+Checks return codes; pages, the CLI and exports print sentences. `text` never raises: a code without a sentence is
+printed with its parameters, and a test walks every code that the checks can return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from django.utils import translation
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from anzhang import clock
+from anzhang.regulation.verdicts import Why
+
+WORDING: dict[str, str | Promise] = {
+    # verdict arithmetic
+    "all_met": _("%(count)s 个对象全部符合"),
+    "none_observed": _("未见，覆盖率 %(percent)s%%"),
+    "nothing_watched": _("没有任何对象处于监测之下"),
+    "no_subject": _("目前没有需要履行此项义务的对象"),
+    "not_this_unit": _("本单位不是此项义务的责任主体"),
+    "informative": _("说明性条款，不单独核对"),
+    "not_run": _("尚未核对"),
+    "stale": _("最近一次核对在 %(checked_at)s，结论已过期"),
+    "check_failed": _("核对程序出错（%(check)s：%(error)s）"),
+    "waits_for": _("尚不能核对：缺少%(missing)s"),
+    "waits_for_check": _("所需台账和事件均已具备，核对规则尚未编写"),
+    "breaches": _("%(count)s 种情形不符合：%(reasons)s"),
+    "unknowns": _("%(count)s 项无法核对：%(reasons)s"),
+    "in_units": _("%(count)s 个单位（%(units)s）：%(reasons)s"),
+    # Art. 3
+    "unit_without_head": _("%(unit)s没有在任的单位负责人"),
+    "unit_kind_unknown": _("%(unit)s的单位类别不在适用范围内"),
+    "closed_unit_owns": _("%(unit)s已撤销，名下仍有%(objects)s"),
+    # Art. 4
+    "signer_out_of_term": _("%(case)s 由%(person)s签署，签署时不在领导小组任期内，也无授权"),
+    "system_without_planning": _("%(system)s未标明是否统一规划"),
+    "system_without_level": _("%(system)s未标明管理级别"),
+    "system_without_both": _("%(system)s未标明是否统一规划，也未标明管理级别"),
+    # Art. 5
+    "policy_missing": _("%(unit)s没有现行有效的安全责任制度"),
+    "policy_review_overdue": _("%(unit)s的安全责任制度最近复审于 %(reviewed_on)s，超过 %(days)s 天"),
+    "login_after_leaving": _("%(person)s已于 %(left_on)s 离岗，账号 %(account)s 于 %(at)s 仍登录成功"),
+    "login_without_post": _("%(person)s没有该系统的在岗登记，账号 %(account)s 于 %(at)s 登录成功"),
+    "login_without_training": _("%(person)s在 %(days)s 天内没有培训记录，账号 %(account)s 于 %(at)s 登录成功"),
+    "system_without_source": _("%(system)s没有接入日志，无法核对登录"),
+    "system_silent": _("%(system)s的日志源没有收到任何日志，无法核对登录"),
+    "no_login_heard": _("日志已接入，尚未见到%(unit)s人员登录"),
+    "officer_missing": _("%(unit)s自 %(since)s 起没有信息安全管理人员，超过 %(days)s 天"),
+    "officer_left": _("%(unit)s的信息安全管理人员%(person)s已于 %(since)s 离职，超过 %(days)s 天无人接任"),
+    "appointment_not_filed": _("%(unit)s于 %(since)s 任命%(person)s为信息安全管理人员，超过 %(days)s 天未报备案"),
+    "change_not_filed": _("%(unit)s的信息安全管理人员%(person)s于 %(since)s 变动，超过 %(days)s 天未报备案"),
+    # Art. 6
+    "responsible_is_not_center": _("%(system)s已纳入统一规划，安全责任单位却是%(unit)s"),
+    "no_information_center": _("单位台账中没有信息中心"),
+    # Art. 29
+    "source_never_heard": _("日志源 %(source)s 从未收到日志"),
+    "no_log_source": _("系统 %(system)s 没有接入日志"),
+    "no_vault": _("日志库不可用"),
+    "deleted_inside_floor": _("日志段 %(segment)s 不满留存期即已缺失（%(rows)s 行）"),
+    "kept_too_short": _("日志源 %(source)s 只留存了 %(days)s 天，应留存 %(floor)s 天（最早一段 %(segment)s）"),
+    "disk_fills_first": _("按目前的速度，磁盘 %(days)s 天后写满，而留存还需 %(needed_days)s 天"),
+    # Art. 35, 36
+    "value_differs": _("参数 %(parameter)s 按 %(value)s 执行，与办公室签署的 %(signed)s 不一致"),
+    "no_text_imported": _("尚未导入办法原文"),
+    "no_publication_date": _("现行办法版本没有发布日期"),
+    "finding_before_effect": _("问题 %(finding)s 的日期早于办法施行日期 %(effective_on)s"),
+}
+LINKED = {"reasons"}  # parameters that hold reasons themselves
+SEPARATORS = {"zh": ("；", "、"), "en": ("; ", ", ")}
+
+
+def text(why: Why | Mapping[str, Any]) -> str:
+    """Return the sentence of a reason, given as Why or as its stored {"code", "params"}."""
+    code, params = (why.code, why.params) if isinstance(why, Why) else (str(why.get("code", "")), why.get("params", {}))
+    language = _language()
+    semicolon, comma = SEPARATORS[language]
+    words = {name: _word(value, semicolon if name in LINKED else comma) for name, value in params.items()}
+    if code not in WORDING:
+        return f"{code} {words}" if words else code
+    try:
+        return str(WORDING[code]) % words
+    except (KeyError, ValueError):
+        return f"{code} {words}"
+
+
+def both(why: Why | Mapping[str, Any]) -> dict[str, str]:
+    """Return the sentence of a reason in Chinese and English."""
+    spoken = {}
+    for key, language in (("zh", "zh-hans"), ("en", "en")):
+        with translation.override(language):
+            spoken[key] = text(why)
+    return spoken
+
+
+def _language() -> str:
+    return "en" if (translation.get_language() or "zh").startswith("en") else "zh"
+
+
+def _word(value: Any, separator: str) -> str:
+    if isinstance(value, dict):  # a reason of its own, or a name that the catalog gives in both languages
+        return text(value) if "code" in value else str(value.get(_language(), ""))
+    if isinstance(value, list | tuple):
+        return separator.join(_word(item, separator) for item in value)
+    if isinstance(value, datetime):
+        return value.astimezone(clock.BEIJING).strftime("%Y-%m-%d %H:%M")
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value)

@@ -1,0 +1,55 @@
+"""The checks of Articles 4, 5 and 6 that read systems, their accounts and the log-ins on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from anzhang.casework import rules
+from anzhang.directory.models import Unit
+from anzhang.regulation.checks import Context, check
+from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
+from anzhang.systems.models import System
+
+staff_logins_entitled = rules.bind(Path(__file__).parent / "rules" / "staff_logins_entitled.sql")
+
+
+def subject(system: System, unit: Unit) -> Subject:
+    """Return a system as the one that owes, answered for by a unit."""
+    return Subject(f"system:{system.code}", system.name, unit.code)
+
+
+@check("systems_planned_and_graded")
+def systems_planned_and_graded(_context: Context) -> Outcome:
+    """Find systems in service without planning flag or management level. Source: Art. 4."""
+    systems = System.objects.filter(state=System.State.IN_SERVICE).select_related("managing_unit").order_by("code")
+    population, breaches = [], []
+    for system in systems:
+        owes = subject(system, system.managing_unit)
+        population.append(owes)
+        code = MISSING.get((system.centrally_planned is None, not system.management_level))
+        if code:
+            breaches.append(Breach(owes, Why(code, {"system": system.name})))
+    return Outcome(tuple(population), tuple(breaches))
+
+
+MISSING = {(True, True): "system_without_both", (True, False): "system_without_planning", (False, True): "system_without_level"}
+
+
+@check("planned_systems_with_center")
+def planned_systems_with_center(_context: Context) -> Outcome:
+    """Find centrally planned systems whose responsible unit is not the information center. Source: Art. 6.
+
+    The center owes it, so the verdict and its findings are the center's.
+    """
+    planned = System.objects.filter(centrally_planned=True).exclude(state=System.State.RETIRED).select_related("responsible_unit")
+    center = Unit.objects.filter(function=Unit.Function.INFO_CENTER, closed_on=None).order_by("path").first()
+    if center is None:
+        return Outcome((), unknown=(Ground(None, Why("no_information_center")),)) if planned.exists() else Outcome(())
+    population, breaches = [], []
+    for system in planned.order_by("code"):
+        owes = subject(system, center)
+        population.append(owes)
+        if system.responsible_unit.function != Unit.Function.INFO_CENTER:
+            params = {"system": system.name, "unit": system.responsible_unit.name}
+            breaches.append(Breach(owes, Why("responsible_is_not_center", params)))
+    return Outcome(tuple(population), tuple(breaches))
