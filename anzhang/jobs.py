@@ -15,7 +15,9 @@ from django.conf import settings
 from anzhang import permissions
 from anzhang.casework import reconciliation
 from anzhang.casework.models import Schedule
+from anzhang.casework.procedures import refresh_cases
 from anzhang.engines.vault import Vault
+from anzhang.journal import verify
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,21 @@ def reconcile(now: datetime) -> str:
     return str(summary)
 
 
-JOBS: tuple[Job, ...] = (Job("reconcile", timedelta(seconds=settings.HOME.get("worker", "reconcile_seconds", 60)), reconcile),)
+def cases(now: datetime) -> str:
+    """Follow posts and terms that moved while cases wait."""
+    return f"{refresh_cases(permissions.system('cases'), now)} cases changed"
+
+
+def ledger(now: datetime) -> str:
+    """Verify the whole ledger and keep the result."""
+    return str(verify.check(now))
+
+
+JOBS: tuple[Job, ...] = (
+    Job("cases", timedelta(minutes=1), cases),
+    Job("reconcile", timedelta(seconds=settings.HOME.get("worker", "reconcile_seconds", 60)), reconcile),
+    Job("ledger", timedelta(days=1), ledger),
+)
 
 
 def claim(job: Job, now: datetime) -> bool:

@@ -96,7 +96,6 @@ USERS = (
 SOURCES = (
     ("SSH-SB01", "社保核心业务系统主机", "syslog_tcp", ["127.0.0.1"], ["sbapp01", "sbdb01"], "IC", "SB01"),
     ("SSH-JY01", "就业系统主机", "syslog_tcp", ["127.0.0.1"], ["jyapp01"], "JYC", "JY01"),
-    ("AZ-SELF", "安章自身", "syslog_tcp", ["127.0.0.1"], ["anzhang"], "IC", "AZ01"),
 )
 
 

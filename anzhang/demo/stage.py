@@ -15,15 +15,16 @@ from django.db import transaction
 from django.db.models import Sum
 
 from anzhang import clock, jobs
+from anzhang.casework import holidays
 from anzhang.demo import breaches, bureau, logs, traffic
-from anzhang.directory import identity
-from anzhang.directory.models import User
+from anzhang.directory import links, tickets
+from anzhang.directory.models import Unit, User
 from anzhang.events import Event
 from anzhang.home import Home
 from anzhang.journal.procedures import record, sign_heads
 from anzhang.management import BadInputError, FailedError
 from anzhang.monitoring.models import VaultSegment
-from anzhang.operate import database, listen
+from anzhang.operate import database, listen, platform
 
 SHOWN = ("liuyang", "sunli", "wujie", "zhouwei", "gaojianguo", "guolei", "mali", "chenjing")
 SPANS = {"d": "days", "h": "hours", "m": "minutes"}
@@ -37,6 +38,8 @@ def build(home: Home) -> str:
     with transaction.atomic():
         record(bureau.SETUP, Event.INSTALLATION_INIT, ("installation", "demo"), at=now, payload={"demo": True})
         breaches.plant(bureau.build(now), now)
+        holidays.seed_holidays(bureau.SETUP, clock.day_of(now).year, now)
+        platform.register(bureau.SETUP, Unit.objects.get(function=Unit.Function.INFO_CENTER), home, now)
     lines = [*logs.between(now - timedelta(days=7), now), *breaches.lines(now)]
     collect(home, lines)
     jobs.reconcile(clock.now())
@@ -90,7 +93,7 @@ def advance(home: Home, span: timedelta) -> str:
     temporary.rename(file)
     now = clock.now()
     with transaction.atomic():
-        record(identity.cli_actor(), Event.CLOCK_ADVANCE, ("clock", "demo"), at=now, payload={"seconds": int(span.total_seconds())})
+        record(tickets.cli_actor("demo"), Event.CLOCK_ADVANCE, ("clock", "demo"), at=now, payload={"seconds": int(span.total_seconds())})
     summary = jobs.reconcile(now)
     return f"演示时钟：{now.astimezone(clock.BEIJING):%Y-%m-%d %H:%M}（北京时间）\n{summary}"
 
@@ -105,7 +108,7 @@ def login_links(home: Home, name: str) -> str:
     lines = [] if name else ["一次性登录链接（每条只能用一次，`anzhang demo login 登录名` 再取）："]
     for username in names:
         user = users[username]
-        link = identity.issue_link(user, "demo", clock.now())
+        link = links.issue_link(user, "demo", clock.now())
         who = f"{user.person.name}（{user.person.unit.name} {user.person.post}）" if user.person else username
         lines.append(f"  {who}  http://{place}{link}")
     return "\n".join(lines)

@@ -7,12 +7,19 @@ from datetime import datetime
 from django.core.management import call_command
 from django.db import transaction
 
+from anzhang import clock
+from anzhang.casework.holidays import seed_holidays
 from anzhang.directory import identity
+from anzhang.directory.models import Unit
+from anzhang.directory.procedures import register_unit
 from anzhang.events import Event
 from anzhang.home import Home
 from anzhang.journal import keys
 from anzhang.journal.procedures import record
+from anzhang.operate import platform
 from anzhang.permissions import Actor
+
+ROOT = "BUREAU"  # code of the unit at the top of the tree
 
 
 def create(home: Home) -> None:
@@ -22,7 +29,11 @@ def create(home: Home) -> None:
 
 
 def found(actor: Actor, home: Home, at: datetime) -> list[tuple[str, str]]:
-    """Write the first entry and return (administrator, one-time link) for each of the three."""
+    """Write the first entry, the bureau's unit and the platform's own rows; return (administrator, one-time link) for each of the three."""
+    name = home.get("bureau", "name", "")
     with transaction.atomic():
-        record(actor, Event.INSTALLATION_INIT, ("installation", home.get("bureau", "name", "")), at=at, payload={"demo": home.is_demo})
+        record(actor, Event.INSTALLATION_INIT, ("installation", home.path.name), at=at, payload={"name": name, "demo": home.is_demo})
+        bureau = register_unit(actor, at=at, code=ROOT, name=name, kind=Unit.Kind.BUREAU, established_on=clock.day_of(at))
+        seed_holidays(actor, clock.day_of(at).year, at)
+        platform.register(actor, bureau, home, at)
         return identity.create_administrators(actor, at)

@@ -11,7 +11,6 @@ from anzhang import clock
 from anzhang.management import BadInputError, FailedError, Verb
 from anzhang.operate import listen
 from anzhang.operate.initialize import NotEmptyError, Ports, make_directory
-from anzhang.permissions import system
 
 
 class Command(Verb):
@@ -41,11 +40,12 @@ class Command(Verb):
 
     def database(self) -> None:
         """Fill the database and print the links."""
+        from anzhang.directory import tickets
         from anzhang.operate import database
 
         home = settings.HOME
         database.create(home)
-        links = database.found(system("init"), home, clock.now())
+        links = database.found(tickets.cli_actor("init"), home, clock.now())
         place = listen.web(home)
         self.stdout.write(f"安章已在 {home.path} 建立。三位管理员的一次性链接（30 分钟内有效，各用一次）：")
         for who, link in links:
