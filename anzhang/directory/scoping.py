@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from django.db import connection, models
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, Q, QuerySet
 
 from anzhang.directory.models import Assignment, LeadingGroupMember, Unit
 from anzhang.permissions import Actor, Via
@@ -17,19 +17,28 @@ from anzhang.permissions import Actor, Via
 Row = TypeVar("Row", bound=models.Model)
 
 
-def sees_all(actor: Actor, at: datetime) -> bool:
-    """Whether the actor sees every unit: administrators, the Office, the leading group, and the platform's own processes."""
+def reach(actor: Actor, at: datetime) -> str | None:
+    """Return the path of the unit at and below which the actor sees rows, None for every unit, empty for none.
+
+    Every unit: administrators, the Office, the leading group, and the platform's own processes. One query.
+    """
     if actor.administrator is not None or actor.via in {Via.JOB, Via.DAEMON, Via.SETUP} or actor.id.startswith("os:"):
-        return True
-    if actor.unit_id is not None and Unit.objects.filter(pk=actor.unit_id, function=Unit.Function.OFFICE).exists():
-        return True
-    if actor.person_id is None:
-        return False
+        return None
+    if actor.unit_id is None:
+        return ""
     in_force = Assignment.in_force(at) & Q(person_id=actor.person_id)
-    return (
-        Assignment.objects.filter(in_force, duty=Assignment.Duty.OFFICE_MEMBER).exists()
-        or LeadingGroupMember.objects.filter(LeadingGroupMember.in_force(at), person_id=actor.person_id).exists()
-    )
+    office = Exists(Assignment.objects.filter(in_force, duty=Assignment.Duty.OFFICE_MEMBER))
+    group = Exists(LeadingGroupMember.objects.filter(in_force))
+    found = Unit.objects.filter(pk=actor.unit_id).annotate(wide=office | group).values_list("path", "function", "wide").first()
+    if found is None:
+        return ""
+    path, function, wide = found
+    return None if wide or function == Unit.Function.OFFICE else path
+
+
+def sees_all(actor: Actor, at: datetime) -> bool:
+    """Whether the actor sees every unit."""
+    return reach(actor, at) is None
 
 
 def path_of(actor: Actor) -> str:
@@ -51,7 +60,8 @@ def below(path: str, path_field: str = "path") -> Q:
 
 def visible(queryset: QuerySet[Row], actor: Actor, at: datetime, path_field: str = "unit__path") -> QuerySet[Row]:
     """Return the rows that the actor may see. Fetching an object from it is the permission check: a stranger gets 404."""
-    return queryset if sees_all(actor, at) else queryset.filter(below(path_of(actor), path_field))
+    path = reach(actor, at)
+    return queryset if path is None else queryset.filter(below(path, path_field))
 
 
 def units(actor: Actor, at: datetime) -> QuerySet[Unit]:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from anzhang.directory.models import Bitemporal
 from anzhang.organization.models import Filing, Officer, PolicyDocument, TrainingRecord
-from anzhang.permissions import Actor
 from anzhang.registers.declaration import Kind, Register, Writer, declare
 from anzhang.registers.filters import by_choice, by_unit, by_year, in_force
 from anzhang.registers.rights import holds
 
 
 @holds(Writer.UNIT)
-def is_security_officer(actor: Actor, at: datetime) -> bool:
-    """Whether the actor is the security officer of the own unit at the instant (Art. 5)."""
-    return (
-        actor.person_id is not None
-        and Officer.objects.filter(Bitemporal.in_force(at), person_id=actor.person_id, unit_id=actor.unit_id).exists()
-    )
+def security_officers(at: datetime) -> QuerySet[Any]:
+    """Return the posts of security officers at the instant (Art. 5)."""
+    return Officer.objects.filter(Bitemporal.in_force(at))
 
 
 declare(

@@ -106,6 +106,12 @@ def initial_rows(register: Register, row: Model) -> dict[str, Any]:
     return {name: getattr(row, name) for name in register.fields if isinstance(register.field(name), ForeignKey)}
 
 
+def copy_of(row: Model) -> Model:
+    """Return a copy of a row: validating a ModelForm writes into its instance."""
+    names = [field.attname for field in row._meta.concrete_fields]
+    return type(row).from_db(None, names, [getattr(row, name) for name in names])
+
+
 def as_data(register: Register, body: dict[str, Any], row: Model | None = None) -> dict[str, Any]:
     """Return JSON values as form data; with a row, fields that the body leaves out keep the row's value."""
     data = {} if row is None else {name: values.raw(getattr(row, name)) for name in register.fields}

@@ -13,7 +13,7 @@ from functools import cached_property, reduce
 from operator import or_
 from typing import Any, TypeVar
 
-from django.db.models import Model, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.utils.translation import gettext as _
 
 from anzhang.directory import scoping
@@ -21,43 +21,46 @@ from anzhang.directory.models import Assignment, Bitemporal, Person, Unit
 from anzhang.permissions import Actor, Administrator, RefusedError, Via
 from anzhang.registers.declaration import REGISTERS, Register, Writer
 
-Holder = Callable[[Actor, datetime], bool]
+# Posts as of an instant: rows with `person` and `unit`; whoever holds one in the own unit has the role.
+Posts = Callable[[datetime], QuerySet[Any]]
 M = TypeVar("M", bound=Model)
 
-HOLDERS: dict[Writer, list[Holder]] = {writer: [] for writer in Writer}
+HOLDERS: dict[Writer, list[Posts]] = {writer: [] for writer in Writer}
 
 
-def holds(writer: Writer) -> Callable[[Holder], Holder]:
+def holds(writer: Writer) -> Callable[[Posts], Posts]:
     """Add a way to hold a writer's role."""
 
-    def add(holder: Holder) -> Holder:
-        HOLDERS[writer].append(holder)
-        return holder
+    def add(posts: Posts) -> Posts:
+        HOLDERS[writer].append(posts)
+        return posts
 
     return add
 
 
-@holds(Writer.SYSTEM_ADMIN)
-def is_system_administrator(actor: Actor, at: datetime) -> bool:  # noqa: ARG001  # every holder takes the instant
-    """Whether the actor is the system administrator."""
-    return actor.administrator is Administrator.SYSTEM_ADMIN
-
-
-@holds(Writer.OFFICE)
-def works_in_the_office(actor: Actor, at: datetime) -> bool:  # noqa: ARG001  # every holder takes the instant
-    """Whether the actor belongs to the Office of the leading group."""
-    return actor.person_id is not None and Person.objects.filter(pk=actor.person_id, unit__function=Unit.Function.OFFICE).exists()
-
-
 @holds(Writer.UNIT)
-def heads_a_unit(actor: Actor, at: datetime) -> bool:
-    """Whether the actor is the head of a unit at the instant."""
-    return (
-        actor.person_id is not None
-        and Assignment.objects.filter(
-            Bitemporal.in_force(at), person_id=actor.person_id, unit_id=actor.unit_id, duty=Assignment.Duty.UNIT_HEAD
-        ).exists()
-    )
+def unit_heads(at: datetime) -> QuerySet[Any]:
+    """Return the posts of unit heads at the instant."""
+    return Assignment.objects.filter(Bitemporal.in_force(at), duty=Assignment.Duty.UNIT_HEAD)
+
+
+def roles(actor: Actor, at: datetime) -> frozenset[Writer]:
+    """Return the writer's roles of an actor, in one query. The auditor changes nothing and has none."""
+    if actor.administrator is Administrator.AUDITOR or actor.person_id is None:
+        return frozenset()
+    own = {"person": OuterRef("pk"), "unit": OuterRef("unit")}
+    held = {
+        f"role_{writer}": reduce(or_, (Exists(posts(at).filter(**own)) for posts in HOLDERS[writer]))
+        for writer in Writer
+        if HOLDERS[writer]
+    }
+    person = Person.objects.filter(pk=actor.person_id).annotate(**held).values("unit__function", *held).first() or {}
+    found = {writer for writer in Writer if person.get(f"role_{writer}")}
+    if person.get("unit__function") == Unit.Function.OFFICE:
+        found.add(Writer.OFFICE)
+    if actor.administrator is Administrator.SYSTEM_ADMIN:
+        found.add(Writer.SYSTEM_ADMIN)
+    return frozenset(found)
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Sight:
     @cached_property
     def path(self) -> str | None:
         """Return the unit path that bounds the sight, None when it is not bounded."""
-        return None if scoping.sees_all(self.actor, self.at) else scoping.path_of(self.actor)
+        return scoping.reach(self.actor, self.at)
 
     def narrowed(self, rows: QuerySet[M], paths: tuple[str, ...]) -> QuerySet[M]:
         """Keep the rows seen through any of the paths to a unit's path."""
@@ -95,11 +98,7 @@ def is_machine(actor: Actor) -> bool:
 
 def may_write(register: Register, actor: Actor, at: datetime) -> bool:
     """Whether the actor may use form, import and writing API of a register. Nobody may where its kind forbids it."""
-    if not register.writable or actor.administrator is Administrator.AUDITOR:
-        return False
-    if is_machine(actor):
-        return True
-    return any(holder(actor, at) for writer in sorted(register.writers) for holder in HOLDERS[writer])
+    return register.writable and (is_machine(actor) or bool(register.writers & roles(actor, at)))
 
 
 def require_write(register: Register, actor: Actor, at: datetime) -> None:

@@ -162,8 +162,7 @@ def change(request: HttpRequest, register_id: str, pk: int) -> HttpResponse:
         raise Http404(register_id)
     made = forms.form_class(register, sight, changing=True)
     initial = forms.initial_rows(register, found)
-    # A copy: validating a ModelForm writes into its instance.
-    form = made(request.POST if request.method == "POST" else None, instance=_copy(found), initial=initial)
+    form = made(request.POST if request.method == "POST" else None, instance=forms.copy_of(found), initial=initial)
     refusal = None
     if request.method == "POST" and form.is_valid():
         if _posted_version(request) != found.version:
@@ -260,12 +259,6 @@ def _status(request: HttpRequest) -> int:
     return 422 if request.method == "POST" else 200
 
 
-def _copy(row: Model) -> Model:
-    return type(row).from_db(
-        None, [f.attname for f in row._meta.concrete_fields], [getattr(row, f.attname) for f in row._meta.concrete_fields]
-    )
-
-
 def _name(row: Model) -> str:
     text, code = str(row), values.code_of(row)
     return f"#{code}" if "object (" in text else text if text == code or code == str(row.pk) else f"{code} {text}"
@@ -274,7 +267,7 @@ def _name(row: Model) -> str:
 def _case_link(register: Register) -> str:
     if register.kind is not Kind.AUTHORITY or not register.route:
         return ""
-    return _address("case_new", register.route)
+    return _address("case_form", register.route)
 
 
 def _address(name: str, *args: Any) -> str:
