@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
@@ -21,6 +22,8 @@ from django.utils.translation import gettext as _
 
 from anzhang import clock
 from anzhang.casework import eligibility, forms, notices, queries, routes, workdays
+from anzhang.casework import holidays as _holidays  # noqa: F401  # named procedures
+from anzhang.casework import interpretations as _interpretations  # noqa: F401  # named procedures
 from anzhang.casework.eligibility import Panel, Tally
 from anzhang.casework.models import Act, Approval, Case, Todo
 from anzhang.casework.numbering import numbered
@@ -32,6 +35,7 @@ from anzhang.journal.procedures import record, write
 from anzhang.permissions import Actor, RefusedError, Via
 from anzhang.regulation.checks import PROCEDURES, procedure
 
+log = logging.getLogger("anzhang.casework")
 OPINION_LENGTH = 1000
 TITLE_LENGTH = 200
 Seen = tuple[int, int]  # round and step that the page showed
@@ -144,18 +148,25 @@ def refresh_cases(actor: Actor, at: datetime) -> int:
     Posts and terms move while a case waits: successors get the todo, people who left lose it, `Case.fault` says when nobody
     can pass the step. Votes already cast are counted again, no vote is added.
     """
-    changed = 0
-    for pk in Case.objects.filter(state=Case.State.OPEN).values_list("pk", flat=True):
+    return sum(_refresh(actor, case, at) for case in list(Case.objects.filter(state=Case.State.OPEN)))
+
+
+def _refresh(actor: Actor, case: Case, at: datetime) -> bool:
+    try:
         with transaction.atomic():
-            case = Case.objects.select_for_update().select_related("unit").get(pk=pk)
+            case = _locked(case)
             if case.state != Case.State.OPEN:
-                continue
+                return False
             before = (case.state, case.step, case.fault, case.opening)
             _settle(actor, case, queries.step_of(case), at)
-            if (case.state, case.step, case.fault, case.opening) != before:
+            changed = (case.state, case.step, case.fault, case.opening) != before
+            if changed:
                 _keep(actor, case, at)
-                changed += 1
-    return changed
+            return changed
+    except RefusedError as refusal:
+        # An effect refuses (everybody left on the panel had agreed, and then somebody left): the case waits for its people.
+        log.warning("case %s: %s: %s", case.number, refusal.code, refusal.message)
+        return False
 
 
 def link(case: Case) -> str:
