@@ -75,10 +75,11 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "anzhang.web.headers.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "anzhang.web.language.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -88,6 +89,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "anzhang.web.sessions.SessionLimits",
     "axes.middleware.AxesMiddleware",
+    "anzhang.web.refusals.RefusalMiddleware",
 ]
 
 ROOT_URLCONF = "anzhang.urls"
@@ -110,11 +112,12 @@ TEMPLATES = [
                     ],
                 )
             ],
-            "builtins": ["django_cotton.templatetags.cotton"],
+            "builtins": ["django_cotton.templatetags.cotton", "anzhang.web.tags"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "anzhang.web.shell.shell",
             ],
         },
     }
@@ -171,6 +174,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "OPTIONS": {"user_attributes": ["username", "email"]},
     },
     {"NAME": "anzhang.directory.passwords.KindsValidator"},
+    {"NAME": "anzhang.directory.passwords.NameValidator"},
     {"NAME": "anzhang.directory.passwords.HistoryValidator"},
 ]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
@@ -192,7 +196,13 @@ TIME_ZONE = "Asia/Shanghai"
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [PACKAGE / "web" / "static"]
-STATIC_ROOT = PACKAGE / "web" / "collected"
+STATIC_ROOT = PACKAGE / "web" / "collected"  # filled by the build hook (hatch_build.py), never by the server
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "anzhang.web.assets.PackagedStorage"},
+}
+WHITENOISE_USE_FINDERS = True  # files of other packages are served under their plain names
+CSRF_FAILURE_VIEW = "anzhang.web.errors.csrf_failure"
 
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 

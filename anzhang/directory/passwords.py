@@ -38,6 +38,20 @@ class KindsValidator:
         return _("密码须含大写字母、小写字母、数字、其他字符中的至少三类。")
 
 
+class NameValidator:
+    """Refuse a password that contains the log-in name, forwards or backwards."""
+
+    def validate(self, password: str, user: object = None) -> None:
+        """Raise ValidationError when the name is part of the password."""
+        name = user.username.casefold() if isinstance(user, User) else ""
+        if name and (name in password.casefold() or name[::-1] in password.casefold()):
+            raise ValidationError(self.get_help_text(), code="password_contains_name")
+
+    def get_help_text(self) -> str:
+        """Return the rule."""
+        return _("密码不得包含登录名。")
+
+
 class HistoryValidator:
     """Refuse the present password and the ones before it, five in all."""
 

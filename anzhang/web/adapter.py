@@ -94,7 +94,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def set_password(self, user: User, password: str) -> None:
         """Set the password through the procedure that remembers and ledgers it."""
-        passwords.change(actor_of_user(user, Via.BROWSER), user, password, clock.now())
+        passwords.change(actor_of_user(user, Via.BROWSER), _unwrapped(user), password, clock.now())
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         """Return to the user's own page."""
@@ -118,7 +118,7 @@ class FactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
 
     def build_totp_svg(self, url: str) -> str:
         """Return the QR code as an SVG image without styles, which the page embeds as a data address."""
-        svg: str = segno.make(url, error="m").svg_inline(scale=5, border=2, xmldecl=False, svgclass=None, lineclass=None)
+        svg: str = segno.make(url, error="m").svg_inline(scale=5, border=2, light="white", svgclass=None, lineclass=None)
         return svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
 
     def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:  # noqa: A002
@@ -195,7 +195,7 @@ def axes_address(request: HttpRequest) -> str:
     return actors.address_of(request)
 
 
-def locked_out(request: HttpRequest, response: HttpResponse | None = None, credentials: dict[str, Any] | None = None) -> HttpResponse:
+def locked_out(request: HttpRequest, *_details: object) -> HttpResponse:
     """Answer a locked-out log-in: 429 and what to do."""
     minutes = int(settings.AXES_COOLOFF_TIME.total_seconds() // 60)
     return render(request, "account/locked.html", {"minutes": minutes, "limit": settings.AXES_FAILURE_LIMIT}, status=429)
@@ -249,7 +249,8 @@ def note_logout(request: HttpRequest, user: User | None, **_kwargs: Any) -> None
     """Ledger the end of a session."""
     if user is not None:
         with transaction.atomic():
-            record(actor_of_user(user, Via.BROWSER, address=actors.address_of(request)), Event.USER_LOGOUT, user, at=clock.now())
+            actor = actor_of_user(user, Via.BROWSER, address=actors.address_of(request))
+            record(actor, Event.USER_LOGOUT, _unwrapped(user), at=clock.now())
 
 
 def _note(request: HttpRequest, act: Event, username: str, at: datetime) -> None:
@@ -261,6 +262,12 @@ def _note_factor(request: HttpRequest, act: Event, user: User, authenticator: Au
         payload = {"user": user.username, "type": authenticator.type}
         actor = actor_of_user(user, Via.BROWSER, address=actors.address_of(request))
         record(actor, act, ("second_factor", str(user.pk)), at=at, payload=payload)
+
+
+def _unwrapped(user: User) -> User:
+    """Return the row itself: `request.user` is a lazy stand-in, which the ledger cannot digest."""
+    row: User = getattr(user, "_wrapped", user)
+    return row
 
 
 def _has_factor(user: Any) -> bool:
