@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, path
 
-from anzhang.web import administration, identity, register_imports, registers
+from anzhang.api import api
+from anzhang.web import administration, articles, board, cases, findings, home, identity, inbox, language, register_imports, registers
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -17,6 +18,22 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz, name="healthz"),
     *identity.urlpatterns,
     *administration.urlpatterns,
+    path("", home.home, name="home"),
+    path("language/", language.choose, name="language"),
+    path("board/", board.show, name="board"),
+    path("articles/<int:number>/", articles.show, name="article"),
+    path("cases/", cases.index, name="cases"),
+    path("cases/new/", cases.choose, name="case_new"),
+    path("cases/new/<slug:route>/", cases.new, name="case_form"),
+    path("cases/<slug:number>/", cases.show, name="case"),
+    path("cases/<slug:number>/decide/", cases.decide, name="case_decide"),
+    path("cases/<slug:number>/apply/", cases.apply, name="case_apply"),
+    path("findings/", findings.index, name="findings"),
+    path("findings/<slug:number>/", findings.show, name="finding"),
+    path("inbox/", inbox.index, name="inbox"),
+    path("inbox/read/", inbox.read_all, name="inbox_read"),
+    path("inbox/<int:pk>/", inbox.follow, name="inbox_follow"),
+    path("api/", api.urls),
     path("registers/", registers.index, name="registers"),
     path("registers/<slug:register_id>/", registers.rows, name="register"),
     path("registers/<slug:register_id>/new/", registers.create, name="register_new"),
@@ -26,3 +43,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("registers/<slug:register_id>/<int:pk>/", registers.row, name="register_row"),
     path("registers/<slug:register_id>/<int:pk>/edit/", registers.change, name="register_edit"),
 ]
+
+handler400 = "anzhang.web.errors.bad_request"
+handler403 = "anzhang.web.errors.forbidden"
+handler404 = "anzhang.web.errors.not_found"
+handler500 = "anzhang.web.errors.server_error"

@@ -1,0 +1,124 @@
+"""One article: official text where imported, each obligation in our words, verdict per unit, findings, what enforces it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import get_language
+from django.views.decorators.http import require_GET
+
+from anzhang import clock
+from anzhang.casework import wording
+from anzhang.casework.board import Square, UnitVerdict, board
+from anzhang.casework.models import Finding, OfficialSentence
+from anzhang.casework.parameters import catalog, values
+from anzhang.permissions import Actor
+from anzhang.registers.declaration import REGISTERS, Register
+from anzhang.regulation.binding import load_bindings
+from anzhang.regulation.catalog import Obligation
+from anzhang.regulation.checks import CHECKS, GATES, PROCEDURES, page
+from anzhang.web import board as boards
+from anzhang.web.access import login_needed
+from anzhang.web.actors import actor_of
+from anzhang.web.findings import seen, title_of
+
+
+@dataclass(frozen=True)
+class Part:
+    """One obligation as the page draws it."""
+
+    square: Square
+    title: str
+    duty: str
+    sentences: tuple[str, ...]
+    verdicts: tuple[tuple[UnitVerdict, str], ...]
+    findings: tuple[Finding, ...]
+    open_words: tuple[tuple[str, object, bool], ...]
+    registers: tuple[Register, ...]
+    enforced: tuple[tuple[str, str], ...]
+
+    @property
+    def obligation(self) -> Obligation:
+        """Return the obligation."""
+        return self.square.obligation
+
+
+@cache
+def _bound() -> bool:
+    load_bindings()
+    return True
+
+
+def _enforced(obligation: Obligation) -> tuple[tuple[str, str], ...]:
+    """Return kind and place of everything in the program that enforces an obligation."""
+    _bound()
+    found = []
+    if obligation.check in CHECKS:
+        found.append(("check", f"{obligation.check} · {CHECKS[obligation.check].__module__}"))
+    if obligation.gate:
+        place = GATES[obligation.gate].__module__ if obligation.gate in GATES else ""
+        found.append(("gate" if place else "no_door", f"{obligation.gate} · {place}" if place else obligation.gate))
+    found += [("procedure", f"{name} · {PROCEDURES[name].__module__}") for name in obligation.procedures if name in PROCEDURES]
+    return tuple(found)
+
+
+@page("article")
+@require_GET
+@login_needed
+def show(request: HttpRequest, number: int) -> HttpResponse:
+    """Show an article for the units in the reader's sight."""
+    rules = catalog()
+    if number not in rules.by_article:
+        raise Http404(number)
+    article = rules.article(number)
+    actor, at, language = actor_of(request), clock.now(), get_language() or "zh"
+    choice = boards.choose(request, actor, at)
+    block = board(at, choice.unit).article(number)
+    findings = _findings(actor, at, number, choice)
+    text = list(OfficialSentence.objects.filter(version__current=True, article=number))
+    in_force = values(at)
+    parts = [
+        Part(
+            square=square,
+            title=title_of(square.obligation),
+            duty=square.obligation.duty.in_language(language),
+            sentences=tuple(sentence.text for sentence in text if sentence.ordinal in square.obligation.sentences),
+            verdicts=tuple((verdict, wording.text(verdict.why)) for verdict in square.by_unit),
+            findings=tuple(findings[square.obligation.id]),
+            open_words=tuple((name, in_force[name], name in in_force.unsigned) for name in square.obligation.params),
+            registers=tuple(REGISTERS[name] for name in square.obligation.registers if name in REGISTERS),
+            enforced=_enforced(square.obligation),
+        )
+        for square in block.squares
+    ]
+    numbers = [each.number for each in rules.articles]
+    context = {
+        "article": article,
+        "title": article.title.in_language(language),
+        "summary": article.summary.in_language(language),
+        "chapter": next(each for each in rules.chapters if each.number == article.chapter).title.in_language(language),
+        "state": block.state,
+        "text": text,
+        "parts": parts,
+        "choice": choice,
+        "previous": number - 1 if number - 1 in numbers else None,
+        "next": number + 1 if number + 1 in numbers else None,
+    }
+    return render(request, "articles/article.html", context)
+
+
+def _findings(actor: Actor, at: datetime, number: int, choice: boards.Choice) -> Mapping[str, list[Finding]]:
+    """Return the active findings of an article in sight, by obligation; of the chosen unit when there is one."""
+    rows = seen(actor, at).filter(obligation__startswith=f"A{number:02d}.").exclude(state=Finding.State.CLOSED)
+    if choice.unit is not None:
+        rows = rows.filter(unit=choice.unit)
+    found: dict[str, list[Finding]] = defaultdict(list)
+    for finding in rows.select_related("unit", "person"):
+        found[finding.obligation].append(finding)
+    return found

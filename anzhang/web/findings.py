@@ -1,0 +1,159 @@
+"""核对问题: the list, and one finding with its reason, evidence, deadline, plan and measurements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods
+
+from anzhang import clock
+from anzhang.casework import findings, wording
+from anzhang.casework.models import Finding
+from anzhang.casework.parameters import catalog
+from anzhang.directory.models import Unit
+from anzhang.events import Event
+from anzhang.journal.models import Entry
+from anzhang.permissions import Actor, RefusedError
+from anzhang.registers.rights import Sight
+from anzhang.regulation.catalog import Obligation
+from anzhang.regulation.checks import page
+from anzhang.web import evidence
+from anzhang.web.access import login_needed
+from anzhang.web.actors import actor_of
+
+PAGE_SIZE = 50
+ACTIVE = "active"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the list."""
+
+    finding: Finding
+    title: str
+    reason: str
+
+
+def _line(finding: Finding) -> Line:
+    obligation = catalog().by_id.get(finding.obligation)
+    return Line(finding, title_of(obligation) if obligation else finding.obligation, wording.text(finding.reason))
+
+
+def title_of(obligation: Obligation) -> str:
+    """Return an obligation's title in the language of the moment."""
+    return obligation.title.in_language(get_language() or "zh")
+
+
+def seen(actor: Actor, at: datetime) -> QuerySet[Finding]:
+    """Return the findings of the reader's units, and those for which the reader answers."""
+    sight = Sight(actor, at)
+    if sight.path is None:
+        return Finding.objects.all()
+    scoped = sight.narrowed(Finding.objects.all(), ("unit__path",)).values("pk")
+    return Finding.objects.filter(Q(pk__in=scoped) | Q(person_id=actor.person_id or 0))
+
+
+@page("findings")
+@require_GET
+@login_needed
+def index(request: HttpRequest) -> HttpResponse:
+    """List findings by deadline; `state`, `unit`, `article` and `q` narrow, all in the address."""
+    actor, at = actor_of(request), clock.now()
+    rows = seen(actor, at).select_related("unit", "person")
+    state, unit, article, text = (request.GET.get(name, "").strip() for name in ("state", "unit", "article", "q"))
+    if state in Finding.State.values:
+        rows = rows.filter(state=state)
+    elif state != "all":
+        state = ACTIVE
+        rows = rows.exclude(state=Finding.State.CLOSED)
+    if unit:
+        rows = rows.filter(unit__code=unit)
+    if article.isascii() and article.isdigit() and len(article) <= 3:
+        rows = rows.filter(obligation__startswith=f"A{int(article):02d}.")
+    if text:
+        rows = rows.filter(Q(subject_label__icontains=text) | Q(number__startswith=text))
+    found = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
+    kept = request.GET.copy()
+    kept.pop("page", None)
+    context = {
+        "page": found,
+        "lines": [_line(finding) for finding in found],
+        "query": f"{kept.urlencode()}&" if kept else "",
+        "states": Finding.State.choices,
+        "units": Sight(actor, at).narrowed(Unit.objects.all(), ("path",)),
+        "articles": [each.number for each in catalog().articles],
+        "chosen": {"state": state, "unit": unit, "article": article, "q": text},
+        "now": at,
+    }
+    return render(request, "findings/index.html", context)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One entry of the ledger about a finding, in words."""
+
+    at: datetime
+    text: str
+    index: int
+
+
+def _moments(finding: Finding) -> list[Moment]:
+    words = {
+        Event.FINDING_OPEN: _("核对发现"),
+        Event.FINDING_REOPEN: _("再次发现"),
+        Event.FINDING_PLAN: _("填写整改措施"),
+        Event.FINDING_CLOSE: _("核对确认已消除"),
+    }
+    entries = Entry.objects.filter(object_type="finding", object_key=str(finding.pk)).order_by("index")
+    return [Moment(entry.at, str(words.get(Event(entry.act), entry.act)), entry.index) for entry in entries]
+
+
+def _finding_or_404(request: HttpRequest, number: str) -> tuple[Finding, Actor, datetime]:
+    actor, at = actor_of(request), clock.now()
+    finding = seen(actor, at).select_related("unit", "person").filter(number=number).first()
+    if finding is None:
+        raise Http404(number)
+    return finding, actor, at
+
+
+@page("finding")
+@require_http_methods(["GET", "POST"])
+@login_needed
+def show(request: HttpRequest, number: str) -> HttpResponse:
+    """Show a finding; POST enters the plan of the responsible unit. Only a check closes it."""
+    finding, actor, at = _finding_or_404(request, number)
+    refusal = None
+    if request.method == "POST":
+        try:
+            findings.plan(actor, finding, request.POST.get("plan", ""), at)
+        except RefusedError as error:
+            refusal = error
+        else:
+            messages.success(request, _("整改措施已登记，系统会继续核对，消除后自动关闭。"))
+            return redirect("finding", finding.number)
+    obligation = catalog().by_id.get(finding.obligation)
+    if obligation is None:
+        raise Http404(finding.obligation)
+    language = get_language() or "zh"
+    context = {
+        "finding": finding,
+        "obligation": obligation,
+        "title": title_of(obligation),
+        "duty": obligation.duty.in_language(language),
+        "reason": wording.text(finding.reason),
+        "evidence": [evidence.of(reference) for reference in finding.evidence],
+        "moments": _moments(finding),
+        "may_plan": finding.state in {Finding.State.OPEN, Finding.State.PLANNED} and actor.unit_id == finding.unit_id,
+        "plan": request.POST.get("plan", finding.plan),
+        "refusal": refusal,
+        "now": at,
+    }
+    return render(request, "findings/finding.html", context, status=422 if refusal else 200)
