@@ -92,7 +92,7 @@ def fingerprint(data: Bytes, starts: Ints, ends: Ints, out: Table) -> None:
         for k in range(starts[i], ends[i]):
             c = data[k]
             number = 48 <= c <= 57
-            if number or (97 <= c <= 122) or (65 <= c <= 90) or c == 95 or c == 46 or c == 45:
+            if number or 97 <= c <= 122 or 65 <= c <= 90 or c in {95, 46, 45}:
                 inside = True
                 digit = digit or number
                 run = (run ^ np.uint64(c)) * _PRIME

@@ -25,6 +25,7 @@ _27 = np.uint64(27)
 SALTS = np.array([0x47B6137B, 0x44974D91, 0x8824AD5B, 0xA2B7289D, 0x705495C7, 0x2DF1424B, 0x9EFC4947, 0x5C6BFB31], np.uint64)
 
 WORDS_PER_BLOCK = 8
+RECENT = 1 << 12
 
 
 @kernel
@@ -169,6 +170,7 @@ def fill(data: Bytes, starts: Ints, ends: Ints, skip_s: Ints, skip_e: Ints, rows
     kinds = np.empty(room, np.uint8)
     begins = np.empty(room, np.int64)
     stops = np.empty(room, np.int64)
+    recent = np.zeros(RECENT, np.uint64)  # most tokens were just inserted
     new = 0
     for row in rows:
         s, e = starts[row], ends[row]
@@ -186,7 +188,10 @@ def fill(data: Bytes, starts: Ints, ends: Ints, skip_s: Ints, skip_e: Ints, rows
                     length -= 1
                 if length in (3, 6, 9):
                     continue
-            new += insert(bits, blocks, hashes[k])
+            place = np.int64(hashes[k] & np.uint64(RECENT - 1))
+            if recent[place] != hashes[k]:
+                recent[place] = hashes[k]
+                new += insert(bits, blocks, hashes[k])
     return new
 
 

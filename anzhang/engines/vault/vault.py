@@ -24,7 +24,7 @@ from anzhang.engines.vault.catalog import Catalog
 from anzhang.engines.vault.parse import parse, wire
 from anzhang.engines.vault.query import Query
 from anzhang.engines.vault.search import Hit, Place, Result, hits_of, search
-from anzhang.engines.vault.verify import Head, locate, stream_path, verify
+from anzhang.engines.vault.verify import Sealed, locate, stream_path, verify
 from anzhang.engines.vault.writer import Writer
 
 FLOOR = timedelta(days=184)  # the longest run of six calendar months (Art. 29); no setting lowers it
@@ -60,6 +60,11 @@ class Vault:
         """Open for writing; raises VaultBusyError when another process has."""
         return Writer(self.root, self.node)
 
+    def rebuild_streams(self) -> int:
+        """Derive every event stream anew from the sealed lines; return the number of segments. Raises VaultBusyError."""
+        with self.writer() as writer:
+            return writer.rebuild()
+
     def segments(self, after: int = 0) -> list[SealedSegment]:
         """Return the kept segments numbered above `after`, in order."""
         catalog = self._catalog()
@@ -90,7 +95,7 @@ class Vault:
                     return next(hits_of(Block(file.read_row_group(k).take(pa.array(rows))), name, k))
         return None
 
-    def verify(self, heads: Iterable[Head] | None = None) -> list[Fault]:
+    def verify(self, heads: Iterable[Sealed] | None = None) -> list[Fault]:
         """Recompute every proof; `heads` is what the ledger holds. Returns every fault found."""
         listed = None if heads is None else list(heads)
         for attempt in range(ATTEMPTS):

@@ -11,8 +11,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -25,20 +25,13 @@ from anzhang.engines.vault.block import Block
 from anzhang.engines.vault.catalog import Catalog
 
 
-class Head(Protocol):
-    """What the ledger holds of a segment."""
+@dataclass(frozen=True)
+class Sealed:
+    """What the ledger holds of a segment: number, name, SHA-256 root (hex)."""
 
-    @property
-    def number(self) -> int:
-        """Its number."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    @property
-    def root(self) -> str:
-        """Its SHA-256 root, hex."""
+    number: int
+    name: str
+    root: str
 
 
 def locate(root: Path) -> dict[str, Path]:
@@ -46,7 +39,7 @@ def locate(root: Path) -> dict[str, Path]:
     return {path.name: path for path in sorted((root / "segments").glob("day=*/*")) if path.is_dir() and not path.name.startswith(".")}
 
 
-def verify(root: Path, catalog: Catalog, heads: Iterable[Head] | None = None) -> list[Fault]:
+def verify(root: Path, catalog: Catalog, heads: Iterable[Sealed] | None = None) -> list[Fault]:
     """Return every fault, in order of segment number; an empty list means that everything holds."""
     strangers, faults = locate(root), []
     known = catalog.segments(disposed=True)
@@ -75,7 +68,7 @@ def _fault(sealed: SealedSegment, part: str, what: str) -> Fault:
     return Fault(sealed.name, part, what, sealed.number)
 
 
-def _numbers(known: list[SealedSegment], folders: dict[str, Path], listed: dict[int, Head] | None) -> Iterator[Fault]:
+def _numbers(known: list[SealedSegment], folders: dict[str, Path], listed: dict[int, Sealed] | None) -> Iterator[Fault]:
     numbers = [sealed.number for sealed in known]
     top = max([*numbers, *(listed or {})], default=0)
     for number in range(1, top + 1):

@@ -6,6 +6,7 @@ is dropped; damage before a valid record is set aside in `wal/damaged/` and repo
 
 from __future__ import annotations
 
+import itertools
 import struct
 import threading
 from collections.abc import Iterator
@@ -159,7 +160,7 @@ def read(folder: Path, after: int) -> Iterator[Record | Torn]:
 def release(folder: Path, upto: int) -> None:
     """Delete the files whose records are all numbered `upto` or less and which are not the open one."""
     names = files(folder)
-    for file, following in zip(names, names[1:], strict=False):
+    for file, following in itertools.pairwise(names):
         if int(following.stem) <= upto + 1:
             file.unlink()
     durable.sync_folder(folder)

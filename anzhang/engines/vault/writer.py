@@ -18,6 +18,7 @@ import threading
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -72,7 +73,7 @@ class Writer:
         self._sealing = threading.Lock()
         self._recover()
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
@@ -146,7 +147,7 @@ class Writer:
         os.close(self._lock_file)
 
     def rebuild(self) -> int:
-        """Derive every stream anew from the sealed rows and list unlisted segments; return how many segments there are."""
+        """Derive every stream anew from the sealed rows; return how many segments there are."""
         with self._sealing:
             listed = self.catalog.segments()
             for sealed in listed:

@@ -8,15 +8,18 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from anzhang.engines.vault import match
 from anzhang.engines.vault.block import Block
+from anzhang.engines.vault.jit import Ints
 from anzhang.engines.vault.text import decode
 
 FOLDER = Path(__file__).parent
@@ -46,7 +49,7 @@ SCHEMA = pa.schema(
         ("message", pa.string()),
     ]
 )
-_NUMBERS = {"source_port", "repeated"}
+NUMBERS = {"source_port": 65_535, "repeated": 1_000_000}  # columns that are numbers, and the most they hold
 _READ = ["ts", "rts", "flags", "seq", "source", "host", "app", "pid", "msg", "enc"]
 
 
@@ -106,54 +109,81 @@ def version() -> str:
 
 def derive(stream: str, segment: str, table: pa.Table) -> pa.Table:
     """Return the events of one stream that a segment's rows hold, in order of sequence number."""
-    columns: dict[str, list[object]] = {name: [] for name in SCHEMA.names}
+    found = [SCHEMA.empty_table()]
     for parser in parsers():
         if parser.stream == stream:
-            _derive(parser, segment, table, columns)
-    found = pa.table([pa.array(columns[f.name], f.type) for f in SCHEMA], schema=SCHEMA)
-    return found.sort_by([("seq", "ascending")])
+            found += _derive(parser, segment, table)
+    return pa.concat_tables(found).sort_by([("seq", "ascending")]).combine_chunks()
 
 
-def _derive(parser: Parser, segment: str, table: pa.Table, columns: dict[str, list[object]]) -> None:
-    apps = Block(table).values("app")
+def _derive(parser: Parser, segment: str, table: pa.Table) -> Iterator[pa.Table]:
     wanted = pa.array(sorted(parser.apps), pa.binary())
-    rows = np.flatnonzero(pa.compute.is_in(apps, wanted).to_numpy(zero_copy_only=False))
+    rows = np.flatnonzero(pc.is_in(Block(table).values("app"), wanted).to_numpy(zero_copy_only=False))
     if not len(rows):
         return
     chosen = table.select(_READ).take(pa.array(rows))
     message = Block(chosen).values("msg")
     data = np.frombuffer(bytearray(message.buffers()[2] or b"\0"), np.uint8)
     offsets = np.frombuffer(message.buffers()[1], np.int32)[message.offset : message.offset + len(message) + 1].astype(np.int64)
+    starts, ends = offsets[:-1].copy(), offsets[1:].copy()
     taken = np.zeros(len(rows), np.bool_)
     for literal in dict.fromkeys(pattern.contains for pattern in parser.patterns):
-        out = np.ones(len(rows), np.uint8)
-        needle = np.frombuffer(bytearray(literal.encode()), np.uint8)
-        match.contains(data, np.ascontiguousarray(offsets[:-1]), np.ascontiguousarray(offsets[1:]), needle, False, False, False, out)
-        candidates = np.flatnonzero((out != 0) & ~taken)
-        taken[candidates[_parse(parser, literal, segment, Block(chosen.take(pa.array(candidates))), columns)]] = True
+        out = (~taken).astype(np.uint8)
+        match.contains(data, starts, ends, np.frombuffer(bytearray(literal.encode()), np.uint8), False, False, False, out)
+        candidates = np.flatnonzero(out)
+        if len(candidates):
+            places, events = _parse([p for p in parser.patterns if p.contains == literal], segment, chosen.take(pa.array(candidates)))
+            taken[candidates[places]] = True
+            yield from events
 
 
-def _parse(parser: Parser, literal: str, segment: str, block: Block, columns: dict[str, list[object]]) -> list[int]:
-    patterns = [pattern for pattern in parser.patterns if pattern.contains == literal]
-    rows, at, rts = block.table.to_pydict(), block.at, block.numbers("rts")
-    parsed = []
-    for i, raw in enumerate(rows["msg"]):
-        enc = int(rows["enc"][i])
-        message = decode(raw, enc)
-        for pattern in patterns:
-            groups = pattern.regex.match(message)
-            if groups is None:
-                continue
-            event: dict[str, object] = {name: value for name, value in groups.groupdict().items() if value}
-            event |= {name: int(str(event[name])) for name in _NUMBERS & event.keys()}
-            event |= {
-                "timestamp": int(at[i]), "ingested": int(rts[i]), "segment": segment, "seq": rows["seq"][i],
-                "source": rows["source"][i].decode(), "host_name": decode(rows["host"][i], enc), "event_action": pattern.action,
-                "event_outcome": pattern.outcome, "process_name": decode(rows["app"][i], enc), "process_pid": rows["pid"][i], "message": message,
-            }  # fmt: skip
-            event.setdefault("repeated", 1)
-            for name, values in columns.items():
-                values.append(event.get(name))
-            parsed.append(i)
-            break
-    return parsed
+def _parse(patterns: list[Pattern], segment: str, table: pa.Table) -> tuple[Ints, list[pa.Table]]:
+    """Return the rows that one of the patterns fits, and their events, a table per pattern."""
+    enc = Block(table).numbers("enc").tolist()
+    messages = [decode(raw, code) for raw, code in zip(table["msg"].to_pylist(), enc, strict=True)]
+    left: list[int] = list(range(len(messages)))
+    places, events = [], []
+    for pattern in patterns:
+        matched = [(i, found.groups()) for i in left if (found := pattern.regex.match(messages[i]))]
+        if matched:
+            rows = np.array([i for i, _ in matched], np.int64)
+            places.append(rows)
+            events.append(_events(pattern, segment, table.take(pa.array(rows)), [messages[i] for i in rows], [g for _, g in matched]))
+            left = sorted(set(left) - set(rows.tolist()))
+    return (np.concatenate(places) if places else np.empty(0, np.int64)), events
+
+
+def _events(pattern: Pattern, segment: str, table: pa.Table, messages: list[str], groups: list[tuple[str | None, ...]]) -> pa.Table:
+    """Return the events of rows that a pattern fits."""
+    block, n = Block(table), len(messages)
+    enc = block.numbers("enc").tolist()
+    columns = {
+        "timestamp": pa.array(block.at, pa.timestamp("us", "UTC")),
+        "ingested": pa.array(block.numbers("rts"), pa.timestamp("us", "UTC")),
+        "segment": pa.repeat(segment, n),
+        "seq": block.table["seq"].combine_chunks(),
+        "source": _text(block, "source", enc),
+        "host_name": _text(block, "host", enc),
+        "event_action": pa.repeat(pattern.action, n),
+        "event_outcome": pa.repeat(pattern.outcome, n),
+        "process_name": _text(block, "app", enc),
+        "process_pid": block.table["pid"].combine_chunks(),
+        "message": pa.array(messages, pa.string()),
+        "repeated": pa.repeat(pa.scalar(1, pa.int32()), n),
+    }
+    for name, values in zip(pattern.regex.groupindex, zip(*groups, strict=True), strict=True):
+        kind = SCHEMA.field(name).type
+        if name in NUMBERS:
+            default = 1 if name == "repeated" else None
+            columns[name] = pa.array([min(int(v), NUMBERS[name]) if v else default for v in values], kind)
+        else:
+            columns[name] = pa.array([v or None for v in values], kind)
+    return pa.table([columns.get(f.name, pa.nulls(n, f.type)) for f in SCHEMA], schema=SCHEMA)
+
+
+def _text(block: Block, name: str, enc: list[int]) -> pa.Array:
+    values = block.values(name)
+    try:
+        return values.cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.array([decode(raw, code) for raw, code in zip(values.to_pylist(), enc, strict=True)], pa.string())

@@ -1,0 +1,238 @@
+"""`anzhang vault`: take log files in, search, verify and seal; works on any folder without a database.
+
+Without --vault it is the installation's own vault. What is sealed there from the command line is recorded in the ledger by the
+collector when it starts; while the collector runs it alone writes.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import orjson
+from django.conf import settings
+
+from anzhang import clock
+from anzhang.engines.masking import mask
+from anzhang.engines.vault import EncodingError, LineTooLongError, Query, QueryError, Vault, VaultBusyError, Writer, batches
+from anzhang.engines.vault.query import FIELDS
+from anzhang.engines.vault.search import describe
+from anzhang.engines.vault.verify import Sealed
+from anzhang.management import BadInputError, FailedError, Verb
+
+SEAL_BYTES = 128 << 20
+
+
+class Command(Verb):
+    """One sub-verb each: ingest, search, export, stats, verify, seal, rebuild, warm."""
+
+    help = "take log files in, search, verify and seal the log vault"
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        """Declare the sub-verbs."""
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="ingest|search|export|stats|verify|seal|rebuild|warm")
+        ingest = _verb(verbs, "ingest", "store log files and seal them")
+        ingest.add_argument("files", nargs="+", type=Path, metavar="FILE")
+        ingest.add_argument("--source", required=True, help="code of the log source")
+        ingest.add_argument("--timezone", default="Asia/Shanghai", help="zone of time stamps that name none")
+        ingest.add_argument("--encoding", default="utf-8", help="utf-8 (other bytes are read as GB18030) or gbk")
+        _search_arguments(_verb(verbs, "search", "find lines"))
+        export = _verb(verbs, "export", "write a source's lines exactly as they came", reads=False)
+        export.add_argument("--source", required=True)
+        export.add_argument("--address", help="only this sender address or file path")
+        export.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
+        _verb(verbs, "stats", "sizes, sources, forecast")
+        verify = _verb(verbs, "verify", "recompute every proof; exit 1 and name what is wrong")
+        verify.add_argument("--heads", type=Path, metavar="FILE", help="what the ledger holds: a JSON list of {number, name, root}")
+        _verb(verbs, "seal", "seal what waits in the write-ahead log")
+        _verb(verbs, "rebuild", "derive the event streams again from the sealed lines")
+        verbs.add_parser("warm", help="compile the vault's kernels ahead of use")
+
+    def run(self, **options: Any) -> None:
+        """Do the sub-verb."""
+        action = getattr(self, f"_{options['verb']}")
+        vault = Vault(options["vault"] or settings.HOME.vault) if "vault" in options else None
+        try:
+            action(vault, options)
+        except VaultBusyError as error:
+            raise BadInputError(f"{error}; send the lines to the collector, or stop it first") from error
+        except (QueryError, EncodingError, LineTooLongError) as error:
+            raise BadInputError(str(error)) from error
+
+    def _ingest(self, vault: Vault, options: dict[str, Any]) -> None:
+        try:
+            ZoneInfo(options["timezone"])
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise BadInputError(f"--timezone {options['timezone']}: no such zone") from error
+        for file in options["files"]:
+            if not file.is_file():
+                raise BadInputError(f"{file}: no such file")
+        sealed = []
+        with vault.writer() as writer:
+            for file in options["files"]:
+                for batch in batches(
+                    file, options["source"], clock.now(), timezone=options["timezone"], encoding=options["encoding"]
+                ):  # fmt: skip
+                    writer.append(batch)
+                    if writer.pending_bytes > SEAL_BYTES:
+                        sealed += _seal_all(writer)
+            sealed += _seal_all(writer)
+        if options["as_json"]:
+            self.print_json({"segments": [_segment(s) for s in sealed]})
+            return
+        for segment in sealed:
+            self.stdout.write(f"{segment.name}: {segment.rows} lines, {segment.raw_bytes} bytes in {segment.file_bytes}")
+
+    def _search(self, vault: Vault, options: dict[str, Any]) -> None:
+        query = Query(
+            since=options["since"], until=options["until"], sources=tuple(options["source"]) if options["source"] else None,
+            host=options["host"], app=options["app"], fields=dict(options["field"]), term=options["term"] or options["text"] or "",
+            phrase=options["phrase"], substring=options["substring"], regex=options["regex"], ignore_case=options["ignore_case"],
+            limit=0 if options["count"] else options["limit"], offset=options["offset"], newest_first=not options["oldest_first"],
+            group=options["group"], top=options["top"],
+        )  # fmt: skip
+        result = describe(vault.search(query, prune=not options["no_prune"]))
+        if not options["raw"]:
+            for hit in result["hits"]:
+                hit["line"], hit["message"] = mask(hit["line"]), mask(hit["message"])
+        if options["as_json"]:
+            self.print_json(result)
+        elif options["count"]:
+            self.stdout.write(str(result["total"]))
+        elif options["group"]:
+            for group in result["groups"]:
+                self.stdout.write(f"{group['rows']}\t{group['value']}")
+        else:
+            for hit in result["hits"]:
+                self.stdout.write(hit["line"])
+            sys.stderr.write(f"{result['total']} lines match, {len(result['hits'])} shown\n")
+
+    def _export(self, vault: Vault, options: dict[str, Any]) -> None:
+        pieces = vault.raw(options["source"], options["address"])
+        if options["out"] is None:
+            for piece in pieces:
+                sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+            return
+        with options["out"].open("wb") as out:
+            out.writelines(pieces)
+
+    def _stats(self, vault: Vault, options: dict[str, Any]) -> None:
+        stats = asdict(vault.stats())
+        stats["full_at"] = vault.forecast(clock.now())
+        stats["sources"] = {code: asdict(heard) for code, heard in sorted(vault.heard().items())}
+        if options["as_json"]:
+            self.print_json(stats)
+            return
+        for name, value in stats.items():
+            if name != "sources":
+                self.stdout.write(f"{name}: {'-' if value is None else value}")
+        for code, heard in stats["sources"].items():
+            self.stdout.write(f"source {code}: {heard['rows']} lines, {heard['first_at']} .. {heard['last_at']}")
+
+    def _verify(self, vault: Vault, options: dict[str, Any]) -> None:
+        faults = vault.verify(self._heads(options))
+        if options["as_json"]:
+            self.print_json({"ok": not faults, "segments": len(vault.segments()), "faults": [asdict(fault) for fault in faults]})
+        else:
+            for fault in faults:
+                self.stdout.write(str(fault))
+        if faults:
+            raise FailedError(f"vault: {len(faults)} faults")
+        if not options["as_json"]:
+            self.stdout.write(f"{len(vault.segments())} segments, every proof holds")
+
+    def _heads(self, options: dict[str, Any]) -> list[Sealed] | None:
+        """Return what the ledger holds: from a file, or from the database when this is the installation's own vault."""
+        if options["heads"] is not None:
+            try:
+                return [Sealed(int(x["number"]), str(x["name"]), str(x["root"])) for x in orjson.loads(options["heads"].read_bytes())]
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise BadInputError(f"{options['heads']}: {error!r}") from error
+        if options["vault"] is not None or not settings.HOME.exists:
+            return None
+        from anzhang.journal.queries import segment_seals
+
+        return [Sealed(seal.number, seal.name, seal.root) for seal in segment_seals()]
+
+    def _seal(self, vault: Vault, options: dict[str, Any]) -> None:
+        with vault.writer() as writer:
+            sealed = _seal_all(writer)
+        if options["as_json"]:
+            self.print_json({"segments": [_segment(s) for s in sealed]})
+        else:
+            self.stdout.write("\n".join(f"{s.name}: {s.rows} lines" for s in sealed) or "nothing waits")
+
+    def _rebuild(self, vault: Vault, options: dict[str, Any]) -> None:
+        count = vault.rebuild_streams()
+        if options["as_json"]:
+            self.print_json({"segments": count})
+        else:
+            self.stdout.write(f"{count} segments")
+
+    def _warm(self, _vault: None, _options: dict[str, Any]) -> None:
+        from anzhang.engines.vault import warm
+
+        warm()
+
+
+def _verb(verbs: Any, name: str, description: str, *, reads: bool = True) -> ArgumentParser:
+    parser: ArgumentParser = verbs.add_parser(name, help=description)
+    parser.add_argument("--vault", type=Path, metavar="DIR", help="a vault folder; default: the installation's own")
+    if reads:
+        parser.add_argument("--json", action="store_true", dest="as_json", help="print JSON")
+    return parser
+
+
+def _search_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("text", nargs="?", help="same as --term")
+    parser.add_argument("--term", default="", help="whole words, ASCII case folded: LC_ALL=C grep -iwF")
+    parser.add_argument("--phrase", default="", help="these words one after the other")
+    parser.add_argument("--substring", default="", help="these characters: grep -F")
+    parser.add_argument("--regex", default="", help="an RE2 expression")
+    parser.add_argument("-i", "--ignore-case", action="store_true", help="for --substring and --regex")
+    parser.add_argument("--since", type=_instant, metavar="TIME", help="event time from here on (ISO 8601; without zone 北京时间)")
+    parser.add_argument("--until", type=_instant, metavar="TIME", help="event time before this")
+    parser.add_argument("--source", action="append", default=[], help="may be given more than once")
+    parser.add_argument("--host", default="")
+    parser.add_argument("--app", default="")
+    parser.add_argument("--field", action="append", default=[], type=_pair, metavar="NAME=VALUE", help=", ".join(FIELDS))
+    parser.add_argument("--limit", type=int, default=100)
+    parser.add_argument("--offset", type=int, default=0)
+    parser.add_argument("--oldest-first", action="store_true")
+    parser.add_argument("--count", action="store_true", help="print only how many")
+    parser.add_argument("--group", default="", metavar="NAME", help="count by a field")
+    parser.add_argument("--top", type=int, default=10)
+    parser.add_argument("--raw", action="store_true", help="show personal identifiers")
+    parser.add_argument("--no-prune", action="store_true", help="read every block (the answer is the same)")
+
+
+def _instant(text: str) -> datetime:
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is no ISO 8601 time") from error
+    return value if value.tzinfo else value.replace(tzinfo=clock.BEIJING)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise ArgumentTypeError(f"{text!r}: use NAME=VALUE")
+    return name, value
+
+
+def _seal_all(writer: Writer) -> list[Any]:
+    sealed = []
+    while segment := writer.seal(clock.now()):
+        sealed.append(segment)
+    return sealed
+
+
+def _segment(sealed: Any) -> dict[str, Any]:
+    return {**sealed.header(), "root_sha256": sealed.root_sha256, "root_sm3": sealed.root_sm3, "file_bytes": sealed.file_bytes}
