@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Q
 
 from anzhang import clock
-from anzhang.directory.models import Assignment, Person, Unit
+from anzhang.casework.models import Act, Approval, Case
+from anzhang.directory.models import Assignment, Bitemporal, Delegation, LeadingGroupMember, Person, Unit
 from anzhang.organization.models import Filing, Officer, PolicyDocument
 from anzhang.regulation.checks import Context, check
 from anzhang.regulation.verdicts import Breach, Outcome, Subject, Why
@@ -169,3 +171,45 @@ def officer_filed(context: Context) -> Outcome:
                 params = {"unit": unit.name, "person": officer.person.name, "since": clock.day_of(instant).isoformat(), "days": limit.days}
                 breaches.append(Breach(owes, Why(code, params), (f"officer:{officer.pk}",), instant, code))
     return Outcome(tuple(population), tuple(breaches))
+
+
+@check("leading_group_signers_in_term")
+def leading_group_signers_in_term(context: Context) -> Outcome:
+    """Find approvals of the leading group signed by someone neither in term nor delegated at that instant. Source: Art. 4.
+
+    The signatures are the agreements of the last round in the steps that the case's frozen route reserves to the group.
+    """
+    approvals = Approval.objects.filter(superseded_at=None, authority="leading_group", recorded_at__lte=context.at)
+    cases = {approval.case_id: (approval, approval.case) for approval in approvals.select_related("case")}
+    terms = list(LeadingGroupMember.objects.filter(superseded_at=None))
+    delegations = list(Delegation.objects.filter(superseded_at=None))
+    acts = Act.objects.filter(case__in=cases, verb=Act.Verb.AGREE).select_related("person").order_by("at", "pk")
+    breaches = []
+    for act in acts:
+        approval, case = cases[act.case_id]
+        if act.round == case.round and _is_reserved(case.rules, act.step) and not _entitled(act, terms, delegations):
+            why = Why("signer_out_of_term", {"case": case.number, "person": act.person.name})
+            breaches.append(Breach(_approved(approval, case), why, (f"act:{act.pk}",), act.at, f"act:{act.pk}"))
+    return Outcome(tuple(_approved(approval, case) for approval, case in cases.values()), tuple(breaches))
+
+
+def _approved(approval: Approval, case: Case) -> Subject:
+    return Subject(f"approval:{approval.pk}", f"{case.title} {case.number}", None)
+
+
+def _is_reserved(rules: dict[str, Any], step: int) -> bool:
+    steps = rules.get("step", [])
+    return step < len(steps) and "leading_group" in steps[step].get("who", [])
+
+
+def _entitled(act: Act, terms: list[LeadingGroupMember], delegations: list[Delegation]) -> bool:
+    """Whether the signer was a member, or deputy of one who was, at the instant of signing."""
+    members = {term.person_id for term in terms if _covers(term, act.at)}
+    return act.person_id in members or any(
+        delegation.deputy_id == act.person_id and delegation.principal_id in members and _covers(delegation, act.at)
+        for delegation in delegations
+    )
+
+
+def _covers(row: Bitemporal, at: datetime) -> bool:
+    return row.valid_from <= at and (row.valid_to is None or row.valid_to > at)
