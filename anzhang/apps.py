@@ -14,6 +14,7 @@ class AnzhangConfig(AppConfig):
 
     def ready(self) -> None:
         """Import the modules whose decorators fill the registries."""
+        from anzhang import checks  # noqa: F401  (registers the system checks)
         from anzhang.regulation.binding import load_bindings
 
         load_bindings()

@@ -245,7 +245,9 @@ def needs_second_factor(user: User, at: datetime) -> bool:
     )
 
 
-def _new_user(actor: Actor, username: str, person: Person | None, administrator: Administrator | None, at: datetime, *, is_active: bool) -> User:
+def _new_user(
+    actor: Actor, username: str, person: Person | None, administrator: Administrator | None, at: datetime, *, is_active: bool
+) -> User:
     user = User(username=username, person=person, administrator=administrator or "", created_at=at, is_active=is_active)
     user.set_unusable_password()
     write(actor, Event.USER_CREATE, user, at=at, payload={"username": username, "administrator": administrator or ""})

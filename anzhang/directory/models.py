@@ -212,7 +212,9 @@ class User(AbstractBaseUser, Ledgered):
         verbose_name = _("用户")
         ordering = ("username",)
         constraints = (
-            models.CheckConstraint(condition=Q(administrator__in=["", *(a.value for a in Administrator)]), name="user_is_at_most_one_administrator"),
+            models.CheckConstraint(
+                condition=Q(administrator__in=["", *(a.value for a in Administrator)]), name="user_is_at_most_one_administrator"
+            ),
         )
 
     def __str__(self) -> str:

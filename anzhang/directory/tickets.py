@@ -30,7 +30,9 @@ CONFIRM_WITHIN = timedelta(minutes=10)
 LIFE = timedelta(hours=8)
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels, no digits: nothing to misread
 # What the operating-system user may do without a ticket (DESIGN 5); each such act stands in the ledger as `os:user@host`.
-OS_VERBS = frozenset({"init", "demo", "import", "regulation", "vault", "ledger", "backup", "restore", "upgrade", "unlock", "login"})
+OS_VERBS = frozenset(
+    {"init", "demo", "import", "export", "regulation", "vault", "ledger", "backup", "restore", "upgrade", "unlock", "link"}
+)
 
 
 def place() -> str:
@@ -81,6 +83,16 @@ def confirm(actor: Actor, code: str, at: datetime) -> CliTicket:
     ticket.save()
     record(actor, Event.USER_LOGIN, ("user", str(actor.user_id)), at=at, payload={"via": "cli", "place": ticket.place})
     return ticket
+
+
+def end() -> bool:
+    """Forget the ticket of this terminal, here and in the database; false when there was none."""
+    try:
+        secret = file().read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return False
+    file().unlink(missing_ok=True)
+    return CliTicket.objects.filter(digest=digest_of(secret)).delete()[0] > 0
 
 
 def actor_of_user(user: User, via: Via, *, second_factor: bool = False, address: str = "") -> Actor:

@@ -106,20 +106,23 @@ def keep(request: HttpRequest, now: datetime) -> None:
 
 def due(request: HttpRequest, user: User, now: datetime) -> str:
     """Return the page that must be done before any other, or an empty string."""
-    path = request.path
-    if path.startswith(ALWAYS):
+    if request.path.startswith(ALWAYS):
         return ""
     if passwords.expired(user, now):
-        return "" if path.startswith(PASSWORD_PAGES) else reverse("account_change_password")
-    if actors.second_factor_at(request) is not None or path.startswith(FACTOR_PAGES):
+        return "" if request.path.startswith(PASSWORD_PAGES) else reverse("account_change_password")
+    if request.path.startswith(FACTOR_PAGES) or actors.second_factor_at(request) is not None:
         return ""
+    return _factor_page(request, user, now)
+
+
+def _factor_page(request: HttpRequest, user: User, now: datetime) -> str:
     if now - _instant(request, PLAIN, now - PLAIN_FOR) < PLAIN_FOR:
         return ""
     if not actors.needs_second_factor(user, now):
         request.session[PLAIN] = now.timestamp()
         return ""
     if Authenticator.objects.filter(user=user).exclude(type=Authenticator.Type.RECOVERY_CODES).exists():
-        return f"{reverse('account_reauthenticate')}?{urlencode({'next': path})}"
+        return f"{reverse('account_reauthenticate')}?{urlencode({'next': request.path})}"
     return reverse("mfa_index")
 
 

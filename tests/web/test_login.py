@@ -361,4 +361,4 @@ def test_it_marks_cookies_as_the_bureau_needs_them(client, plain, settings):
     assert not cookie["expires"], "it ends with the browser"
     settings.SESSION_COOKIE_SECURE = True
     assert log_in(Client(), "sunli").cookies["anzhang_session"]["secure"]
-    assert sessions.LONGEST == timedelta(hours=8)
+    assert timedelta(hours=8) == sessions.LONGEST
