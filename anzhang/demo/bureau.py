@@ -137,6 +137,9 @@ def build(now: datetime) -> Bureau:
             write(SETUP, Event.ASSIGNMENT_START, post_row, at=now)
             training = TrainingRecord(person=person, topic="网络信息安全年度培训", trained_on=today - timedelta(days=60), hours=4)
             write(SETUP, Event.TRAINING_RECORD, training, at=now)
+    # A database administrator maintains the system too: one of the four kinds of staff of Art. 5.
+    maintains = Assignment(person=bureau.person["P012"], duty="maintainer", unit=bureau.unit["IC"], valid_from=started, recorded_at=now)
+    write(SETUP, Event.ASSIGNMENT_START, maintains, at=now)
     for code, role in GROUP:
         member = LeadingGroupMember(person=bureau.person[code], role=role, valid_from=started, recorded_at=now)
         write(SETUP, Event.ROW_CREATE, member, at=now)
