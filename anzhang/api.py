@@ -15,7 +15,7 @@ from django.db import models
 from django.db.models import Field, ForeignKey, Model
 from django.forms.models import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
-from ninja import NinjaAPI, Query, Schema
+from ninja import NinjaAPI, Query, Schema, Status
 from ninja.errors import AuthenticationError, AuthorizationError, HttpError, ValidationError
 from ninja.security import HttpBearer, SessionAuth
 from pydantic import ConfigDict, StringConstraints, create_model
@@ -24,7 +24,7 @@ import anzhang
 from anzhang import clock
 from anzhang.directory import tokens
 from anzhang.permissions import Actor, RefusedError
-from anzhang.registers import forms, importing, listing, procedures, values
+from anzhang.registers import forms, importing, listing, procedures, rights, values
 from anzhang.registers.declaration import REGISTERS, Register
 from anzhang.registers.rights import Sight
 from anzhang.web.actors import actor_of
@@ -139,9 +139,10 @@ def _add(register: Register) -> None:
 def _create(register: Register) -> Callable[..., Any]:
     def create(request: HttpRequest, body: Any) -> Any:
         sight = sight_of(request)
-        form = forms.form_class(register, sight, changing=False)(forms.as_data(register, body.dict(exclude_unset=True)))
+        rights.require_write(register, sight.actor, sight.at)
+        form = forms.form_class(register, sight, changing=False)(forms.as_data(register, body.model_dump(mode="json", exclude_unset=True)))
         row = procedures.create(register, sight.actor, _cleaned(form), at=sight.at)
-        return 201, as_json(register, row)
+        return Status(201, as_json(register, row))
 
     create.__annotations__["body"] = _body(register, changing=False)
     return create
@@ -151,7 +152,8 @@ def _change(register: Register) -> Callable[..., Any]:
     def change(request: HttpRequest, pk: int, body: Any) -> dict[str, Any]:
         sight = sight_of(request)
         row = _row(register, pk, sight)
-        data = forms.as_data(register, body.dict(exclude_unset=True), row)
+        rights.require_write(register, sight.actor, sight.at)
+        data = forms.as_data(register, body.model_dump(mode="json", exclude_unset=True), row)
         form = forms.form_class(register, sight, changing=False)(data, instance=forms.copy_of(row))
         changed = procedures.change(register, sight.actor, row, _cleaned(form), at=sight.at, expected_version=body.version)
         return as_json(register, changed)

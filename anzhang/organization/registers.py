@@ -79,6 +79,7 @@ declare(
         key=("person", "topic", "trained_on"),
         fields=("person", "topic", "trained_on", "hours"),
         create="record_training",
+        change="change_training",
         writers=frozenset({Writer.OFFICE, Writer.UNIT}),
         articles=(5,),
     )

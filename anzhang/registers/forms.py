@@ -113,8 +113,10 @@ def copy_of(row: Model) -> Model:
 
 
 def as_data(register: Register, body: dict[str, Any], row: Model | None = None) -> dict[str, Any]:
-    """Return JSON values as form data; with a row, fields that the body leaves out keep the row's value."""
-    data = {} if row is None else {name: values.raw(getattr(row, name)) for name in register.fields}
+    """Return JSON values as form data; what the body leaves out keeps the row's value, or is the default of a new row."""
+    fields = {name: register.field(name) for name in register.fields}
+    start = {name: each.get_default() for name, each in fields.items()} if row is None else {name: getattr(row, name) for name in fields}
+    data = {name: values.raw(value) for name, value in start.items()}
     data.update({name: body[name] for name in register.fields if name in body})
     return {name: _as_text(value) for name, value in data.items() if value is not None}
 

@@ -48,8 +48,10 @@ declare(
         filters=(by_unit("system__managing_unit"), by_choice(Account, "state")),
         scope=("system__managing_unit__path", "person__unit__path"),
         key=("system", "name"),
-        fields=("system", "name", "person", "opened_on"),
+        fields=("system", "name", "person", "state", "opened_on", "closed_on"),
         create="open_account",
+        change="change_account",
+        fixed=frozenset({"system", "name"}),
         writers=frozenset({Writer.UNIT}),
         articles=(14,),
     )

@@ -27,7 +27,9 @@ def test_its_procedures_exist(register_id):
     assert not register.change or register.change in PROCEDURES
 
 
-@pytest.mark.parametrize("change", [{"id": "people"}, {"columns": ("nothing",)}, {"kind": Kind.DECISION}, {"key": ()}, {"scope": ("unit__way",)}])
+@pytest.mark.parametrize(
+    "change", [{"id": "people"}, {"columns": ("nothing",)}, {"kind": Kind.DECISION}, {"key": ()}, {"scope": ("unit__way",)}]
+)
 def test_a_wrong_declaration_is_refused_by_name(change):
     wrong = dataclasses.replace(REGISTERS["person"], **change)
     with pytest.raises(DeclarationError, match=wrong.id):

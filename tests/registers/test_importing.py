@@ -13,6 +13,7 @@ from anzhang.registers import exporting, importing, listing, sheets
 from anzhang.registers.declaration import REGISTERS, Kind
 from anzhang.registers.rights import Sight
 
+pytestmark = pytest.mark.usefixtures("bureau")
 PERSON, HOLIDAY = REGISTERS["person"], REGISTERS["holiday"]
 OPERATOR = Actor(id="os:root@host", via=Via.CLI)
 HEAD = "工号,姓名,类别,所在单位,职务,办公电话,工作邮箱,入职日期,离职日期\r\n"
@@ -22,7 +23,7 @@ def plan(text, clock, register=PERSON, actor=OPERATOR):
     return importing.plan(register, text.encode(), "a.csv", actor, clock.now)
 
 
-def test_it_creates_changes_and_leaves_alone(bureau, clock):
+def test_it_creates_changes_and_leaves_alone(clock):
     text = HEAD + "P100,钱多,本局人员,JYC,科员,,,2026/3/1,\r\nP021,孙丽,staff,JYC 就业促进处,副处长,,,2025-11-24,\r\n"
     made = plan(text, clock)
     assert (made.created, made.changed, made.unchanged, made.faults) == (1, 1, 0, [])
@@ -37,7 +38,7 @@ def test_it_creates_changes_and_leaves_alone(bureau, clock):
 
 @pytest.mark.parametrize("register_id", [r.id for r in REGISTERS.values() if r.kind is Kind.PLAIN])
 @pytest.mark.parametrize("form", ["xlsx", "csv"])
-def test_an_export_imports_back_as_unchanged(register_id, form, bureau, clock):
+def test_an_export_imports_back_as_unchanged(register_id, form, clock):
     Holiday.objects.create(day="2026-10-01", is_workday=False, name="=国庆节")
     register = REGISTERS[register_id]
     rows = listing.select(register, listing.Query(), Sight(OPERATOR, clock.now))
@@ -47,7 +48,7 @@ def test_an_export_imports_back_as_unchanged(register_id, form, bureau, clock):
     assert (again.faults, again.writes, again.unchanged) == ([], [], count)
 
 
-def test_every_fault_has_its_cell_and_nothing_is_written(bureau, clock):
+def test_every_fault_has_its_cell_and_nothing_is_written(clock):
     text = HEAD + (
         "P100,,本局人员,JYC,,,,2026-03-01,\r\n"  # B2 empty
         "P101,甲,机器人,JYC,,,,2026-03-01,\r\n"  # C3 unknown choice
@@ -64,18 +65,18 @@ def test_every_fault_has_its_cell_and_nothing_is_written(bureau, clock):
     assert not Person.objects.filter(code__startswith="P10").exists()
 
 
-def test_what_a_procedure_refuses_is_in_the_preview(bureau, clock):
+def test_what_a_procedure_refuses_is_in_the_preview(clock):
     made = plan("日期,上班,名称\r\n2026-11-24,是,不是例外\r\n", clock, HOLIDAY)
     assert [fault.cell for fault in made.faults] == ["2"]
     assert not Holiday.objects.exists()
 
 
-def test_a_constraint_is_in_the_preview(bureau, clock):
+def test_a_constraint_is_in_the_preview(clock):
     made = plan(HEAD + "P100,钱多,本局人员,JYC,,,,2026-03-01,2026-02-01\r\n", clock)
     assert [fault.cell for fault in made.faults] == ["2"]
 
 
-def test_one_refusal_takes_every_row_back(bureau, clock):
+def test_one_refusal_takes_every_row_back(clock):
     made = plan("日期,上班,名称\r\n2026-10-01,否,国庆节\r\n2026-10-02,否,国庆节\r\n", clock, HOLIDAY)
     Holiday.objects.create(day="2026-10-02", is_workday=False, name="已有人登记")
     with pytest.raises(RefusedError, match="第 3 行"):
@@ -91,12 +92,12 @@ def test_one_refusal_takes_every_row_back(bureau, clock):
         ("工号,姓名,所在单位", "入职日期"),
     ],
 )
-def test_headers_are_checked_by_cell(head, why, bureau, clock):
+def test_headers_are_checked_by_cell(head, why, clock):
     with pytest.raises(sheets.BadSheetError, match=why):
         plan(head + "\r\n1,2,3\r\n", clock)
 
 
-def test_a_code_that_a_spreadsheet_made_a_number_is_taken_back(bureau, clock):
+def test_a_code_that_a_spreadsheet_made_a_number_is_taken_back(clock):
     out = io.BytesIO()
     book = xlsxwriter.Workbook(out, {"in_memory": True})
     sheet = book.add_worksheet()
@@ -109,7 +110,7 @@ def test_a_code_that_a_spreadsheet_made_a_number_is_taken_back(bureau, clock):
     assert plan(text, clock).created == 1
 
 
-def test_a_unit_head_writes_only_into_the_own_unit(bureau, acting, clock):
+def test_a_unit_head_writes_only_into_the_own_unit(acting, clock):
     head = acting("liuyang")
     text = "工号,姓名,所在单位,入职日期\r\n"
     assert plan(text + "P100,钱多,JYC,2026-03-01\r\n", clock, actor=head).created == 1
@@ -120,27 +121,27 @@ def test_a_unit_head_writes_only_into_the_own_unit(bureau, acting, clock):
 
 
 @pytest.mark.parametrize("username", ["sunli", "chenjing", "mali"])
-def test_others_do_not_import(username, bureau, acting, clock):
+def test_others_do_not_import(username, acting, clock):
     with pytest.raises(RefusedError) as caught:
         plan(HEAD, clock, actor=acting(username))
     assert caught.value.code == "writer_role_missing"
 
 
 @pytest.mark.parametrize("register_id", [r.id for r in REGISTERS.values() if r.kind is not Kind.PLAIN])
-def test_no_sheet_writes_an_authority_decision_or_observed_register(register_id, bureau, clock):
+def test_no_sheet_writes_an_authority_decision_or_observed_register(register_id, clock):
     with pytest.raises(RefusedError) as caught:
         plan(HEAD, clock, REGISTERS[register_id])
     assert caught.value.code == "register_is_read_only"
 
 
-def test_the_seal_of_a_plan_changes_with_what_it_would_meet(bureau, clock):
+def test_the_seal_of_a_plan_changes_with_what_it_would_meet(clock):
     text = HEAD + "P021,孙丽,本局人员,JYC,副处长,,,2025-11-24,\r\n"
     first = plan(text, clock)
     importing.apply(plan(text.replace("副处长", "调研员"), clock), OPERATOR, clock.now)
     assert plan(text, clock).seal != first.seal
 
 
-def test_the_template_of_every_plain_register_reads_back_as_an_empty_sheet(bureau):
+def test_the_template_of_every_plain_register_reads_back_as_an_empty_sheet():
     for register in REGISTERS.values():
         if register.kind is Kind.PLAIN:
             sheet = sheets.read(exporting.template(register), "a.xlsx")

@@ -1,6 +1,6 @@
 """The query in the address and the rows it selects."""
 
-import datetime
+import datetime as dt
 
 import pytest
 
@@ -100,7 +100,7 @@ def test_in_force_follows_the_clock(bureau, sight, clock):
     register = REGISTERS["officer"]
     assert len(listing.page(register, listing.parse(register, {"in_force": "yes"}), sight("zhengkai")).rows) == 1
     row = bureau.person["P011"].officer_set.get()
-    row.valid_to = clock.now + datetime.timedelta(days=1)
+    row.valid_to = clock.now + dt.timedelta(days=1)
     row.save()
     clock.advance(days=2)
     late = Sight(sight("zhengkai").actor, clock.now)

@@ -31,14 +31,14 @@ def test_it_reads_a_workbook_with_row_numbers_and_skips_empty_rows():
 
 
 def test_it_reads_dates_of_both_epochs():
-    import datetime
+    import datetime as dt
 
     def fill(sheet, workbook):
         sheet.write(0, 0, "日期")
-        sheet.write_datetime(1, 0, datetime.datetime(2026, 11, 24), workbook.add_format({"num_format": "yyyy-mm-dd"}))
+        sheet.write_datetime(1, 0, dt.date(2026, 11, 24), workbook.add_format({"num_format": "yyyy-mm-dd"}))
 
     for epoch in (False, True):
-        assert sheets.read(book(fill, date_1904=epoch), "a.xlsx").rows[0][1][0] == datetime.date(2026, 11, 24)
+        assert sheets.read(book(fill, date_1904=epoch), "a.xlsx").rows[0][1][0] == dt.date(2026, 11, 24)
 
 
 def test_it_names_formula_cells_and_merged_cells():

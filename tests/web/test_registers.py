@@ -55,7 +55,7 @@ def test_the_index_names_every_register(browser):
     assert all(f"/registers/{register_id}/" in text for register_id in REGISTERS)
 
 
-def test_an_anonymous_reader_is_sent_to_the_log_in_page(bureau):
+def test_an_anonymous_reader_is_sent_to_the_log_in_page():
     for address in ("/registers/", "/registers/person/", "/registers/person/export.csv", "/registers/person/import/"):
         assert Client().get(address).status_code == 302
 
@@ -150,12 +150,15 @@ def test_a_reader_without_the_role_is_refused_on_every_way_in(username, bureau, 
 
 
 @pytest.mark.parametrize("register_id", [r.id for r in REGISTERS.values() if r.kind is not Kind.PLAIN])
-def test_a_forged_post_to_a_register_without_a_form_is_refused(register_id, bureau, browser):
+def test_a_forged_post_to_a_register_without_a_form_is_refused(register_id, browser):
     client, before = browser("zhengkai"), Entry.objects.count()
     row = REGISTERS[register_id].model._default_manager.first()
     answers = [client.post(f"/registers/{register_id}/new/", {}), client.post(f"/registers/{register_id}/import/", {})]
     if row is not None:
-        answers += [client.post(f"/registers/{register_id}/{row.pk}/edit/", {"version": "1"}), client.post(f"/registers/{register_id}/{row.pk}/")]
+        answers += [
+            client.post(f"/registers/{register_id}/{row.pk}/edit/", {"version": "1"}),
+            client.post(f"/registers/{register_id}/{row.pk}/"),
+        ]
     assert {answer.status_code for answer in answers} <= {403, 404, 405, 409}
     assert Entry.objects.count() == before
 
@@ -194,7 +197,7 @@ def test_a_forged_version_or_base_does_not_slip_past_the_comparison(bureau, brow
     assert person.post == "综合岗"
 
 
-def test_a_sheet_is_previewed_confirmed_and_confirmed_only_once(bureau, browser):
+def test_a_sheet_is_previewed_confirmed_and_confirmed_only_once(browser):
     client = browser("liuyang")
     data = "工号,姓名,所在单位,入职日期\r\nP100,钱多,JYC,2026-03-01\r\n".encode("gb18030")
     page = client.post("/registers/person/import/", {"file": SimpleUploadedFile("a.csv", data)})
@@ -220,7 +223,7 @@ def test_a_preview_that_the_register_has_moved_away_from_is_shown_again(bureau, 
     assert Person.objects.get(code="P021").post == "副处长"
 
 
-def test_a_ticket_serves_only_its_owner_and_its_register(bureau, browser):
+def test_a_ticket_serves_only_its_owner_and_its_register(browser):
     data = "工号,姓名,所在单位,入职日期\r\nP100,钱多,JYC,2026-03-01\r\n".encode()
     ticket = form_of(browser("liuyang").post("/registers/person/import/", {"file": SimpleUploadedFile("a.csv", data)}))
     assert browser("guolei").post("/registers/person/import/", ticket).status_code == 409
@@ -228,7 +231,7 @@ def test_a_ticket_serves_only_its_owner_and_its_register(bureau, browser):
     assert not Person.objects.filter(code="P100").exists()
 
 
-def test_faults_of_a_sheet_are_listed_with_their_cells(bureau, browser):
+def test_faults_of_a_sheet_are_listed_with_their_cells(browser):
     data = "工号,姓名,所在单位,入职日期\r\nP100,钱多,XX,昨天\r\n".encode()
     page = browser("liuyang").post("/registers/person/import/", {"file": SimpleUploadedFile("a.csv", data)})
     assert page.status_code == 422
@@ -237,7 +240,7 @@ def test_faults_of_a_sheet_are_listed_with_their_cells(bureau, browser):
     assert form_of(page) == {}
 
 
-def test_an_export_holds_the_filtered_rows_and_is_in_the_ledger(bureau, browser):
+def test_an_export_holds_the_filtered_rows_and_is_in_the_ledger(browser):
     client = browser("liuyang")
     page = client.get("/registers/person/export.csv?q=唐")
     lines = page.content.decode("utf-8-sig").splitlines()
@@ -249,7 +252,7 @@ def test_an_export_holds_the_filtered_rows_and_is_in_the_ledger(bureau, browser)
     assert client.get("/registers/person/export.pdf").status_code == 404
 
 
-def test_an_export_leads_no_formula(bureau, browser, clock):
+def test_an_export_leads_no_formula(browser):
     Holiday.objects.create(day="2026-10-01", is_workday=False, name='=HYPERLINK("http://x")')
     text = browser("zhengkai").get("/registers/holiday/export.csv").content.decode("utf-8-sig")
     assert "\"'=HYPERLINK" in text
