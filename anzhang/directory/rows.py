@@ -8,7 +8,7 @@ registers: the row keeps its key and its references, and what it said until now 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -70,10 +70,10 @@ def change(
         version: int = getattr(row, "version", 0)
         if expected_version is not None and version != expected_version:
             raise StaleError(row, expected_version)
-        before = snapshot(row)
+        before = snapshot(row, values)
         for name, value in values.items():
             setattr(row, name, value)
-        changed = difference(before, snapshot(row))
+        changed = difference(before, snapshot(row, values))
         if not changed:
             return row
         if hasattr(row, "version"):
@@ -117,9 +117,10 @@ def locked(row: R) -> R:
     return found
 
 
-def snapshot(row: models.Model) -> dict[str, Any]:
-    """Return a row's columns as JSON carries them, relations by code."""
-    return {field.name: _plain(getattr(row, field.name)) for field in row._meta.concrete_fields if field.editable and not field.primary_key}
+def snapshot(row: models.Model, also: Container[str] = ()) -> dict[str, Any]:
+    """Return a row's editable columns, and those named in `also`, as JSON carries them, relations by code."""
+    fields = [field for field in row._meta.concrete_fields if not field.primary_key and (field.editable or field.name in also)]
+    return {field.name: _plain(getattr(row, field.name)) for field in fields}
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:
