@@ -34,7 +34,7 @@ def contains(data: Bytes, starts: Ints, ends: Ints, needle: Bytes, fold: bool, l
         s, e = starts[i], ends[i]
         for p in range(s, e - size + 1):
             c = data[p]
-            if c not in (first, other):
+            if c != first and c != other:  # noqa: PLR1714  # a kernel: a tuple of two integer kinds does not compile
                 continue
             same = True
             for k in range(1, size):
