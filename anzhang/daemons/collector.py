@@ -24,9 +24,11 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import uvloop
 from django.db import DatabaseError, close_old_connections
 from django.db.models import Max
@@ -160,8 +162,7 @@ class Collector:
             try:
                 self.intake.replace_senders(await self._database(senders.load))
                 while self.intake.over:
-                    code = self.intake.over.pop()
-                    await self._database(lambda code=code: procedures.note_quota(code, clock.now()))
+                    await self._database(partial(procedures.note_quota, self.intake.over.pop(), clock.now()))
             except DatabaseError:
                 log.exception("the sources cannot be read; the last known ones hold")
             self._follow()
@@ -215,7 +216,7 @@ class Collector:
         """Record every sealed segment the database does not know yet, in order."""
         last = await self._database(lambda: VaultSegment.objects.aggregate(last=Max("number"))["last"] or 0)
         for sealed in await self._compute(lambda: self.vault.segments(after=last)):
-            await self._database(lambda sealed=sealed: procedures.record_segment(ACTOR, sealed, clock.now()))
+            await self._database(partial(procedures.record_segment, ACTOR, sealed, clock.now()))
 
     async def _compute(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.sealer, work)
@@ -263,7 +264,7 @@ class Collector:
 
 def _warm() -> None:
     """Compile the framing kernels before the first byte comes."""
-    line = framing.np.frombuffer(b"<13>Nov 24 09:30:00 host app: text\n9 <13>1 - h", framing.np.uint8)
+    line = np.frombuffer(b"<13>Nov 24 09:30:00 host app: text\n9 <13>1 - h", np.uint8)
     cuts = framing.cut(line, len(line))
     numbers = framing.Hosts({b"host": 0}).number(line, cuts, framing.UNKNOWN)
     framing.gather(line, cuts, numbers == 1)

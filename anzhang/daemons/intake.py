@@ -30,15 +30,23 @@ RETRY_SECONDS = 1.0
 FRAMINGS: tuple[Framing, ...] = ("newline", "octet")
 QUARANTINE_BYTES_PER_MINUTE = 8 << 20
 
-Key = tuple[str, str, int]  # source code, peer address, framing
-
 
 @dataclass
-class Waiting:
-    """Blocks of one source, address and framing that were not written yet."""
+class Run:
+    """Blocks of one source that came one after the other from one address in one framing, and wait to be written.
 
+    `ended` when the last block does not end at a line's end: nothing may be joined to it.
+    """
+
+    address: str
+    framing: int
     blocks: list[bytes] = field(default_factory=list)
     size: int = 0
+    ended: bool = False
+
+    def takes(self, address: str, framing: int, size: int) -> bool:
+        """Whether a block may be joined to this run."""
+        return (self.address, self.framing, self.ended) == (address, framing, False) and self.size + size <= LARGEST_RECORD
 
 
 class Intake:
@@ -55,7 +63,7 @@ class Intake:
         self.bytes = 0
         self.duplicates = 0
         self.failures = 0
-        self._waiting: dict[Key, Waiting] = {}
+        self._waiting: dict[str, list[Run]] = {}
         self._waiting_bytes = 0
         self._writing_bytes = 0
         self._was_full = False
@@ -89,14 +97,20 @@ class Intake:
             log.warning("source %s is over its quota of %d bytes an hour and is held back", source.code, source.quota)
             self.over.add(source.code)
 
-    def offer(self, code: str, address: str, framing: int, block: bytes) -> None:
-        """Queue bytes of a registered source; they are written within the next round."""
+    def offer(self, code: str, address: str, framing: int, block: bytes, *, ended: bool = False) -> None:
+        """Queue bytes of a registered source; they are written within the next round, in the order of the offers.
+
+        `ended`: the block is a piece of a line, or a line without its end.
+        """
         source = self.senders.sources.get(code)
         if source is not None:
             self.charge(source, len(block))
-        waiting = self._waiting.setdefault((code, address, framing), Waiting())
-        waiting.blocks.append(block)
-        waiting.size += len(block)
+        runs = self._waiting.setdefault(code, [])
+        if not runs or not runs[-1].takes(address, framing, len(block)):
+            runs.append(Run(address, framing))
+        runs[-1].blocks.append(block)
+        runs[-1].size += len(block)
+        runs[-1].ended = ended
         self._waiting_bytes += len(block)
         self._wake.set()
 
@@ -139,7 +153,7 @@ class Intake:
         self._round += 1
         waiting, self._waiting = self._waiting, {}
         self._writing_bytes, self._waiting_bytes = self._waiting_bytes, 0
-        await asyncio.gather(*(self._write(key, blocks) for key, blocks in waiting.items()))
+        await asyncio.gather(*(self._write(code, runs) for code, runs in waiting.items()))
         self._writing_bytes = 0
         self._done = self._round
         if self.broken.is_set():
@@ -149,13 +163,12 @@ class Intake:
         for then in ready:
             then()
 
-    async def _write(self, key: Key, waiting: Waiting) -> None:
-        """Append one source's blocks in order; a failing disk is retried for ever, holding the senders back meanwhile."""
-        code, address, framing = key
+    async def _write(self, code: str, runs: list[Run]) -> None:
+        """Append one source's runs in order, each as one record; a failing disk is retried for ever, holding the senders back meanwhile."""
         if self.broken.is_set():
             return
-        for record in _records(waiting.blocks):
-            batch = self._batch(code, address, framing, record, transport="syslog_tcp")
+        for run in runs:
+            batch = self._batch(code, run.address, run.framing, b"".join(run.blocks), transport="syslog_tcp")
             while True:
                 try:
                     await self._append(batch)
@@ -183,16 +196,3 @@ class Intake:
             source=code, transport=transport, address=address, received_at=clock.now(), framing=FRAMINGS[framing], key=key, data=block
         )  # fmt: skip
         return batch if source is None else replace(batch, timezone=source.timezone, encoding=source.encoding)
-
-
-def _records(blocks: list[bytes]) -> list[bytes]:
-    """Join blocks to records of at most LARGEST_RECORD bytes, keeping their order."""
-    records: list[bytes] = []
-    start, size = 0, 0
-    for place, block in enumerate(blocks):
-        if size and size + len(block) > LARGEST_RECORD:
-            records.append(b"".join(blocks[start:place]))
-            start, size = place, 0
-        size += len(block)
-    records.append(b"".join(blocks[start:]))
-    return records

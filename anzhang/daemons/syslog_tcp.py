@@ -15,6 +15,7 @@ Source: RFC 6587 sections 3.4.1 and 3.4.2; Art. 29.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from dataclasses import dataclass, field
@@ -98,7 +99,8 @@ class Connection(asyncio.BufferedProtocol):
         self.address, self.route = "", Route()
         self.codes: list[str] = []
         self.hosts = framing.Hosts({})
-        self.data = np.empty(0, np.uint8)
+        self.data: framing.Bytes = np.empty(0, np.uint8)
+        self.view = memoryview(b"")
         self.fill = 0
         self.remaining = 0  # octets of a counted frame too long for the buffer
         self.after_octet = False
@@ -119,7 +121,7 @@ class Connection(asyncio.BufferedProtocol):
             self.server.counters.turned_away += 1
             self.transport.abort()
             return
-        self.data = np.empty(FIRST_BUFFER, np.uint8)
+        self._use(np.empty(FIRST_BUFFER, np.uint8))
         self.server.connections.add(self)
         self.server.counters.accepted += 1
         self.server.counters.connections = len(self.server.connections)
@@ -129,7 +131,7 @@ class Connection(asyncio.BufferedProtocol):
         """Return the free rest of the buffer."""
         if self.fill == len(self.data):
             self.drain()
-        return memoryview(self.data)[self.fill :]
+        return self.view[self.fill :]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Note the bytes; look at them only when the buffer is three quarters full."""
@@ -148,7 +150,7 @@ class Connection(asyncio.BufferedProtocol):
         if len(self.data):
             self.drain(final=True)
         self.ended = True
-        self.data = np.empty(0, np.uint8)
+        self._use(np.empty(0, np.uint8))
         self.server.connections.discard(self)
         self.server.counters.connections = len(self.server.connections)
 
@@ -201,14 +203,16 @@ class Connection(asyncio.BufferedProtocol):
         """Give a busy sender, or a long line, a larger buffer."""
         larger = np.empty(min(max(len(self.data) * 4, need), LONGEST), np.uint8)
         larger[: self.fill] = self.data[: self.fill]
-        self.data = larger
+        self._use(larger)
+
+    def _use(self, data: framing.Bytes) -> None:
+        self.data, self.view = data, data.data
 
     def _begin_counted(self) -> None:
         """Drop the length of a counted frame that will not fit and count its octets down."""
         head = bytes(self.data[: min(self.fill, 16)])
         length, _, _ = head.partition(b" ")
-        one = framing.Cut(*(np.array([at], np.int64) for at in (0, len(length) + 1, self.fill)), np.array([1], np.int8), 0, 0)
-        self.continued = int(self.hosts.number(self.data, one, self._default())[0])
+        self.continued = self._number_of(len(length) + 1, self.fill)
         self.remaining = int(length)
         self.server.counters.long_lines += 1
         self._shift(len(length) + 1)
@@ -233,9 +237,11 @@ class Connection(asyncio.BufferedProtocol):
             self.server.counters.long_lines += 1
         body = bytes(self.data[:size])
         if self.continued is None:
-            one = framing.Cut(*(np.array([at], np.int64) for at in (0, 0, size)), np.array([0], np.int8), 0, 0)
-            self.continued = int(self.hosts.number(self.data, one, self._default())[0])
-        self._hand_on(self.continued, framing.OCTET, b"%d %b" % (len(body), body))
+            self.continued = self._number_of(0, size)
+        if self.remaining:
+            self._hand_on(self.continued, framing.OCTET, b"%d %b" % (len(body), body))
+        else:
+            self._hand_on(self.continued, framing.NEWLINE, body, ended=True)
         self._shift(size)
 
     def _take(self, cuts: framing.Cut) -> None:
@@ -246,18 +252,22 @@ class Connection(asyncio.BufferedProtocol):
         if self.continued is not None:
             numbers[0] = self.continued
             self.continued = None
-        keys = numbers * 2 + cuts.kinds
-        first = int(keys[0])
-        groups = [first] if (keys == first).all() else np.unique(keys).tolist()
-        for key in groups:
-            self._hand_on(key // 2, key % 2, framing.gather(self.data, cuts, keys == key))
+        turns = np.flatnonzero(np.diff(cuts.kinds)) + 1  # where the framing changes; a source's frames keep their order
+        for begin, end in itertools.pairwise([0, *turns.tolist(), len(numbers)]):
+            part, kind = numbers[begin:end], int(cuts.kinds[begin])
+            first = int(part[0])
+            groups = [first] if (part == first).all() else np.unique(part).tolist()
+            for number in groups:
+                chosen = np.zeros(len(numbers), np.bool_)
+                chosen[begin:end] = part == number
+                self._hand_on(number, kind, framing.gather(self.data, cuts, chosen))
 
-    def _hand_on(self, number: int, kind: int, block: bytes) -> None:
+    def _hand_on(self, number: int, kind: int, block: bytes, *, ended: bool = False) -> None:
         if number == framing.UNKNOWN:
             self._quarantine(block)
         else:
             self.carried.add(self.codes[number])
-            self.intake.offer(self.codes[number], self.address, kind, block)
+            self.intake.offer(self.codes[number], self.address, kind, block, ended=ended)
 
     def _quarantine(self, block: bytes) -> None:
         room = STRANGER_BYTES - self.left_in_quarantine
@@ -268,6 +278,12 @@ class Connection(asyncio.BufferedProtocol):
             log.warning("unregistered sender %s cut off after %d bytes", self.address, self.left_in_quarantine)
             self.ended = True
             self.transport.abort()
+
+    def _number_of(self, begin: int, end: int) -> int:
+        """Return the source of the one message that stands there."""
+        start, stop = np.array([begin], np.int64), np.array([end], np.int64)
+        one = framing.Cut(start, start, stop, np.zeros(1, np.int8), end, 0)
+        return int(self.hosts.number(self.data, one, self._default())[0])
 
     def _shift(self, size: int) -> None:
         if size:

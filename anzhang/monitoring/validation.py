@@ -71,5 +71,5 @@ def _strings(value: object, column: str) -> list[str]:
 
 
 def _refuse(column: str, value: object, remedy: str) -> None:
-    name = LogSource._meta.get_field(column).verbose_name  # Django documents _meta
+    name = getattr(LogSource._meta.get_field(column), "verbose_name", column)  # Django documents _meta
     raise RefusedError(f"bad_{column}", _("%(name)s“%(value)s”不正确。") % {"name": name, "value": value}, remedy)

@@ -163,7 +163,7 @@ def test_it_refuses_a_source_that_cannot_be_told_apart_or_read(
     assert refusal.value.code == code
 
 
-def test_the_second_of_two_editors_is_refused(bureau: Bureau, acting: Acting, clock: Clock) -> None:
+def test_the_second_of_two_editors_is_refused(acting: Acting, clock: Clock) -> None:
     first, second = (LogSource.objects.get(code="SSH-JY01") for _ in range(2))
     first.name = "就业系统主机（新）"
     procedures.change_source(acting("guolei"), first, clock.now)
