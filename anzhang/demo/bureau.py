@@ -11,13 +11,16 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from anzhang import clock
-from anzhang.directory.models import Assignment, LeadingGroupMember, Person, Unit, User
+from anzhang.directory import procedures as directory
+from anzhang.directory.models import Person, Unit, User
 from anzhang.events import Event
 from anzhang.journal.procedures import write
 from anzhang.monitoring.models import LogSource
-from anzhang.organization.models import Officer, PolicyDocument, TrainingRecord
+from anzhang.organization import procedures as organization
+from anzhang.organization.models import Officer, PolicyDocument
 from anzhang.permissions import Actor, Administrator, Via
-from anzhang.systems.models import Account, System
+from anzhang.systems import procedures as systems
+from anzhang.systems.models import System
 
 SETUP = Actor(id="system:setup", via=Via.SETUP)
 
@@ -122,37 +125,32 @@ def build(now: datetime) -> Bureau:
     bureau = Bureau()
     for code, name, kind, function, parent in UNITS:
         above = bureau.unit[parent] if parent else None
-        unit = Unit(
-            code=code, name=name, kind=kind, function=function, parent=above, established_on=started_on,
-            path=f"{above.path if above else '/'}{code}/",
-        )  # fmt: skip
-        write(SETUP, Event.ROW_CREATE, unit, at=now)
-        bureau.unit[code] = unit
+        bureau.unit[code] = directory.register_unit(
+            SETUP, at=now, code=code, name=name, kind=kind, function=function, parent=above, established_on=started_on
+        )
     for code, name, unit_code, post, duty, kind in PEOPLE:
-        person = Person(code=code, name=name, unit=bureau.unit[unit_code], post=post, kind=kind, joined_on=started_on)
-        write(SETUP, Event.ROW_CREATE, person, at=now)
+        person = directory.register_person(
+            SETUP, at=now, code=code, name=name, unit=bureau.unit[unit_code], post=post, kind=kind, joined_on=started_on
+        )
         bureau.person[code] = person
         if duty:
-            post_row = Assignment(person=person, duty=duty, unit=person.unit, valid_from=started, recorded_at=now)
-            write(SETUP, Event.ASSIGNMENT_START, post_row, at=now)
-            training = TrainingRecord(person=person, topic="网络信息安全年度培训", trained_on=today - timedelta(days=60), hours=4)
-            write(SETUP, Event.TRAINING_RECORD, training, at=now)
+            directory.start_assignment(SETUP, person=person, duty=duty, unit=person.unit, basis=None, valid_from=started, at=now)
+            organization.record_training(
+                SETUP, at=now, person=person, topic="网络信息安全年度培训", trained_on=today - timedelta(days=60), hours=4
+            )
     # A database administrator maintains the system too: one of the four kinds of staff of Art. 5.
-    maintains = Assignment(person=bureau.person["P012"], duty="maintainer", unit=bureau.unit["IC"], valid_from=started, recorded_at=now)
-    write(SETUP, Event.ASSIGNMENT_START, maintains, at=now)
+    directory.start_assignment(
+        SETUP, person=bureau.person["P012"], duty="maintainer", unit=bureau.unit["IC"], basis=None, valid_from=started, at=now
+    )
     for code, role in GROUP:
-        member = LeadingGroupMember(person=bureau.person[code], role=role, valid_from=started, recorded_at=now)
-        write(SETUP, Event.ROW_CREATE, member, at=now)
+        directory.seat_leading_group_member(SETUP, person=bureau.person[code], role=role, basis=None, valid_from=started, at=now)
     for code, name, kind, managing, responsible, planned, level, protection in SYSTEMS:
-        system = System(
-            code=code, name=name, kind=kind, managing_unit=bureau.unit[managing], responsible_unit=bureau.unit[responsible],
+        bureau.system[code] = systems.register_system(
+            SETUP, at=now, code=code, name=name, kind=kind, managing_unit=bureau.unit[managing], responsible_unit=bureau.unit[responsible],
             centrally_planned=planned, management_level=level, protection_level=protection,
         )  # fmt: skip
-        write(SETUP, Event.SYSTEM_REGISTER, system, at=now)
-        bureau.system[code] = system
     for code, name, person_code in ACCOUNTS:
-        account = Account(system=bureau.system[code], name=name, person=bureau.person[person_code], opened_on=started_on)
-        write(SETUP, Event.ACCOUNT_OPEN, account, at=now)
+        systems.open_account(SETUP, at=now, system=bureau.system[code], name=name, person=bureau.person[person_code], opened_on=started_on)
     for code in ("HRSS", "LGO", "IC", "JYC", "SBZX"):
         document = PolicyDocument(
             unit=bureau.unit[code], kind="responsibility", title=f"{bureau.unit[code].name}网络信息安全责任制度", edition="第一版",

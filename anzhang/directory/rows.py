@@ -13,7 +13,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, transaction
 from django.utils.translation import gettext as _
 
@@ -104,11 +104,19 @@ def amend(actor: Actor, act: Event, row: B, at: datetime, **values: Any) -> B:
 
 
 def check(row: Ledgered) -> None:
-    """Raise RowError unless every column, choice, unique key and constraint of the row holds."""
-    try:
-        row.full_clean()
-    except ValidationError as error:
-        raise RowError(row, error) from error
+    """Raise RowError unless every column, choice, unique key and constraint of the row holds.
+
+    As `full_clean`, without asking the database again whether the related rows at hand exist; the foreign keys say so.
+    """
+    at_hand = {field.name for field in row._meta.concrete_fields if isinstance(field, models.ForeignKey) and field.is_cached(row)}
+    errors: dict[str, Any] = {}
+    for step in (lambda skip: row.clean_fields(skip | at_hand), row.validate_unique, row.validate_constraints):
+        try:
+            step({name for name in errors if name != NON_FIELD_ERRORS})
+        except ValidationError as error:
+            errors = error.update_error_dict(errors)
+    if errors:
+        raise RowError(row, ValidationError(errors))
 
 
 def locked(row: R) -> R:
