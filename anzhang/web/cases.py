@@ -207,7 +207,7 @@ def new(request: HttpRequest, route: str) -> HttpResponse:
         "title": given.get("title", ""),
         "person": person,
     }
-    return render(request, "cases/new.html", context, status=422 if refusal else 200)
+    return render(request, "cases/new.html", context)
 
 
 def case_or_404(request: HttpRequest, number: str) -> tuple[Case, Actor, datetime]:
@@ -245,7 +245,7 @@ def _page(
         "state": "running" if case.state == Case.State.OPEN else case.state,
         "route": way,
         "chain": chain.links(way, case, acts, todos),
-        "asked": forms.display(way, case.form, case.unit, at),
+        "asked": forms.display(way, case.form),
         "checked": chain.checked(case, todos, at),
         "acts": acts,
         "verbs": dict(Act.Verb.choices),
@@ -260,7 +260,7 @@ def _page(
         "opinion": opinion,
         "now": at,
     }
-    return render(request, "cases/case.html", context, status=422 if refusal else 200)
+    return render(request, "cases/case.html", context)
 
 
 @require_http_methods(["POST"])

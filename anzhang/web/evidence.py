@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from anzhang.monitoring.models import VaultSegment
 from anzhang.registers.declaration import REGISTERS
 
 
@@ -19,22 +21,31 @@ class Evidence:
     href: str = ""
 
 
-def of(reference: str) -> Evidence:
-    """Return the link of a reference; an unknown form is shown as it is."""
+def of(references: Iterable[str]) -> list[Evidence]:
+    """Return the links of references; an unknown form is shown as it is."""
+    references = list(references)
+    names = {reference.split(":")[1] for reference in references if reference.startswith("line:")}
+    segments = dict(VaultSegment.objects.filter(name__in=names).values_list("name", "number"))
+    return [_one(reference, segments) for reference in references]
+
+
+def _one(reference: str, segments: Mapping[str, int]) -> Evidence:
     kind, _colon, key = reference.partition(":")
     if kind == "line":
         segment, _colon, seq = key.rpartition(":")
-        return Evidence(_("日志 %(segment)s 第 %(seq)s 行") % {"segment": segment, "seq": seq}, _search(segment, seq))
+        label = _("日志段 %(segment)s 第 %(seq)s 行") % {"segment": segment, "seq": seq}
+        number = int(segment) if segment.isdigit() else segments.get(segment)
+        return Evidence(label, reverse("log_line", args=[number, int(seq)]) if number is not None and seq.isdigit() else "")
     if kind == "segment":
-        return Evidence(_("日志段 %(name)s") % {"name": key}, f"{reverse('register', args=['vault_segment'])}?{urlencode({'q': key})}")
+        return Evidence(_("日志段 %(name)s") % {"name": key}, _listed("vault_segment", key))
     if kind == "entry" and key.isdigit():
-        return Evidence(_("存证 %(index)s") % {"index": key}, f"{reverse('ledger')}{key}/")
+        return Evidence(_("存证第 %(index)s 条") % {"index": key}, f"{reverse('ledger')}{key}/")
     if kind in REGISTERS and key.isdigit():
         return Evidence(f"{REGISTERS[kind].title} {key}", reverse("register_row", args=[kind, key]))
     if kind in REGISTERS:
-        return Evidence(f"{REGISTERS[kind].title} {key}", f"{reverse('register', args=[kind])}?{urlencode({'q': key})}")
+        return Evidence(f"{REGISTERS[kind].title} {key}", _listed(kind, key))
     return Evidence(reference)
 
 
-def _search(segment: str, seq: str) -> str:
-    return f"{reverse('search')}line/{segment}/{seq}/"
+def _listed(register: str, text: str) -> str:
+    return f"{reverse('register', args=[register])}?{urlencode({'q': text})}"

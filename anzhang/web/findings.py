@@ -149,11 +149,11 @@ def show(request: HttpRequest, number: str) -> HttpResponse:
         "title": title_of(obligation),
         "duty": obligation.duty.in_language(language),
         "reason": wording.text(finding.reason),
-        "evidence": [evidence.of(reference) for reference in finding.evidence],
+        "evidence": evidence.of(finding.evidence),
         "moments": _moments(finding),
         "may_plan": finding.state in {Finding.State.OPEN, Finding.State.PLANNED} and actor.unit_id == finding.unit_id,
         "plan": request.POST.get("plan", finding.plan),
         "refusal": refusal,
         "now": at,
     }
-    return render(request, "findings/finding.html", context, status=422 if refusal else 200)
+    return render(request, "findings/finding.html", context)

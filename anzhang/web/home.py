@@ -8,7 +8,7 @@ from django.views.decorators.http import require_GET
 
 from anzhang import clock
 from anzhang.casework import board as boards
-from anzhang.casework import queries
+from anzhang.casework import notices, queries, wording
 from anzhang.casework.models import Finding
 from anzhang.registers.rights import Sight
 from anzhang.regulation.checks import page
@@ -17,6 +17,7 @@ from anzhang.web.access import login_needed
 from anzhang.web.actors import actor_of
 
 SHOWN = 8
+NOTICES = 5
 
 
 @page("home")
@@ -35,8 +36,9 @@ def home(request: HttpRequest) -> HttpResponse:
         "blocks": board.blocks(found),
         "totals": board.totals(found),
         "todos": [(todo, queries.step_of(todo.case)) for todo in todos[:SHOWN]],
-        "wrong": wrong[:SHOWN],
+        "wrong": [(finding, wording.text(finding.reason)) for finding in wrong[:SHOWN]],
         "wrong_count": wrong.count(),
+        "notices": [(notice, notices.text(notice)) for notice in notices.inbox(actor.person_id or 0).filter(read_at=None)[:NOTICES]],
         "now": at,
     }
     return render(request, "home/home.html", context)

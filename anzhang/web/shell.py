@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from anzhang import clock
 from anzhang.casework import notices, queries
-from anzhang.directory.models import Person, Unit, User
+from anzhang.directory.models import Person, User
 from anzhang.permissions import Administrator
 
 
@@ -76,10 +76,10 @@ class Shell:
         """Return the name of the reader's unit, empty for the bureau itself."""
         return self.person.unit.name if self.person and self.person.unit.parent_id else ""
 
-    @cached_property
+    @property
     def bureau(self) -> str:
-        """Return the bureau's name."""
-        return Unit.objects.filter(parent=None).values_list("name", flat=True).first() or ""
+        """Return the bureau's name as the settings file has it."""
+        return str(settings.HOME.get("bureau", "name", ""))
 
     @cached_property
     def todos(self) -> int:

@@ -1,0 +1,146 @@
+"""The main pages in real browsers: quiet console, no sideways scrolling, no serious accessibility fault, keyboard alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.web import browsers
+from tests.web.browsers import Visit
+from tests.web.site import ROOT, Site, serving
+
+pytestmark = pytest.mark.browser
+SHOTS = ROOT / "test-results" / "pages"
+MAIN = {
+    "home": "/",
+    "board": "/board/",
+    "article": "/articles/5/",
+    "cases": "/cases/?list=all",
+    "findings": "/findings/",
+    "register": "/registers/officer/",
+    "search": "/search/?q=Accepted",
+    "ledger": "/ledger/",
+    "account": "/account/",
+    "inbox": "/inbox/",
+}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The demo bureau, served."""
+    with serving(tmp_path_factory.mktemp("site") / "home") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def new(site: Site) -> Iterator[Browser]:
+    """Debian's Chromium."""
+    with browsers.chromium() as browser:
+        yield browser
+
+
+def visit(browser: Browser, site: Site, username: str, **options: object) -> Visit:
+    """Return the window of a user who has just entered."""
+    context = browser.new_context(**{"viewport": browsers.WIDE, **options})  # type: ignore[arg-type]
+    visit = Visit(context, site.address)
+    visit.page.goto(site.link(username))
+    return visit
+
+
+def look(visit: Visit, folder: str) -> None:
+    """Open every main page, keep its picture, and see that it stands within the window."""
+    place = SHOTS / folder
+    place.mkdir(parents=True, exist_ok=True)
+    for name, path in MAIN.items():
+        page = visit.go(path)
+        page.screenshot(path=place / f"{name}.png")
+        assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"], name  # type: ignore[index]
+    assert visit.heard == []
+
+
+def test_the_main_pages_are_quiet_and_fit_the_window(new, site):
+    look(visit(new, site, "wujie"), "chromium")
+
+
+def test_the_main_pages_fit_a_window_at_twice_the_size(new, site):
+    look(visit(new, site, "wujie", viewport={"width": 683, "height": 384}, device_scale_factor=2), "zoomed")
+
+
+def test_the_main_pages_are_quiet_in_english(new, site):
+    window = visit(new, site, "wujie")
+    window.go("/")
+    window.page.click("button[name=language]")
+    assert window.page.locator("html").get_attribute("lang") == "en"
+    look(window, "english")
+
+
+def test_axe_finds_nothing_serious_on_the_main_pages(new, site):
+    window = visit(new, site, "wujie")
+    found = []
+    for path in [*MAIN.values(), "/cases/new/", "/cases/new/officer_appointment/", "/registers/"]:
+        window.go(path)
+        found += [f"{path} {line}" for line in window.violations()]
+    assert found == []
+
+
+def test_the_main_pages_read_without_javascript(new, site):
+    window = visit(new, site, "wujie", java_script_enabled=False)
+    for path in MAIN.values():
+        window.go(path)
+        assert window.page.inner_text("main").strip()
+
+
+def test_a_case_is_filed_and_decided_by_keyboard_alone(new, site):
+    clerk = visit(new, site, "sunli")
+    page = clerk.go("/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "az-skip"
+    focus(page, "a[data-place=new]")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/cases/new/")
+    focus(page, "a[href$='/cases/new/officer_appointment/']")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/officer_appointment/")
+    focus(page, "[name=person]")
+    page.keyboard.type("张华")
+    focus(page, "main button.btn-primary")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/cases/2*")
+    case = page.url.removeprefix(site.address)
+
+    head = visit(new, site, "liuyang")
+    page = head.go("/")
+    page.keyboard.press("g")
+    page.keyboard.press("t")
+    page.wait_for_url("**/cases/?list=todo")
+    focus(page, f"main a[href='{case}']")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{case}")
+    focus(page, "button[value=agree]")
+    page.keyboard.press("Enter")
+    page.wait_for_load_state()
+    assert "已办理" in page.inner_text("main")
+    assert clerk.heard == head.heard == []
+
+
+def test_chromium_109_shows_the_main_pages(site):
+    with browsers.chromium(old=True) as old:
+        assert old.version.startswith("109.")
+        look(visit(old, site, "wujie"), "chromium109")
+
+
+def focus(page, selector: str) -> None:
+    """Press Tab until the element has the focus."""
+    wanted = page.locator(selector).first.element_handle()
+    for _press in range(200):
+        if page.evaluate("wanted => document.activeElement === wanted", wanted):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{selector} is not reached by Tab")
+
+
+def test_the_pictures_are_kept_for_whoever_wants_to_look():
+    assert {path.stem for path in Path(SHOTS / "chromium").glob("*.png")} == set(MAIN)
