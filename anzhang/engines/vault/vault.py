@@ -261,7 +261,7 @@ def _sealed_places(folder: Path, sealed: SealedSegment) -> list[Place]:
     return [
         Place(
             sealed.name, k, names, block["min_at"], block["max_at"], words[block["offset"] // 4 :], block["blocks"],
-            partial(_read_group, folder / tree.ROWS, k),
+            partial(_read_group, folder / tree.ROWS, sealed.root_sha256, k),
         )
         for k, block in enumerate(described)
     ]  # fmt: skip
@@ -274,9 +274,15 @@ def _filter(path: Path, root: str) -> tuple[list[dict[str, Any]], Any]:
     return segments.parse_filter(path.read_bytes())
 
 
-def _read_group(path: Path, k: int, columns: list[str]) -> pa.Table:
-    with pq.ParquetFile(path) as file:
+def _read_group(path: Path, root: str, k: int, columns: list[str]) -> pa.Table:
+    with pq.ParquetFile(path, metadata=_footer(path, root)) as file:
         return file.read_row_group(k, columns=columns, use_threads=False)
+
+
+@lru_cache(maxsize=512)
+def _footer(path: Path, root: str) -> Any:
+    del root
+    return pq.read_metadata(path)
 
 
 def _joined(heard: Heard | None, first: datetime, last: datetime, rows: int) -> Heard:
