@@ -66,10 +66,7 @@ INSTALLED_APPS = [
     "allauth.usersessions",
     "axes",
     "django_cotton.apps.SimpleAppConfig",
-    "django_filters",
     "django_htmx",
-    "django_tasks",
-    "django_tasks_db",
     "ninja",
     "rules",
 ]
@@ -204,7 +201,6 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = True  # files of other packages are served under their plain names
 CSRF_FAILURE_VIEW = "anzhang.web.errors.csrf_failure"
 
-TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 
 # The platform's own log: to the terminal, and in an installation to a file that the collector tails, so that the
 # platform stands in its own registers. One write per record in append mode: safe for several processes.
