@@ -131,6 +131,7 @@ class Square:
             "modality": self.obligation.modality,
             "severity": self.obligation.severity,
             "verdict": str(self.state),
+            "state": str(self.state),
             "proof_class": self.obligation.proof,
             "population": self.population,
             "breaches": self.breaches,
@@ -185,6 +186,7 @@ class ArticleSquare:
             "chapter": self.article.chapter,
             "title": {"zh": self.article.title.zh, "en": self.article.title.en},
             "verdict": self.state,
+            "state": self.state,
             "counts": self.counts,
             "obligations": [square.as_json() for square in self.squares],
         }

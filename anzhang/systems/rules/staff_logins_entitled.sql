@@ -8,6 +8,7 @@ window_days = 30
 +++ */
 -- Art. 5, obligation A05.2. Subjects are the accounts seen logging in; a log-in is judged by the registers at its own
 -- minute. It stops counting when its cause is gone: the account closed on or after that day, the post or the training there.
+-- Ends of sessions are no log-ins.
 -- Beijing days are UTC + 8 h (no daylight saving since 1991), so no time zone extension is needed.
 WITH
 holder AS (
@@ -26,7 +27,7 @@ login AS (
     FROM auth_event e
     JOIN log_source o ON o.code = e.source
     JOIN holder h ON h.system_id = o.system_id AND h.account = e.user_name
-    WHERE e.event_outcome = 'success' AND e.event_action <> 'log-off'
+    WHERE e.event_outcome = 'success' AND e.event_action NOT IN ('log-off', 'session-closed')
 ),
 -- Posts of the listed duties that are still believed, as [valid_from, valid_to).
 post AS (

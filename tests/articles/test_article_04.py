@@ -1,0 +1,87 @@
+"""Art. 4: the leading group, its Office, planning and grading. A04.1, A04.2."""
+
+from datetime import timedelta
+
+import pytest
+
+from anzhang.casework.models import Act
+from anzhang.directory.models import Delegation, LeadingGroupMember
+from anzhang.systems import procedures as systems
+from anzhang.systems.models import System
+from tests.articles.stories import file, measure, opened, state, through, verdict
+
+
+def test_a_system_without_planning_flag_is_a_breach_until_it_has_one(bureau, acting, clock):
+    measure(clock, "A04.2")
+    assert state("A04.2", "JYC") == "met"
+    system = systems.register_system(
+        acting("liuyang"), at=clock.now, code="PX01", name="职业培训报名系统", kind="website", managing_unit=bureau.unit["JYC"],
+        responsible_unit=bureau.unit["JYC"],
+    )  # fmt: skip
+    measure(clock, "A04.2")
+    assert verdict("A04.2", "JYC").why["code"] == "system_without_both"
+    assert [finding.subject for finding in opened("A04.2")] == ["system:PX01"]
+    systems.change_system(acting("liuyang"), system, at=clock.now, centrally_planned=False)
+    measure(clock, "A04.2")
+    assert verdict("A04.2", "JYC").why["code"] == "system_without_level"
+    systems.change_system(acting("liuyang"), System.objects.get(code="PX01"), at=clock.now, management_level="unit")
+    measure(clock, "A04.2")
+    assert state("A04.2", "JYC") == "met"
+    assert opened("A04.2") == []
+
+
+def test_a_system_that_is_not_in_service_owes_nothing_yet(bureau, acting, clock):
+    systems.register_system(
+        acting("liuyang"), at=clock.now, code="PX01", name="职业培训报名系统", managing_unit=bureau.unit["JYC"], state="building",
+        responsible_unit=bureau.unit["JYC"],
+    )  # fmt: skip
+    measure(clock, "A04.2")
+    assert (state("A04.2", "JYC"), verdict("A04.2", "JYC").population) == ("met", 1)
+
+
+def resolved(bureau, acting, clock):
+    """A resolution of the leading group, filed by the Office and carried by two of three."""
+    case = file(bureau, acting, clock, "wujie", "leading_group_member", person="P010", role="member")
+    return through(case, acting, clock, "gaojianguo", "hemin")
+
+
+@pytest.mark.usefixtures("bureau")
+def test_no_resolution_yet_leaves_nothing_to_judge(clock):
+    measure(clock, "A04.1")
+    assert state("A04.1", None) == "not_applicable"
+
+
+def test_signatures_of_members_in_term_count(bureau, acting, clock):
+    assert resolved(bureau, acting, clock).state == "approved"
+    measure(clock, "A04.1")
+    assert (state("A04.1", None), verdict("A04.1", None).population) == ("met", 1)
+
+
+def test_a_signature_after_the_term_is_a_breach_until_the_term_is_corrected(bureau, acting, clock):
+    case = resolved(bureau, acting, clock)
+    term = LeadingGroupMember.objects.get(person__code="P002")
+    term.valid_to = Act.objects.get(case=case, person__code="P002", verb="agree").at
+    term.save()
+    measure(clock, "A04.1")
+    assert verdict("A04.1", None).why["code"] == "signer_out_of_term"
+    assert len(opened("A04.1")) == 1
+    term.valid_to += timedelta(seconds=1)
+    term.save()
+    measure(clock, "A04.1")
+    assert state("A04.1", None) == "met"
+
+
+def test_a_deputy_signs_within_the_delegation_only(bureau, acting, clock):
+    case = resolved(bureau, acting, clock)
+    act = Act.objects.get(case=case, person__code="P002", verb="agree")
+    LeadingGroupMember.objects.filter(person__code="P002").update(valid_to=act.at)
+    paper = Delegation.objects.create(
+        principal=bureau.person["P001"], deputy=bureau.person["P002"], duty="leading_group", valid_from=act.at - timedelta(days=1),
+        valid_to=act.at + timedelta(days=1), recorded_at=clock.now,
+    )  # fmt: skip
+    measure(clock, "A04.1")
+    assert state("A04.1", None) == "met"
+    paper.valid_to = act.at
+    paper.save()
+    measure(clock, "A04.1")
+    assert state("A04.1", None) == "breach"
