@@ -30,7 +30,7 @@ ADMINISTERED = frozenset({Permission.ACCOUNTS_MANAGE, Permission.ACCOUNTS_CONFIR
 
 
 @register(Tags.security)
-def administrators_are_disjoint(app_configs: Any = None, **_kwargs: Any) -> list[CheckMessage]:
+def administrators_are_disjoint(**_kwargs: Any) -> list[CheckMessage]:
     """Prove that no permission belongs to two administrators (三员分立)."""
     return disjoint(ADMINISTRATOR_PERMISSIONS)
 
@@ -51,7 +51,7 @@ def disjoint(sets: Mapping[Administrator, AbstractSet[Permission]]) -> list[Chec
 
 
 @register(Tags.security)
-def pages_stay_or_are_encrypted(app_configs: Any = None, **_kwargs: Any) -> list[CheckMessage]:
+def pages_stay_or_are_encrypted(**_kwargs: Any) -> list[CheckMessage]:
     """Refuse another address than loopback without certificate and key."""
     return encrypted(settings.HOME)
 
@@ -68,7 +68,7 @@ def encrypted(home: Home) -> list[CheckMessage]:
 
 
 @register(Tags.security)
-def secrets_are_private(app_configs: Any = None, **_kwargs: Any) -> list[CheckMessage]:
+def secrets_are_private(**_kwargs: Any) -> list[CheckMessage]:
     """Look at the modes of the data directory and its keys."""
     return private(settings.HOME)
 
@@ -86,7 +86,7 @@ def private(home: Home) -> list[CheckMessage]:
 
 
 @register(Tags.security)
-def nothing_bypasses_the_roles(app_configs: Any = None, **_kwargs: Any) -> list[CheckMessage]:
+def nothing_bypasses_the_roles(**_kwargs: Any) -> list[CheckMessage]:
     """Refuse the admin site, which is the unapproved back-end operation of Art. 17, and DEBUG."""
     return roles_hold(settings.INSTALLED_APPS, debug=settings.DEBUG)
 
@@ -102,7 +102,7 @@ def roles_hold(apps: Sequence[str], *, debug: bool) -> list[CheckMessage]:
 
 
 @register(Tags.database)
-def administrators_are_people(app_configs: Any = None, databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+def administrators_are_people(*, databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
     """Look at the administrators themselves; runs when a database is checked."""
     return staffed() if databases else []
 

@@ -189,7 +189,7 @@ def unlock(actor: Actor, username: str, at: datetime) -> int:
         user = User.objects.filter(username=username).first()
         if user is not None and user.pk == actor.user_id:
             raise RefusedError("own_account", _("不能解锁自己的用户。"))
-    count, _details = AccessAttempt.objects.filter(username=username).delete()
+    count: int = AccessAttempt.objects.filter(username=username).delete()[0]
     if count:
         note(actor, Event.USER_UNLOCK, username, at, {"attempts": count})
     return count

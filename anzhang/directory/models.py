@@ -220,6 +220,6 @@ class User(AbstractBaseUser, Ledgered):
     def __str__(self) -> str:
         return self.person.name if self.person_id and self.person else self.username
 
-    def check_password(self, raw_password: str) -> bool:
+    def check_password(self, raw_password: str | None) -> bool:
         """Compare; never re-hash on the way, because a changed row without its act would break the ledger."""
         return check_password(raw_password, self.password)

@@ -58,6 +58,8 @@ def issue(
         raise RefusedError("token_address", _("令牌必须绑定地址或网段，不能是任意地址。"))
     if user is None and unit is None:
         raise RefusedError("token_owner", _("请指定用户，或服务所属的单位。"))
+    if actor.user_id is None:
+        raise RefusedError("login_needed", _("请先登录。"))
     if user is not None and user.pk == actor.user_id:
         raise RefusedError("own_account", _("不能给自己签发令牌。"))
     prefix = secrets.token_hex(4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import Any
 
 from allauth.account.internal.flows.reauthentication import suspend_request
 from allauth.mfa.models import Authenticator
@@ -16,18 +16,17 @@ from django.urls import reverse
 from anzhang.permissions import Permission
 from anzhang.web import actors
 
-Params = ParamSpec("Params")
-View = Callable[Concatenate[HttpRequest, Params], HttpResponseBase]
+View = Callable[..., HttpResponseBase]
 
 login_needed = login_required  # anonymous: to the log-in page, which comes back here
 
 
-def permission_needed(*permissions: Permission) -> Callable[[View[Params]], View[Params]]:
+def permission_needed(*permissions: Permission) -> Callable[[View], View]:
     """Let in only an administrator whose role carries one of the permissions; 403 for everybody else."""
 
-    def decorate(view: View[Params]) -> View[Params]:
+    def decorate(view: View) -> View:
         @wraps(view)
-        def guarded(request: HttpRequest, *args: Params.args, **kwargs: Params.kwargs) -> HttpResponseBase:
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             actor = actors.actor_of(request)
             if not any(actor.may(permission) for permission in permissions):
                 raise PermissionDenied
@@ -38,14 +37,14 @@ def permission_needed(*permissions: Permission) -> Callable[[View[Params]], View
     return decorate
 
 
-def second_factor_needed(view: View[Params]) -> View[Params]:
+def second_factor_needed(view: View) -> View:
     """Ask for the second factor again when the session passed it more than 15 minutes ago, then carry on.
 
     Who has no factor yet is sent to enrol one.
     """
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Params.args, **kwargs: Params.kwargs) -> HttpResponseBase:
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if actors.stepped_up(request):
             return view(request, *args, **kwargs)
         types = set(Authenticator.objects.filter(user_id=request.user.pk).values_list("type", flat=True))
@@ -55,6 +54,7 @@ def second_factor_needed(view: View[Params]) -> View[Params]:
             page = "mfa_reauthenticate"
         else:
             page = "mfa_reauthenticate_webauthn"
-        return suspend_request(request, reverse(page))
+        response: HttpResponseBase = suspend_request(request, reverse(page))
+        return response
 
     return login_needed(guarded)
