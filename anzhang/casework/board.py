@@ -237,8 +237,9 @@ def board(at: datetime, unit: Unit | None = None) -> Board:
     """Return the board at an instant, of the whole bureau or of one unit; two queries."""
     catalog = parameters.catalog()
     verdicts = _verdicts(at, unit)
+    judged = set(Verdict.objects.filter(current=True).values_list("obligation", flat=True).distinct()) if unit else set(verdicts)
     articles = tuple(
-        ArticleSquare(article, tuple(_square(obligation, verdicts.get(obligation.id, ()), unit) for obligation in obligations))
+        ArticleSquare(article, tuple(_square(o, verdicts.get(o.id, ()), unit, run=o.id in judged) for o in obligations))
         for article, obligations in ((article, catalog.by_article[article.number]) for article in catalog.articles)
     )
     return Board(at, catalog.name, unit, articles)
@@ -266,11 +267,11 @@ def _unit_verdict(row: Verdict, whose: Unit | None, state: State, why: Why) -> U
     )  # fmt: skip
 
 
-def _square(obligation: Obligation, verdicts: Sequence[UnitVerdict], unit: Unit | None) -> Square:
+def _square(obligation: Obligation, verdicts: Sequence[UnitVerdict], unit: Unit | None, *, run: bool) -> Square:
+    if not run:
+        return Square(obligation, State.UNKNOWN, Why("not_run"))
     if unit is not None:
         return _unit_square(obligation, verdicts)
-    if not verdicts:
-        return Square(obligation, State.UNKNOWN, Why("not_run"))
     state = worst(verdict.state for verdict in verdicts)
     return Square(obligation, state, _why(state, verdicts), tuple(verdicts))
 
@@ -280,16 +281,10 @@ def _unit_square(obligation: Obligation, verdicts: Sequence[UnitVerdict]) -> Squ
     own = [verdict for verdict in verdicts if verdict.code]
     if own:
         return Square(obligation, own[0].state, own[0].why, (own[0],))
-    if not verdicts:
-        return Square(obligation, State.UNKNOWN, Why("not_run")) if not obligation.is_informative else _informative(obligation)
-    bureau = verdicts[0]
-    if bureau.why.code == "informative" or (bureau.state is State.UNKNOWN and obligation.subject not in BODIES):
+    bureau = verdicts[0] if verdicts else None
+    if bureau and (obligation.is_informative or (bureau.state is State.UNKNOWN and obligation.subject not in BODIES)):
         return Square(obligation, bureau.state, bureau.why, (bureau,))
     return Square(obligation, State.NOT_APPLICABLE, Why("not_this_unit"))
-
-
-def _informative(obligation: Obligation) -> Square:
-    return Square(obligation, State.NOT_APPLICABLE, Why("informative"))
 
 
 def _why(state: State, verdicts: Sequence[UnitVerdict]) -> Why:
