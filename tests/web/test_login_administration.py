@@ -8,6 +8,7 @@ from anzhang.directory.credentials import ApiToken, IdentityRequest
 from anzhang.directory.models import User
 from anzhang.web import actors
 from tests import world
+from tests.web.entrance import code_of, give_totp
 
 # page, form, the one administrator it belongs to
 PAGES = (
@@ -161,3 +162,19 @@ def test_it_opens_no_right_by_link_or_cookie_that_it_did_not_issue(bureau, clock
     assert client.get("/administration/audit/").status_code == 302
     assert links.find("", clock.now) is None
     assert actors.SECOND_FACTOR not in client.session
+
+
+def test_it_carries_on_with_what_was_asked_once_the_factor_was_passed_again(bureau, places, clock):
+    user = bureau.user["mali"]
+    secret = give_totp(user)
+    client = Client()
+    world.enter(client, user)
+    client.get("/account/")
+    for _step in range(2):
+        clock.advance(minutes=8)
+        client.get("/account/")
+    path = "/administration/confirmations/{waiting}/".format(**places)
+    response = client.post(path, {"decision": "refuse"})
+    assert IdentityRequest.objects.get().state == "waiting"
+    client.post(response["Location"], {"code": code_of(secret), "next": path})
+    assert IdentityRequest.objects.get().state == "refused"
