@@ -20,6 +20,7 @@ from anzhang.casework.models import Finding, OfficialSentence
 from anzhang.casework.parameters import catalog, values
 from anzhang.permissions import Actor
 from anzhang.registers.declaration import REGISTERS, Register
+from anzhang.registers.rights import Sight
 from anzhang.regulation.binding import load_bindings
 from anzhang.regulation.catalog import Obligation
 from anzhang.regulation.checks import CHECKS, GATES, PROCEDURES, page
@@ -78,7 +79,7 @@ def show(request: HttpRequest, number: int) -> HttpResponse:
         raise Http404(number)
     article = rules.article(number)
     actor, at, language = actor_of(request), clock.now(), get_language() or "zh"
-    choice = boards.choose(request, actor, at)
+    choice = boards.choose(request, Sight(actor, at))
     block = board(at, choice.unit).article(number)
     findings = _findings(actor, at, number, choice)
     text = list(OfficialSentence.objects.filter(version__current=True, article=number))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -16,7 +15,6 @@ from anzhang.casework import board as boards
 from anzhang.casework.board import ArticleSquare, Board
 from anzhang.casework.parameters import catalog
 from anzhang.directory.models import Unit
-from anzhang.permissions import Actor
 from anzhang.registers.rights import Sight
 from anzhang.regulation.checks import page
 from anzhang.web.access import login_needed
@@ -37,9 +35,8 @@ class Choice:
         return f"?unit={self.unit.code}" if self.unit else ""
 
 
-def choose(request: HttpRequest, actor: Actor, at: datetime) -> Choice:
+def choose(request: HttpRequest, sight: Sight) -> Choice:
     """Return the board asked for; who does not see the whole bureau begins with their own unit. 404 for a unit out of sight."""
-    sight = Sight(actor, at)
     units = list(sight.narrowed(Unit.objects.filter(closed_on=None), ("path",)))
     whole = sight.path is None
     code = request.GET.get("unit", "")
@@ -48,7 +45,7 @@ def choose(request: HttpRequest, actor: Actor, at: datetime) -> Choice:
         if unit is None:
             raise Http404(code)
         return Choice(unit, units, whole)
-    own = None if whole else next((each for each in units if each.pk == actor.unit_id), None)
+    own = None if whole else next((each for each in units if each.pk == sight.actor.unit_id), None)
     if own is None and not whole:
         raise Http404
     return Choice(own, units, whole)
@@ -133,7 +130,7 @@ def totals(found: Board) -> dict[str, int]:
 def show(request: HttpRequest) -> HttpResponse:
     """Show the board; `unit` chooses whose."""
     actor, at = actor_of(request), clock.now()
-    choice = choose(request, actor, at)
+    choice = choose(request, Sight(actor, at))
     found = boards.board(at, choice.unit)
     language = get_language() or "zh"
     every = {block.number: block for block in blocks(found)}

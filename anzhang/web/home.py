@@ -29,7 +29,7 @@ def home(request: HttpRequest) -> HttpResponse:
     sight = Sight(actor, at)
     todos = queries.todos(actor.person_id or 0)
     wrong = sight.narrowed(Finding.objects.exclude(state=Finding.State.CLOSED), ("unit__path",)).select_related("unit", "person")
-    choice = board.choose(request, actor, at)
+    choice = board.choose(request, sight)
     found = boards.board(at, choice.unit)
     context = {
         "choice": choice,
