@@ -110,11 +110,11 @@ def _add(register: Register) -> None:
 
     def rows(request: HttpRequest, query: Any) -> dict[str, Any]:
         given = {name: str(value) for name, value in query.dict().items()}
-        page = listing.page(register, listing.parse(register, given), sight_of(request), register.shown)
+        page = listing.page(register, listing.parse(register, given), sight_of(request), register.shown, exact=True)
         items = [as_json(register, row) for row in page.rows]
         return {"count": page.count, "page": page.query.page, "size": page.query.size, "items": items}
 
-    rows.__annotations__["query"] = Query[query_schema]  # type: ignore[valid-type]  # made at run time
+    rows.__annotations__["query"] = Query[query_schema]  # type: ignore[misc]  # made at run time
 
     def row(request: HttpRequest, pk: int) -> dict[str, Any]:
         return as_json(register, _row(register, pk, sight_of(request)))

@@ -22,6 +22,7 @@ SIZES = (25, 50, 100)
 DEFAULT_SIZE = 50
 LONGEST_SEARCH = 100
 LAST_PAGE = 1_000_000
+COUNTED = 1000  # a search is counted so far past the page shown: a substring has no index, and one scan has to do
 
 
 class BadQueryError(Exception):
@@ -102,6 +103,7 @@ class Page:
     count: int
     keys: tuple[Any, ...]
     paths: tuple[str, ...]
+    more: bool = False  # there are more rows than `count`
 
     @cached_property
     def rows(self) -> list[Model]:
@@ -129,14 +131,22 @@ class Page:
         return (self.query.page - 1) * self.query.size + len(self.keys) if self.keys else 0
 
 
-def page(register: Register, query: Query, sight: Sight, paths: tuple[str, ...] = ()) -> Page:
-    """Return the page that the query names; past the end it is empty. Raises BadQueryError."""
+def page(register: Register, query: Query, sight: Sight, paths: tuple[str, ...] = (), *, exact: bool = False) -> Page:
+    """Return the page that the query names; past the end it is empty. `exact` counts a search to its end.
+
+    Raises BadQueryError.
+    """
     rows = select(register, query, sight)
     start = (query.page - 1) * query.size
-    keys = tuple(rows.values_list("pk", flat=True)[start : start + query.size])
+    ahead = COUNTED if query.search and not exact else 0
+    found = tuple(rows.values_list("pk", flat=True)[start : start + query.size + ahead])
+    keys, shown = found[: query.size], paths or register.columns
+    if ahead and found:
+        more = len(found) == query.size + ahead
+        return Page(register, query, start + len(found), keys, shown, more)
     # A short first page knows its own count; only longer lists ask for it.
     count = len(keys) if query.page == 1 and len(keys) < query.size else rows.order_by().count()
-    return Page(register, query, count, keys, paths or register.columns)
+    return Page(register, query, count, keys, shown)
 
 
 def _order(register: Register, sort: str) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from django.core import signing
@@ -12,7 +12,7 @@ from django.forms.models import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
-from django.utils.html import conditional_escape, format_html, format_html_join
+from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -104,6 +104,7 @@ def rows(request: HttpRequest, register_id: str) -> HttpResponse:
         context |= {
             "filters": [_choosing(each, query, sight) for each in register.filters],
             "sizes": listing.SIZES,
+            "searched": "、".join(register.label(path) for path in register.search),
             "may_write": rights.may_write(register, sight.actor, sight.at),
             "file_case": _case_link(register),
             "export_query": query.address(page=1),
@@ -303,22 +304,20 @@ def _paging(page: listing.Page) -> dict[str, str]:
         "newer": page.query.address(page=min(number - 1, page.pages)) if number > 1 else "",
         "older": page.query.address(page=number + 1) if number < page.pages else "",
         "first": page.query.address(page=1) if number > 1 else "",
-        "last": page.query.address(page=page.pages) if number < page.pages else "",
+        "last": page.query.address(page=page.pages) if number < page.pages and not page.more else "",
     }
 
 
 def _table(page: listing.Page) -> SafeString:
     """Return the rows as HTML: written here because a template loop over 100 x 8 cells costs more than the query."""
     columns = [(page.register.field(path), path) for path in page.register.columns]
-    show: Callable[[Any, Any], str] = values.show
+    base = reverse("register", args=(page.register.id,))
     lines = []
     for found in page.rows:
-        address = reverse("register_row", args=(page.register.id, found.pk))
-        cells = [show(field, values.value_at(found, path)) for field, path in columns]
-        first = format_html('<td class="text-nowrap"><a href="{}">{}</a></td>', address, cells[0] or "—")
-        rest = format_html_join("", '<td class="text-truncate" title="{}">{}</td>', ((cell, cell) for cell in cells[1:]))
-        lines.append(format_html("<tr>{}{}</tr>", first, rest))
-    return SafeString("".join(lines))
+        cells = [escape(values.show(field, values.value_at(found, path))) for field, path in columns]
+        rest = "".join(f'<td class="line" title="{cell}">{cell}</td>' for cell in cells[1:])
+        lines.append(f'<tr><td class="tight"><a href="{base}{found.pk}/">{cells[0] or "—"}</a></td>{rest}</tr>')
+    return SafeString("".join(lines))  # every cell is escaped above
 
 
 def _cell(register: Register, row: Model, name: str) -> str | SafeString:
