@@ -118,8 +118,8 @@ class Line:
     @property
     def article(self) -> int | None:
         """Return the first article the route rests on."""
-        articles = self.case.rules.get("articles") or [None]
-        return articles[0]
+        articles: list[int] = self.case.rules.get("articles") or []
+        return articles[0] if articles else None
 
 
 def _handlers(cases: list[Case]) -> dict[int, tuple[str, ...]]:
@@ -176,7 +176,7 @@ def new(request: HttpRequest, route: str) -> HttpResponse:
     if way is None:
         raise Http404(route)
     actor, at = actor_of(request), clock.now()
-    person = Person.objects.select_related("unit").filter(pk=actor.person_id).first()
+    person = Person.objects.select_related("unit").filter(pk=actor.person_id or 0).first()
     if person is None:
         raise RefusedError("not_a_person", _("该账号没有对应的人员，不能提出事项。"))
     given = request.POST if request.method == "POST" else request.GET
