@@ -6,7 +6,20 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, path
 
 from anzhang.api import api
-from anzhang.web import administration, articles, board, cases, findings, home, identity, inbox, language, register_imports, registers
+from anzhang.web import (
+    administration,
+    articles,
+    board,
+    cases,
+    findings,
+    home,
+    identity,
+    inbox,
+    language,
+    register_imports,
+    registers,
+    search,
+)
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -28,6 +41,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("cases/<slug:number>/", cases.show, name="case"),
     path("cases/<slug:number>/decide/", cases.decide, name="case_decide"),
     path("cases/<slug:number>/apply/", cases.apply, name="case_apply"),
+    path("search/", search.search, name="search"),
+    path("search/<int:number>/<int:seq>/", search.line, name="log_line"),
     path("findings/", findings.index, name="findings"),
     path("findings/<slug:number>/", findings.show, name="finding"),
     path("inbox/", inbox.index, name="inbox"),

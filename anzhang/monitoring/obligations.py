@@ -87,7 +87,7 @@ def _lost(context: Context, floor: timedelta, subjects: Mapping[str, Subject]) -
         for code in sorted(loss.sources):
             if code in subjects:
                 why = Why("deleted_inside_floor", {"segment": loss.name, "how": loss.how, "rows": loss.sources[code]})
-                yield Breach(subjects[code], why, (f"segment:{loss.number}",), loss.sealed_at, f"segment:{loss.number}")
+                yield Breach(subjects[code], why, (f"segment:{loss.name}",), loss.sealed_at, f"segment:{loss.number}")
 
 
 def losses(context: Context) -> Iterator[Loss]:
@@ -121,7 +121,7 @@ def _too_young(at: datetime, floor: timedelta, heard: list[LogSource]) -> Iterat
             continue
         days = (at - segment.sealed_at).days
         why = Why("kept_too_short", {"source": source.code, "days": days, "floor": floor.days, "segment": segment.name})
-        yield Breach(subject_of(source), why, (f"segment:{segment.number}",), segment.sealed_at)
+        yield Breach(subject_of(source), why, (f"segment:{segment.name}",), segment.sealed_at)
 
 
 def _oldest_kept(codes: set[str]) -> dict[str, VaultSegment]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from anzhang.engines.vault import SealedSegment
 from anzhang.events import Event
 from anzhang.journal.procedures import record, write
 from anzhang.monitoring import validation
@@ -24,26 +25,6 @@ TOKEN_PREFIX = "azs_"  # noqa: S105  # makes a leaked token recognizable; not a 
 
 class ChainError(Exception):
     """A sealed segment does not continue the recorded chain; vault and database disagree and nothing is written."""
-
-
-class Sealed(Protocol):
-    """What the vault says of a segment it has just sealed; instants are aware UTC, sizes bytes, roots hex."""
-
-    number: int
-    name: str
-    day: date
-    node: str
-    first_seq: int
-    last_seq: int
-    rows: int
-    raw_bytes: int
-    file_bytes: int
-    min_at: datetime
-    max_at: datetime
-    sources: Mapping[str, int]
-    root_sha256: str
-    root_sm3: str
-    previous_sha256: str
 
 
 class Disposer(Protocol):
@@ -108,7 +89,7 @@ def hash_token(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def record_segment(actor: Actor, sealed: Sealed, at: datetime) -> VaultSegment:
+def record_segment(actor: Actor, sealed: SealedSegment, at: datetime) -> VaultSegment:
     """Write a sealed segment, its sources' activity and its ledger entry in one transaction; twice is once.
 
     Raises ChainError when number or previous root do not continue the recorded chain.

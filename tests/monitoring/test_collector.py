@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import socket
 import sqlite3
+import subprocess
+import sys
 import time
 
 from anzhang.daemons import syslog_tcp
@@ -15,9 +17,8 @@ HEAD = b"<34>Nov 24 09:30:00 "
 
 
 def test_lines_of_a_shared_address_go_to_the_source_of_their_host(collector: Installation) -> None:
-    lines = {
-        host: [HEAD + b"%s app: %d\n" % (host, number) for number in range(50)] for host in (b"sbapp01", b"sbdb01", b"jyapp01", b"nobody")
-    }
+    hosts = (b"sbapp01", b"sbdb01", b"jyapp01", b"nobody")
+    lines = {host: [HEAD + b"%s app: %d\n" % (host, number) for number in range(50)] for host in hosts}
     collector.send(b"".join(line for four in zip(*lines.values(), strict=True) for line in four))
     assert collector.received("SSH-SB01") == [line for two in zip(lines[b"sbapp01"], lines[b"sbdb01"], strict=True) for line in two]
     assert collector.received("SSH-JY01") == lines[b"jyapp01"]
@@ -40,7 +41,7 @@ def test_frames_may_be_split_anywhere_and_framings_mixed(collector: Installation
         connection.shutdown(socket.SHUT_WR)
         assert connection.recv(1) == b""
     received = collector.received("PLAIN")
-    assert sorted(line.rstrip(b"\n") if line.startswith(b"<") else line.partition(b" ")[2] for line in received) == sorted(messages)
+    assert [line.rstrip(b"\n") if line.startswith(b"<") else line.partition(b" ")[2] for line in received] == messages
 
 
 def test_an_unregistered_sender_fills_a_bounded_quarantine_and_no_stream(collector: Installation) -> None:
@@ -92,9 +93,7 @@ def test_over_its_quota_a_source_is_held_back_and_the_others_are_not(collector: 
         collector.send(line, "127.0.0.4")
         assert collector.received("OTHER") == [line]
         wait_until(lambda: collector.status["held_back"] == ["SMALL"], what="the status file")
-        flagged = (
-            "select s.code from anzhang_logsourceactivity a join anzhang_logsource s on s.id = a.source_id where over_quota_at is not null"
-        )
+        flagged = "select s.code from anzhang_logsource s join anzhang_logsourceactivity on s.id = source_id where over_quota_at not null"
         wait_until(lambda: collector.rows(flagged) == [("SMALL",)], what="the flag in the database")
 
 
@@ -180,15 +179,7 @@ def test_segments_sealed_before_a_kill_are_recorded_at_the_next_start(collector:
 
 
 def test_a_second_collector_is_refused(collector: Installation) -> None:
-    import subprocess
-    import sys
-
-    done = subprocess.run(
-        [sys.executable, "-m", "anzhang", "--home", str(collector.home), "collector"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    command = [sys.executable, "-m", "anzhang", "--home", str(collector.home), "collector"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
     assert "another collector runs" in done.stderr

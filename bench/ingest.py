@@ -1,0 +1,132 @@
+"""Ingest over TCP, with write-ahead file, parsing, filters, sealing and ledger, beside rsyslogd writing a plain file.
+
+Both get the same lines from the same sender in the same run; counted are the CPU seconds (user and system) of the receiving
+processes from their first connection to their last write. Prints lines per CPU second and the ratio; 0.8 is the goal.
+The lines: half sshd, a fifth Chinese business lines, the rest kernel, cron and firewall; 150 bytes on average, seed 20261124.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import socket
+import tempfile
+import time
+from pathlib import Path
+
+from tests.monitoring.installation import Installation, build_template
+from tests.programs import answers, free_port, program, running, wait_until
+
+LINES = 1_500_000
+ROUNDS = 3
+TICKS = 100  # per second, of /proc/PID/stat
+RSYSLOG = """\
+global(workDirectory="{folder}")
+module(load="imptcp")
+input(type="imptcp" address="127.0.0.1" port="{port}")
+main_queue(queue.size="200000")
+template(name="raw" type="string" string="%rawmsg%\\n")
+action(type="omfile" file="{folder}/out.log" template="raw" asyncWriting="on" ioBufferSize="256k" flushOnTXEnd="off")
+"""
+
+
+def lines(count: int) -> bytes:
+    """Return newline-framed lines."""
+    dice = random.Random(20261124)
+    made: list[str] = []
+    for number in range(count // 10):
+        stamp = f"Nov 24 {number // 3600 % 24:02d}:{number // 60 % 60:02d}:{number % 60:02d}"
+        address = f"10.{dice.randint(0, 30)}.{dice.randint(0, 255)}.{dice.randint(1, 254)}"
+        pid, port, took = dice.randint(300, 65000), dice.randint(1024, 65000), dice.randint(3, 2000)
+        key, serial, zoned = f"{pid:08x}{port:08x}{took:08x}", f"{number:012d}", f"2026-11-24T{stamp[7:]}.{took:06d}+08:00"
+        host = ("sbapp01", "sbdb01", "jyapp01", "gw01")[number % 4]
+        made += [
+            f"<38>{stamp} {host} sshd[{pid}]: Accepted publickey for liming from {address} port {port} ssh2: ED25519 SHA256:{key}",
+            f"<86>{stamp} {host} sshd[{pid}]: pam_unix(sshd:session): session opened for user liming(uid=1001) by (uid=0)",
+            f"<38>{stamp} {host} sshd[{pid}]: Failed password for invalid user admin from {address} port {port} ssh2",
+            f"<38>{stamp} {host} sshd[{pid}]: Disconnected from user liming {address} port {port}",
+            f"<86>{stamp} {host} sshd[{pid}]: pam_unix(sshd:session): session closed for user liming",
+            f"<134>1 {zoned} {host} sbhx {pid} - - 业务受理成功 事项=养老保险参保登记 流水号={serial} 耗时={took}ms",
+            f"<134>1 {zoned} {host} jyfw {pid} - - 就业登记 完成 流水号={serial} 来自 {address}",
+            f"<4>{stamp} {host} kernel: [{number}.{took:06d}] IN=eth0 SRC={address} DST=10.0.0.1 LEN={took} PROTO=TCP SPT={port} DPT=22 SYN",
+            f"<78>{stamp} {host} CRON[{pid}]: (root) CMD (cd / && run-parts --report /etc/cron.hourly)",
+            f"<30>{stamp} {host} systemd[1]: Started Session {number} of user liming.",
+        ]
+    return "\n".join(made).encode() + b"\n"
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process and its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def send(port: int, data: bytes, address: str) -> None:
+    """Send everything and wait until the receiver closes, or for a receiver that never closes, until it has read."""
+    with socket.create_connection(("127.0.0.1", port), source_address=(address, 0)) as connection:
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(60)
+        while connection.recv(4096):
+            pass
+
+
+def ours(installation: Installation, data: bytes, count: int) -> float:
+    """Return the collector's CPU seconds from the first byte to the recorded seal of the last line."""
+    assert installation.process is not None
+    pid = installation.process.pid
+    sealed = _sealed(installation)
+    begin = cpu_seconds(pid)
+    send(installation.syslog, data, "127.0.0.2")
+    wait_until(lambda: _sealed(installation) == sealed + count, 300, "the seals")
+    return cpu_seconds(pid) - begin
+
+
+def _sealed(installation: Installation) -> int:
+    return int(installation.rows("select coalesce(sum(rows), 0) from anzhang_vaultsegment")[0][0])
+
+
+def theirs(folder: Path, data: bytes) -> float:
+    """Return rsyslogd's CPU seconds for writing the same lines to a file."""
+    folder.mkdir()
+    port = free_port()
+    (folder / "rsyslog.conf").write_text(RSYSLOG.format(folder=folder, port=port))
+    out = folder / "out.log"
+    with running(program("rsyslogd"), "-n", "-f", str(folder / "rsyslog.conf"), "-i", str(folder / "pid")) as process:
+        wait_until(lambda: answers(port), what="rsyslogd")
+        begin = cpu_seconds(process.pid)
+        send(port, data, "127.0.0.2")
+        wait_until(lambda: out.exists() and out.stat().st_size >= len(data) * 0.99 and _still(out), 300, "rsyslogd's file")
+        return cpu_seconds(process.pid) - begin
+
+
+def _still(path: Path) -> bool:
+    size = path.stat().st_size
+    time.sleep(0.5)
+    return path.stat().st_size == size
+
+
+def main() -> None:
+    """Measure in alternation and print the medians."""
+    folder = Path(tempfile.mkdtemp(prefix="anzhang-bench-"))
+    try:
+        data = lines(LINES)
+        count = data.count(b"\n")
+        build_template(folder / "home")
+        installation = Installation(folder / "home", seal_seconds=2)
+        installation.start()
+        ours(
+            installation, data[: data.index(b"\n", 1 << 22) + 1], data[: data.index(b"\n", 1 << 22) + 1].count(b"\n")
+        )  # warm the compiled kernels
+        pairs = [(count / ours(installation, data, count), count / theirs(folder / f"rsyslog-{turn}", data)) for turn in range(ROUNDS)]
+        installation.stop()
+        for mine, other in pairs:
+            print(f"collector {mine:,.0f} lines per CPU second, rsyslogd to file {other:,.0f}, ratio {mine / other:.2f}")
+        ratios = sorted(mine / other for mine, other in pairs)
+        print(f"{count:,} lines, {len(data) / count:.0f} bytes on average; median ratio {ratios[len(ratios) // 2]:.2f}, goal 0.80")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

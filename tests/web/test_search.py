@@ -1,0 +1,151 @@
+"""The search page: it finds, it masks, it keeps to the reader's units, it is in the ledger, it refuses bad input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from anzhang.demo.bureau import Bureau
+from anzhang.engines.vault import Batch, Vault
+from anzhang.home import Home
+from anzhang.journal.models import Entry
+from anzhang.monitoring.procedures import record_segment
+from anzhang.permissions import Via, system
+from tests import world
+
+JY = [
+    "<38>Nov 24 09:00:01 jyapp01 sshd[1]: Accepted password for zhanghua from 10.20.2.22 port 5 ssh2",
+    "<38>Nov 24 09:00:02 jyapp01 jyfw[2]: 就业登记 申请人 110101199003074514 电话 13812345678",
+    "<38>Nov 24 09:00:03 jyapp01 jyfw[2]: <script>alert(1)</script> \u202etxt \x07",
+]
+SB = ["<38>Nov 24 09:00:04 sbapp01 sshd[3]: Accepted password for liming from 10.20.1.11 port 6 ssh2"]
+
+
+@pytest.fixture
+def browser(bureau: Bureau, clock: world.Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Client]:
+    vault = Vault(tmp_path / "vault")
+    with vault.writer() as writer:
+        writer.append(Batch(source="SSH-JY01", data="\n".join(JY).encode() + b"\n", received_at=clock.now))
+        writer.append(Batch(source="SSH-SB01", data="\n".join(SB).encode() + b"\n", received_at=clock.now))
+        writer.append(Batch(source="SSH-JY01", data="<38>Nov 24 09:00:05 jyapp01 gbk: 社会保险\n".encode("gbk"), received_at=clock.now))
+        sealed = writer.seal(clock.now)
+    assert sealed is not None
+    record_segment(system("collector", Via.DAEMON), sealed, clock.now)
+    monkeypatch.setattr(settings, "HOME", Home(tmp_path))
+
+    def enter(username: str) -> Client:
+        client = Client()
+        world.enter(client, bureau.user[username])
+        return client
+
+    return enter
+
+
+def text(client: Client, **query: Any) -> str:
+    page = client.get("/search/", query)
+    assert page.status_code == 200
+    return page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("mode", "q", "rows"),
+    [
+        ("term", "zhanghua", 1),
+        ("term", "10.20.2.22", 1),
+        ("phrase", "Accepted password", 1),
+        ("substring", "业登", 1),
+        ("substring", "社会保险", 1),
+        ("regex", r"sshd\[\d+\]", 1),
+        ("term", "absent", 0),
+        ("term", "", 4),
+    ],
+)
+def test_every_mode_finds_in_the_readers_own_sources(browser: Callable[[str], Client], mode: str, q: str, rows: int) -> None:
+    found = text(browser("liuyang"), mode=mode, q=q)
+    assert f"找到 {rows} 行" in found
+    assert found.count("/search/1/") == rows
+
+
+def test_a_match_is_marked_and_what_the_line_holds_is_only_text(browser: Callable[[str], Client]) -> None:
+    found = text(browser("liuyang"), mode="substring", q="alert(1)")
+    assert "&lt;script&gt;<mark>alert(1)</mark>&lt;/script&gt;" in found
+    assert "\u202e" not in found
+    assert "\x07" not in found
+
+
+def test_personal_identifiers_are_masked(browser: Callable[[str], Client]) -> None:
+    found = text(browser("liuyang"), mode="substring", q="申请人")
+    assert "110101199003074514" not in found
+    assert "13812345678" not in found
+    assert "138****5678" in found
+
+
+def test_a_reader_sees_only_sources_of_their_own_units(browser: Callable[[str], Client]) -> None:
+    assert "找到 0 行" in text(browser("liuyang"), mode="term", q="liming")
+    assert "找到 1 行" in text(browser("chenjing"), mode="term", q="liming")
+    assert "找到 0 行" in text(browser("liuyang"), source="SSH-SB01")
+
+
+def test_a_unit_without_sources_is_told_so(browser: Callable[[str], Client]) -> None:
+    assert "没有可检索的日志源" in text(browser("luona"), q="a")
+
+
+def test_every_query_is_in_the_ledger(browser: Callable[[str], Client]) -> None:
+    text(browser("liuyang"), mode="term", q="zhanghua")
+    entry = Entry.objects.get(act="monitoring:vault:query")
+    assert entry.actor == "user:liuyang"
+    body = json.loads(bytes(entry.payload.body))
+    assert (body["hits"], body["query"]["q"], body["query"]["mode"]) == (1, "zhanghua", "term")
+
+
+def test_the_form_alone_searches_nothing(browser: Callable[[str], Client]) -> None:
+    assert "请填写检索条件" in text(browser("liuyang"))
+    assert not Entry.objects.filter(act="monitoring:vault:query").exists()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"mode": "sql", "q": "x"},
+        {"mode": "regex", "q": "("},
+        {"since": "yesterday", "q": "x"},
+        {"since": "2026-11-24T10:00", "until": "2026-11-24T09:00", "q": "x"},
+        {"page": "0", "q": "x"},
+        {"page": "99999", "q": "x"},
+        {"mode": "phrase", "q": "!!"},
+    ],
+)
+def test_it_refuses_bad_input_beside_the_form(browser: Callable[[str], Client], query: dict[str, str]) -> None:
+    page = browser("liuyang").get("/search/", query)
+    assert page.status_code == 400
+    assert 'role="alert"' in page.content.decode()
+
+
+def test_a_line_names_its_segment_and_proof_and_a_strangers_line_is_not_there(browser: Callable[[str], Client]) -> None:
+    own = {line.seq for line in Vault(settings.HOME.vault).search(_all("SSH-JY01")).hits}
+    foreign = {line.seq for line in Vault(settings.HOME.vault).search(_all("SSH-SB01")).hits}
+    client = browser("liuyang")
+    for seq in own:
+        page = client.get(f"/search/1/{seq}/")
+        assert page.status_code == 200
+        assert "n1-000000001" in page.content.decode()
+    assert {client.get(f"/search/1/{seq}/").status_code for seq in foreign} == {404}
+    assert client.get("/search/1/999/").status_code == 404
+    assert client.get("/search/9/1/").status_code == 404
+
+
+def _all(source: str) -> Any:
+    from anzhang.engines.vault import Query
+
+    return Query(sources=(source,))
+
+
+def test_an_anonymous_reader_is_sent_to_the_log_in_page() -> None:
+    assert Client().get("/search/?q=a").status_code == 302
+    assert Client().get("/search/1/1/").status_code == 302
