@@ -24,6 +24,7 @@ from axes.handlers.proxy import AxesProxyHandler
 from axes.signals import user_locked_out
 from cryptography.fernet import Fernet
 from django.conf import settings
+from django.contrib.auth.password_validation import password_validators_help_texts
 from django.contrib.auth.signals import user_logged_out, user_login_failed
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
@@ -173,7 +174,17 @@ class KeyAgainForm(_Lockable, ReauthenticateWebAuthnForm):  # type: ignore[misc]
 
 
 class PasswordForm(ChangePasswordForm):  # type: ignore[misc]
-    """Changing the password: not twice a day, unless it has expired."""
+    """Changing the password: not twice a day; the page shows the rules and whether the change is due."""
+
+    @property
+    def rules(self) -> list[str]:
+        """Return the rules in words."""
+        return password_validators_help_texts()
+
+    @property
+    def expired(self) -> bool:
+        """Whether the password has run out."""
+        return passwords.expired(self.user, clock.now())
 
     def clean(self) -> dict[str, Any]:
         """Refuse a second change within a day."""

@@ -281,6 +281,9 @@ def test_it_demands_a_new_password_after_ninety_days(client, plain, clock):
     clock.advance(days=90)
     log_in(client, "sunli")
     assert client.get(OWN)["Location"] == "/account/password/"
+    page = client.get("/account/password/").content.decode()
+    assert "满 90 天" in page
+    assert "至少三类" in page
     response = client.post(
         "/account/password/", {"oldpassword": PASSWORD, "password1": "Other-Lamp-48-Harbour", "password2": "Other-Lamp-48-Harbour"}
     )
