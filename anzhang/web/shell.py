@@ -107,7 +107,7 @@ class Shell:
             (
                 self._entry(_("待办"), "cases", "todo", "?list=todo", self.todos),
                 self._entry(_("已办"), "cases", "done", "?list=done"),
-                self._entry(_("事项"), "cases", "cases", "?list=all"),
+                self._entry(_("全部事项"), "cases", "cases", "?list=all"),
                 self._entry(_("提出事项"), "case_new", "new"),
             ),
         )
@@ -120,7 +120,7 @@ class Shell:
                 self._entry(_("存证"), "ledger"),
             ),
         )
-        yield _group(_("登记"), (self._entry(_("台账"), "registers"),))
+        yield _group(_("登记"), (self._entry(_("台账目录"), "registers"),))
         if self.user.administrator:
             title = _("审计") if self.user.administrator == Administrator.AUDITOR else _("系统管理")
             yield _group(_("管理"), (self._entry(title, "administration"),))

@@ -11,12 +11,12 @@ import io
 import shutil
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import brotli
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from hatch_build import npm
 
@@ -56,12 +56,11 @@ def chromium_109() -> Path:
 
 
 @contextmanager
-def chromium(old: bool = False) -> Iterator[Browser]:
-    """Start one of the two browsers."""
+def chromium(driver: Playwright | None = None, old: bool = False) -> Iterator[Browser]:
+    """Start one of the two browsers, on a driver that runs already (a thread can hold only one) or on its own."""
     more = ["--headless", "--single-process", "--no-zygote", "--in-process-gpu"] if old else []
-    program = str(chromium_109()) if old else shutil.which("chromium")
-    assert program, "apt-get install chromium"
-    with sync_playwright() as playwright:
+    program = str(chromium_109()) if old else "/usr/bin/chromium"
+    with nullcontext(driver) if driver else sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=[*QUIET, *more])
         try:
             yield browser
