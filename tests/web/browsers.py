@@ -29,7 +29,9 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 def modules() -> Path:
     """Return `frontend/node_modules` with the development packages in it."""
     found = FRONTEND / "node_modules"
-    with (FRONTEND / ".npm.lock").open("w") as lock:
+    results = ROOT / "test-results"
+    results.mkdir(exist_ok=True)
+    with (results / "npm.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         stamp, wanted = found / ".package-lock.stamp", (FRONTEND / "package-lock.json").read_text(encoding="utf-8")
         if not stamp.is_file() or stamp.read_text(encoding="utf-8") != wanted:

@@ -115,7 +115,7 @@ def test_a_case_is_filed_and_decided_by_keyboard_alone(new, site):
     page.keyboard.press("ArrowDown")
     focus(page, "main button.btn-primary")
     page.keyboard.press("Enter")
-    page.wait_for_url("**/cases/2*")
+    page.wait_for_url("**/cases/2*/")
     case = page.url.removeprefix(site.address)
 
     head = visit(new, site, "liuyang")
