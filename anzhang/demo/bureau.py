@@ -17,7 +17,7 @@ from anzhang.events import Event
 from anzhang.journal.procedures import write
 from anzhang.monitoring.models import LogSource
 from anzhang.organization import procedures as organization
-from anzhang.organization.models import Officer, PolicyDocument
+from anzhang.organization.models import Filing, Officer, PolicyDocument
 from anzhang.permissions import Actor, Administrator, Via
 from anzhang.systems import procedures as systems
 from anzhang.systems.models import System
@@ -172,3 +172,17 @@ def build(now: datetime) -> Bureau:
         write(SETUP, Event.SOURCE_REGISTER, source, at=now)
         bureau.source[code] = source
     return bureau
+
+
+@transaction.atomic
+def put_on_file(bureau: Bureau, now: datetime) -> None:
+    """Give the Office its officer and file both officers, as a bureau in order has it."""
+    started = now - timedelta(days=365)
+    seat = Officer(unit=bureau.unit["LGO"], person=bureau.person["P006"], valid_from=started, recorded_at=now)
+    write(SETUP, Event.OFFICER_APPOINT, seat, at=now)
+    for number, officer in enumerate(Officer.objects.order_by("pk"), 1):
+        filing = Filing(
+            receipt_no=f"BA{clock.day_of(started).year}-{number:04d}", kind=Filing.Kind.OFFICER_APPOINTED, unit=officer.unit, officer=officer,
+            received_at=started + timedelta(days=2), received_by=bureau.person["P005"],
+        )  # fmt: skip
+        write(SETUP, Event.FILING_RECEIVE, filing, at=now)

@@ -37,7 +37,9 @@ def build(home: Home) -> str:
     database.create(home)
     with transaction.atomic():
         record(bureau.SETUP, Event.INSTALLATION_INIT, ("installation", "demo"), at=now, payload={"demo": True})
-        breaches.plant(bureau.build(now), now)
+        built = bureau.build(now)
+        bureau.put_on_file(built, now)
+        breaches.plant(built, now)
         holidays.seed_holidays(bureau.SETUP, clock.day_of(now).year, now)
         platform.register(bureau.SETUP, Unit.objects.get(function=Unit.Function.INFO_CENTER), home, now)
     lines = [*logs.between(now - timedelta(days=7), now), *breaches.lines(now)]
