@@ -48,7 +48,7 @@ def lines(count: int) -> bytes:
             f"<86>{stamp} {host} sshd[{pid}]: pam_unix(sshd:session): session closed for user liming",
             f"<134>1 {zoned} {host} sbhx {pid} - - 业务受理成功 事项=养老保险参保登记 流水号={serial} 耗时={took}ms",
             f"<134>1 {zoned} {host} jyfw {pid} - - 就业登记 完成 流水号={serial} 来自 {address}",
-            f"<4>{stamp} {host} kernel: [{number}.{took:06d}] IN=eth0 SRC={address} DST=10.0.0.1 LEN={took} PROTO=TCP SPT={port} DPT=22 SYN",
+            f"<4>{stamp} {host} kernel: [{number}.{took:06d}] IN=eth0 SRC={address} DST=10.0.0.1 PROTO=TCP SPT={port} DPT=22 SYN",
             f"<78>{stamp} {host} CRON[{pid}]: (root) CMD (cd / && run-parts --report /etc/cron.hourly)",
             f"<30>{stamp} {host} systemd[1]: Started Session {number} of user liming.",
         ]

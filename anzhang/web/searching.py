@@ -79,13 +79,18 @@ class Form:
         try:
             query = Query(
                 since=since, until=until, sources=chosen, host=self.host, app=self.app, limit=PAGE_LINES,
-                offset=(self.page - 1) * PAGE_LINES, **({self.mode: self.q} if self.q else {}),
+                offset=(self.page - 1) * PAGE_LINES, term=self.of("term"), phrase=self.of("phrase"), substring=self.of("substring"),
+                regex=self.of("regex"),
             )  # fmt: skip
             if self.q:
                 _mark("", pattern_of(self))
         except (QueryError, pa.ArrowInvalid) as error:
             raise FormError(_("无法检索：%s") % error) from error
         return query
+
+    def of(self, mode: str) -> str:
+        """Return the text when it is to be searched in this mode, else nothing."""
+        return self.q if mode == self.mode else ""
 
     def described(self) -> dict[str, str | int]:
         """Return what the ledger keeps of the query: the fields that say something."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from datetime import timedelta
 
+import pytest
+
 from anzhang.engines.vault import Batch, Vault
 from anzhang.engines.vault.verify import locate
 from anzhang.monitoring.models import VaultSegment
@@ -13,6 +15,7 @@ from anzhang.permissions import Via, system
 from anzhang.systems.models import System
 from tests.articles.stories import measure, opened, state, verdict
 
+pytestmark = pytest.mark.usefixtures("bureau")
 A29_7 = "A29.7"
 
 
@@ -24,7 +27,7 @@ def seal(vault: Vault, at, *sources: str) -> VaultSegment:
     return record_segment(system("collector", Via.DAEMON), sealed, at)
 
 
-def test_logs_that_were_never_heard_are_unknown_and_heard_ones_are_kept(bureau, clock, vault):
+def test_logs_that_were_never_heard_are_unknown_and_heard_ones_are_kept(clock, vault):
     measure(clock, A29_7, vault=vault)
     assert (state(A29_7, "JYC"), verdict(A29_7, "JYC").why["code"]) == ("unknown", "source_never_heard")
     seal(vault, clock.now, "SSH-JY01")
@@ -39,7 +42,7 @@ def test_a_system_that_no_source_watches_is_unknown(bureau, clock, vault):
     assert (state(A29_7, "JYC"), verdict(A29_7, "JYC").why["code"]) == ("unknown", "no_log_source")
 
 
-def test_a_segment_deleted_behind_our_back_turns_its_units_red_until_it_is_back(bureau, clock, vault, tmp_path):
+def test_a_segment_deleted_behind_our_back_turns_its_units_red_until_it_is_back(clock, vault, tmp_path):
     lost = seal(vault, clock.now, "SSH-JY01")
     seal(vault, clock.advance(hours=1), "SSH-JY01", "SSH-SB01")
     System.objects.filter(code="AZ01").update(state="planned")  # nobody watches it: unknown ground of its own
@@ -57,7 +60,7 @@ def test_a_segment_deleted_behind_our_back_turns_its_units_red_until_it_is_back(
     assert opened(A29_7, "JYC") == []
 
 
-def test_a_segment_row_deleted_with_its_files_is_remembered_by_the_ledger(bureau, clock, vault):
+def test_a_segment_row_deleted_with_its_files_is_remembered_by_the_ledger(clock, vault):
     lost = seal(vault, clock.now, "SSH-JY01")
     seal(vault, clock.advance(hours=1), "SSH-JY01")
     shutil.rmtree(locate(vault.root)[lost.name])
@@ -66,7 +69,7 @@ def test_a_segment_row_deleted_with_its_files_is_remembered_by_the_ledger(bureau
     assert state(A29_7, "JYC") == "breach"
 
 
-def test_a_segment_gone_after_the_floor_is_nobodys_breach(bureau, clock, vault):
+def test_a_segment_gone_after_the_floor_is_nobodys_breach(clock, vault):
     old = seal(vault, clock.now, "SSH-JY01")
     seal(vault, clock.advance(hours=1), "SSH-JY01")
     clock.now = old.sealed_at + timedelta(days=185)
@@ -78,7 +81,7 @@ def test_a_segment_gone_after_the_floor_is_nobodys_breach(bureau, clock, vault):
     assert state(A29_7, "JYC") == "breach"
 
 
-def test_the_oldest_kept_segment_may_be_young_only_while_it_is_the_first(bureau, clock, vault):
+def test_the_oldest_kept_segment_may_be_young_only_while_it_is_the_first(clock, vault):
     first = seal(vault, clock.now, "SSH-JY01")
     clock.advance(days=200)
     kept = seal(vault, clock.now, "SSH-JY01")
@@ -90,7 +93,7 @@ def test_the_oldest_kept_segment_may_be_young_only_while_it_is_the_first(bureau,
     assert state(A29_7, "JYC") == "met"
 
 
-def test_a_disk_that_fills_before_the_floor_is_a_breach_of_the_vault(bureau, clock, vault, monkeypatch):
+def test_a_disk_that_fills_before_the_floor_is_a_breach_of_the_vault(clock, vault, monkeypatch):
     seal(vault, clock.now, "SSH-JY01")
     seal(vault, clock.advance(days=2), "SSH-JY01")
     measure(clock, A29_7, vault=vault)

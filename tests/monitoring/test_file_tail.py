@@ -1,0 +1,103 @@
+"""A followed file comes in whole: through rotation, truncation, long absence and kill -9."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.monitoring.installation import Installation
+from tests.programs import wait_until
+
+
+@pytest.fixture
+def log(installation: Installation, tmp_path: Path) -> Path:
+    """A log file that the source OTHER follows."""
+    path = tmp_path / "logs" / "app.log"
+    path.parent.mkdir()
+    with sqlite3.connect(installation.home / "db.sqlite3") as database:
+        database.execute("update anzhang_logsource set transport = 'file', file_path = ? where code = 'OTHER'", [str(path)])
+    return path
+
+
+def write(path: Path, *names: str, end: str = "\n") -> list[bytes]:
+    lines = [f"Nov 24 09:30:00 host app: {name} 业务".encode() for name in names]
+    with path.open("ab") as file:
+        file.write(b"\n".join(lines) + end.encode())
+    return [line + b"\n" for line in lines]
+
+
+def arrives(installation: Installation, lines: list[bytes]) -> None:
+    wait_until(lambda: installation.received("OTHER") == lines, 30, "the lines of the file")
+
+
+def test_rotation_and_truncation_lose_nothing_while_it_watches(installation: Installation, log: Path) -> None:
+    expected = write(log, "one", "two")
+    installation.start()
+    arrives(installation, expected)
+    log.rename(log.with_name("app.log.1"))
+    expected += write(log.with_name("app.log.1"), "late, into the rotated file")
+    expected += write(log, "first of the new file")
+    arrives(installation, expected)
+    log.write_bytes(b"")
+    time.sleep(1.5)
+    expected += write(log, "short")
+    arrives(installation, expected)
+    installation.stop()
+    assert installation.received("OTHER") == expected
+    installation.check()
+
+
+def test_a_rotation_while_it_was_away_is_caught_up_with(installation: Installation, log: Path) -> None:
+    expected = write(log, "before")
+    installation.start()
+    arrives(installation, expected)
+    installation.stop()
+    expected += write(log, "while away")
+    log.rename(log.with_name("app.log.2"))
+    time.sleep(0.02)
+    expected += write(log, "a whole file while away")
+    log.rename(log.with_name("app.log.1"))
+    time.sleep(0.02)
+    expected += write(log, "now")
+    installation.start()
+    arrives(installation, expected)
+
+
+def test_kills_while_it_reads_lose_and_double_nothing(installation: Installation, log: Path) -> None:
+    expected = write(log, *(f"line {number} {'x' * 200}" for number in range(60_000)))
+    count = len(expected)
+    for share in (0.1, 0.5):
+        installation.start()
+        wait_until(lambda share=share: len(installation.received("OTHER")) > share * count, 60, "part of the file")
+        installation.kill()
+        expected += write(log, f"after a kill at {share}")
+    installation.start()
+    wait_until(lambda: len(installation.received("OTHER")) >= len(expected), 60, "the whole file")
+    installation.stop()
+    assert installation.received("OTHER") == expected
+    installation.check()
+
+
+def test_half_a_line_waits_for_its_end(installation: Installation, log: Path) -> None:
+    whole = write(log, "whole")
+    write(log, "half", end="")
+    installation.start()
+    arrives(installation, whole)
+    time.sleep(1.0)
+    assert installation.received("OTHER") == whole
+    with log.open("ab") as file:
+        file.write(b" and its end\n")
+    wait_until(lambda: len(installation.received("OTHER")) == 2, what="the finished line")
+    assert installation.received("OTHER")[1].endswith(b" and its end\n")
+
+
+def test_what_is_no_file_is_complained_about_and_harms_nobody(installation: Installation, log: Path) -> None:
+    os.mkfifo(log)
+    installation.start()
+    wait_until(lambda: "not a regular file" in installation.status["files"]["OTHER"]["trouble"], what="the complaint")
+    installation.send(b"<13>others go on\n", "127.0.0.2")
+    assert installation.received("PLAIN") == [b"<13>others go on\n"]
