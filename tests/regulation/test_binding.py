@@ -1,0 +1,74 @@
+"""The catalog and the code name each other: nothing is bound to nothing, nothing judges without its story."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from django.urls import resolve
+
+from anzhang.casework import parameters, rules, where
+from anzhang.regulation.binding import unbound
+from anzhang.regulation.checks import CHECKS, BindingError, check
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def bound() -> Iterable[str]:
+    return [o.id for o in parameters.catalog().obligations if o.check]
+
+
+def test_every_name_in_the_catalog_is_carried():
+    assert list(unbound(parameters.catalog())) == []
+
+
+def test_every_check_is_bound_by_the_catalog():
+    assert set(CHECKS) == {o.check for o in parameters.catalog().obligations if o.check}
+
+
+@pytest.mark.parametrize("obligation", bound())
+def test_what_is_judged_has_a_story_a_page_and_a_place(obligation):
+    (found,) = where.where(obligation)
+    assert found.tests, f"no test tells the story of {obligation}"
+    assert resolve(found.pages[0].place)
+    file, line = found.check.place.rsplit(":", 1)
+    assert (ROOT / file).is_file()
+    assert int(line) >= 1
+    assert all(procedure.place for procedure in found.procedures)
+
+
+def test_what_is_not_judged_is_exactly_what_the_catalog_leaves_open():
+    judged = {"A03.1", "A04.1", "A04.2", "A05.1", "A05.2", "A05.3", "A05.4", "A06.1", "A29.7", "A35.1", "A36.1"}
+    catalog = parameters.catalog()
+    assert {o.id for o in catalog.obligations if not o.check} == set(catalog.by_id) - judged
+
+
+def test_where_knows_articles_and_obligations():
+    assert [e.obligation for e in where.where("5")] == ["A05.1", "A05.2", "A05.3", "A05.4"]
+    for nothing in ("0", "37", "A99.1", "five"):
+        with pytest.raises(where.NothingThereError):
+            where.where(nothing)
+
+
+def test_a_name_is_bound_once():
+    with pytest.raises(BindingError, match="officer_in_post"):
+        check("officer_in_post")(lambda _context: None)
+
+
+GOOD = '/* +++\nname = "x"\ntitle = "t"\nstreams = []\nregisters = ["unit"]\nparameters = []\nwindow_days = 1\n+++ */\nSELECT 1'
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("SELECT 1", "front matter"),
+        (GOOD.replace('title = "t"', "title = "), "front matter"),
+        (GOOD.replace("window_days = 1\n", ""), "window_days"),
+        (GOOD.replace('"unit"', '"spaceship"'), "'spaceship' has no table"),
+        (GOOD.replace("window_days = 1", "window_days = 1\ncolour = 1"), "colour"),
+    ],
+)
+def test_a_broken_rule_file_is_named(tmp_path, text, why):
+    path = tmp_path / "broken.sql"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(rules.RuleError, match=why):
+        rules.parse(path)
