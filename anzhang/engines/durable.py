@@ -89,6 +89,7 @@ class AppendFile:
     """A new append-only file of framed records. `append` writes, `sync` makes durable; one writer at a time."""
 
     def __init__(self, path: Path) -> None:
+        """Create the file; raises FileExistsError when it is there."""
         self.path = path
         salt = os.urandom(SALT)
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)

@@ -32,7 +32,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class Ack:
-    """The bytes are on disk. `duplicate`: they were before, under the same key; `conflict`: the key came with other bytes, nothing stored."""
+    """The bytes are on disk.
+
+    `duplicate`: they were before, under the same key. `conflict`: the key came before with other bytes; nothing was stored.
+    """
 
     record: int
     duplicate: bool = False

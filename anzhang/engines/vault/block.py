@@ -21,6 +21,7 @@ class Block:
     """Up to 32,768 rows of a segment (or of the unsealed end), as an Arrow table of some of its columns."""
 
     def __init__(self, table: pa.Table) -> None:
+        """Take a table with at least the columns that will be asked for."""
         self.table = table
 
     def __len__(self) -> int:
@@ -31,7 +32,8 @@ class Block:
         column = self.table.column(name).combine_chunks()
         if pa.types.is_timestamp(column.type):
             column = column.cast(pa.int64())
-        return column.fill_null(missing).to_numpy(zero_copy_only=False) if column.null_count else column.to_numpy(zero_copy_only=False)
+        found: Table = (column.fill_null(missing) if column.null_count else column).to_numpy(zero_copy_only=False)
+        return found
 
     def values(self, name: str) -> pa.Array:
         """Return a binary column, plain."""

@@ -13,7 +13,7 @@ _SHIFT = np.uint64(33)
 
 
 @kernel
-def intern(data: Bytes, starts: Ints, ends: Ints, codes: Table, first: Table, table: Table) -> int:
+def intern(data: Bytes, starts: Ints, ends: Ints, codes: Table, first: Table, table: Table) -> int:  # noqa: C901, PLR0912  # a kernel stays in one piece
     """Give equal slices equal codes, in order of first appearance; return how many there are.
 
     `first[c]` is the first row of code c. `table` is scratch: int32, a power of two of at least twice the rows, filled with -1.

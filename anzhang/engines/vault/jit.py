@@ -20,3 +20,9 @@ Table = NDArray[Any]
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile `function` with Numba on first use; `vault.warm()` does it at install."""
     return cast("Callable[P, R]", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+@kernel
+def wide(value: Any) -> int:
+    """Return a byte as a signed 64-bit number: bytes alone would count as unsigned, and mixing the two makes floats."""
+    return np.int64(value)  # type: ignore[return-value]  # Python's int to the reader, int64 to the compiler

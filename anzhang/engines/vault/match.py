@@ -17,7 +17,7 @@ def _lower(c: int) -> int:
 
 
 @kernel
-def contains(data: Bytes, starts: Ints, ends: Ints, needle: Bytes, fold: bool, left: bool, right: bool, out: Table) -> None:
+def contains(data: Bytes, starts: Ints, ends: Ints, needle: Bytes, fold: bool, left: bool, right: bool, out: Table) -> None:  # noqa: C901  # a kernel stays in one piece
     """Set out[i] to 0 where line i does not hold `needle`.
 
     `fold`: ASCII case does not count, and `needle` is given in lower case. `left`, `right`: no word character beside it.
@@ -64,7 +64,7 @@ def _separator_end(data: Bytes, p: int, e: int) -> int:
 
 
 @kernel
-def phrase(data: Bytes, starts: Ints, ends: Ints, needle: Bytes, bounds: Ints, out: Table) -> None:
+def phrase(data: Bytes, starts: Ints, ends: Ints, needle: Bytes, bounds: Ints, out: Table) -> None:  # noqa: C901  # a kernel stays in one piece
     """Set out[i] to 0 where line i does not hold the words of a phrase one after the other.
 
     `needle` is lower case; word w is needle[bounds[w]:bounds[w + 1]], either ASCII word characters or ideographs. Between two words

@@ -11,7 +11,7 @@ import numpy as np
 from anzhang.engines.vault import scan
 from anzhang.engines.vault.batch import instant
 from anzhang.engines.vault.intern import intern
-from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel
+from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel, wide
 from anzhang.engines.vault.text import encoding_code
 from anzhang.engines.vault.wal import Record
 
@@ -105,7 +105,7 @@ def _frame(data: Bytes, p: int, e: int) -> tuple[int, int]:
     q = p
     length = 0
     while q < e and q - p < 9 and 48 <= data[q] <= 57:
-        length = length * 10 + np.int64(data[q]) - 48
+        length = length * 10 + wide(data[q]) - 48
         q += 1
     if q == p or q >= e or data[q] != 32 or data[p] == 48 or q + 1 + length > e:
         return p, e

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel
+from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel, wide
 from anzhang.engines.vault.render import HOST, PID, SPACE, TAG, day_number, header
 
 AHEAD, BEHIND, NO_TIME = 1, 2, 4  # flags: clock more than a day ahead, more than a day behind, no usable time stamp
@@ -57,15 +57,15 @@ def split_lines(data: Bytes, start: int, end: int, starts: Ints, ends: Ints, ter
 @kernel
 def _two(data: Bytes, p: int) -> int:
     """Return the two-digit number at `p`, or -1."""
-    a = np.int64(data[p]) - 48
-    b = np.int64(data[p + 1]) - 48
+    a = wide(data[p]) - 48
+    b = wide(data[p + 1]) - 48
     return a * 10 + b if 0 <= a <= 9 and 0 <= b <= 9 else -1
 
 
 @kernel
-def _month(data: Bytes, p: int) -> int:
+def _month(data: Bytes, p: int) -> int:  # noqa: C901  # a kernel stays in one piece
     """Return 1..12 for an English month abbreviation at `p`, or 0."""
-    key = (np.int64(data[p]) << 16) | (np.int64(data[p + 1]) << 8) | np.int64(data[p + 2])
+    key = (wide(data[p]) << 16) | (wide(data[p + 1]) << 8) | wide(data[p + 2])
     month = 0
     if key == 0x4A616E:
         month = 1
@@ -114,9 +114,9 @@ def _bsd_stamp(data: Bytes, p: int, e: int, year: int, rts: int, zone: int) -> t
         return 0, 0
     form = 1
     if data[p + 4] == 32:
-        day = np.int64(data[p + 5]) - 48
+        day = wide(data[p + 5]) - 48
     else:
-        day = np.int64(_two(data, p + 4))
+        day = _two(data, p + 4)
         if day < 10:
             form = 2
     hour, minute, second = _two(data, p + 7), _two(data, p + 10), _two(data, p + 13)
@@ -133,7 +133,7 @@ def _bsd_stamp(data: Bytes, p: int, e: int, year: int, rts: int, zone: int) -> t
 
 
 @kernel
-def _iso_stamp(data: Bytes, p: int, e: int, zone: int) -> tuple[int, int, int, int, int]:
+def _iso_stamp(data: Bytes, p: int, e: int, zone: int) -> tuple[int, int, int, int, int]:  # noqa: C901, PLR0911, PLR0912  # a kernel stays in one piece
     """Return (form, µs, minutes east, end, start of the fraction) of an RFC 3339 time stamp at `p`, form 0 when there is none."""
     none = (0, 0, 0, 0, 0)
     if e - p < 19 or data[p + 4] != 45 or data[p + 7] != 45 or data[p + 10] != 84 or data[p + 13] != 58 or data[p + 16] != 58:
@@ -146,7 +146,7 @@ def _iso_stamp(data: Bytes, p: int, e: int, zone: int) -> tuple[int, int, int, i
     if hour < 0 or hour > 23 or minute < 0 or minute > 59 or second < 0 or second > 59:
         return none
     q = p + 19
-    micro = np.int64(0)
+    micro = 0
     digits = 0
     fraction = 0
     if q < e and data[q] == 46:
@@ -154,7 +154,7 @@ def _iso_stamp(data: Bytes, p: int, e: int, zone: int) -> tuple[int, int, int, i
         fraction = q
         while q < e and 48 <= data[q] <= 57:
             if digits < 6:
-                micro = micro * 10 + (np.int64(data[q]) - 48)
+                micro = micro * 10 + (wide(data[q]) - 48)
             digits += 1
             q += 1
         if digits == 0 or digits > 9:
@@ -183,7 +183,7 @@ def _iso_stamp(data: Bytes, p: int, e: int, zone: int) -> tuple[int, int, int, i
 
 
 @kernel
-def _sd_end(data: Bytes, p: int, e: int) -> int:
+def _sd_end(data: Bytes, p: int, e: int) -> int:  # noqa: C901  # a kernel stays in one piece
     """Return the end of RFC 5424 structured data at `p` (`-` or elements), or -1."""
     if p >= e:
         return -1
@@ -222,11 +222,11 @@ def _digits(data: Bytes, p: int, e: int) -> int:
     """Return the number that data[p:e] spells (1..9 digits), or -1."""
     if e <= p or e - p > 9:
         return -1
-    value = np.int64(0)
+    value = 0
     for i in range(p, e):
         if data[i] < 48 or data[i] > 57:
             return -1
-        value = value * 10 + (np.int64(data[i]) - 48)
+        value = value * 10 + (wide(data[i]) - 48)
     return value
 
 
@@ -261,10 +261,10 @@ def _rfc5424(data: Bytes, p: int, e: int, span: Table, i: int) -> tuple[int, int
 
 
 @kernel
-def _rfc3164(data: Bytes, p: int, e: int, span: Table, i: int) -> tuple[int, int]:
+def _rfc3164(data: Bytes, p: int, e: int, span: Table, i: int) -> tuple[int, int]:  # noqa: C901  # a kernel stays in one piece
     """Fill `span` row i from host and tag, `p` being the place after the time stamp's space; return (lay, pid)."""
     lay = 0
-    pid = np.int64(-1)
+    pid = -1
     q = _word_end(data, p, e)
     tag_like = q > p and data[q - 1] == 58
     for k in range(p, q):
@@ -295,14 +295,14 @@ def _rfc3164(data: Bytes, p: int, e: int, span: Table, i: int) -> tuple[int, int
             lay |= SPACE
             p += 1
     else:
-        pid = np.int64(-1)
+        pid = -1
         lay &= HOST
     span[i, MSG_S] = p
     return lay, pid
 
 
 @kernel
-def scan(
+def scan(  # noqa: C901, PLR0912, PLR0915  # a kernel stays in one piece
     data: Bytes, starts: Ints, ends: Ints, record: Table, rts: Ints, year: Ints, zone: Ints,
     kind: Table, lay: Table, form: Table, pri: Table, ts: Ints, off: Table, pid: Table, flags: Table, hdr: Table, span: Table,
 ) -> None:  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel
+from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel, wide
 
 UTF8, GB18030 = 0, 1
 ENCODINGS = {"utf-8": UTF8, "utf8": UTF8, "gbk": GB18030, "gb2312": GB18030, "gb18030": GB18030}
@@ -23,7 +23,7 @@ def encoding_code(name: str) -> int:
 
 
 @kernel
-def _foreign(data: Bytes, starts: Ints, ends: Ints, enc: Table, out: Table) -> int:
+def _foreign(data: Bytes, starts: Ints, ends: Ints, enc: Table, out: Table) -> int:  # noqa: C901, PLR0912  # a kernel stays in one piece
     """Mark the lines whose bytes are not their text in UTF-8; return how many."""
     count = 0
     for i in range(len(starts)):
@@ -39,7 +39,7 @@ def _foreign(data: Bytes, starts: Ints, ends: Ints, enc: Table, out: Table) -> i
             continue
         p, e = starts[i], ends[i]
         while p < e:
-            a = np.int64(data[p])
+            a = wide(data[p])
             if a < 0x80:
                 p += 1
                 continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel
+from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel, wide
 
 WORD, ADDRESS, BIGRAM = 0, 1, 2
 
@@ -39,10 +39,10 @@ def ideograph(data: Bytes, p: int, e: int) -> int:
     """Return the code point of a CJK ideograph (U+3400..U+9FFF) encoded at `p`, or 0."""
     if p + 2 >= e:
         return 0
-    a = np.int64(data[p])
+    a = wide(data[p])
     if a < 0xE3 or a > 0xE9:
         return 0
-    b, c = np.int64(data[p + 1]), np.int64(data[p + 2])
+    b, c = wide(data[p + 1]), wide(data[p + 2])
     if b & 0xC0 != 0x80 or c & 0xC0 != 0x80:
         return 0
     point = (a & 15) << 12 | (b & 63) << 6 | (c & 63)
@@ -56,7 +56,7 @@ def is_word(c: int) -> bool:
 
 
 @kernel
-def cut(data: Bytes, s: int, e: int, hashes: Table, kinds: Table, begins: Table, ends: Table) -> int:
+def cut(data: Bytes, s: int, e: int, hashes: Table, kinds: Table, begins: Table, ends: Table) -> int:  # noqa: C901, PLR0912, PLR0915  # a kernel stays in one piece
     """List the tokens of data[s:e]: hash, kind and place. The outputs need room for (e - s) * 2 + 2. Return how many."""
     n = 0
     p = s

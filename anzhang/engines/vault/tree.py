@@ -18,6 +18,8 @@ ROWS, FILTER, TEMPLATES, KEYS, TREE = "rows.parquet", "filter.bin", "templates.j
 FILES = (ROWS, FILTER, TEMPLATES, KEYS)
 SUITES = ("sha256", "sm3")
 
+Spans = tuple[tuple[int, int], ...]
+
 
 @dataclass(frozen=True)
 class Leaf:
@@ -25,7 +27,7 @@ class Leaf:
 
     part: str
     file: str
-    spans: tuple[tuple[int, int], ...]
+    spans: Spans
     sha256: str
     sm3: str
 
@@ -66,11 +68,12 @@ def canonical(header: dict[str, Any]) -> bytes:
     return orjson.dumps(header, option=orjson.OPT_SORT_KEYS)
 
 
-def parts(folder: Path) -> list[tuple[str, str, tuple[tuple[int, int], ...]]]:
+def parts(folder: Path) -> list[tuple[str, str, Spans]]:
     """Return (part, file, spans) of a segment's files, row groups as the Parquet footer places them. Raises when that is unreadable."""
     size = (folder / ROWS).stat().st_size
     with pq.ParquetFile(folder / ROWS) as file:
-        found, place = [], 4
+        found: list[tuple[str, str, Spans]] = []
+        place = 4
         for k in range(file.metadata.num_row_groups):
             group = file.metadata.row_group(k)
             chunks = [group.column(c) for c in range(group.num_columns)]
@@ -87,7 +90,7 @@ def _begin(chunk: Any) -> int:
     return int(chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset)
 
 
-def hash_parts(folder: Path, spans: list[tuple[str, str, tuple[tuple[int, int], ...]]]) -> list[Leaf]:
+def hash_parts(folder: Path, spans: list[tuple[str, str, Spans]]) -> list[Leaf]:
     """Return the leaves of a segment's files."""
     content = {file: memoryview((folder / file).read_bytes()) for file in FILES}
     leaves = []

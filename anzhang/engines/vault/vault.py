@@ -54,6 +54,7 @@ class Vault:
     """One vault folder. Reading needs no lock and may go on while another process writes."""
 
     def __init__(self, root: Path, node: str = "n1") -> None:
+        """Name a folder; nothing is created before something is written."""
         self.root, self.node = Path(root), node
 
     def writer(self) -> Writer:

@@ -60,7 +60,7 @@ class Record:
     def parse(cls, payload: memoryview) -> Record:
         """Return the record in a frame's payload."""
         (length,) = _LENGTH.unpack_from(payload)
-        return cls(*orjson.loads(bytes(payload[4 : 4 + length])), data=bytes(payload[4 + length :]))
+        return cls(*orjson.loads(bytes(payload[4 : 4 + length])), bytes(payload[4 + length :]))
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ class Log:
     """The open end of the write-ahead log. Thread-safe; many appenders share one fdatasync."""
 
     def __init__(self, folder: Path, next_number: int) -> None:
+        """Begin a file for the records from `next_number` on."""
         self.folder = folder
         self.next_number = next_number
         self._write = threading.Lock()

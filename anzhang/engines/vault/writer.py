@@ -229,9 +229,10 @@ class Writer:
             shutil.rmtree(leftover)
         self._known = {int(t.hash, 16): t.tid for t in self.catalog.templates()}
         listed = self.catalog.segments(disposed=True)
-        self._last = listed[-1] if listed else None
+        self._last: SealedSegment | None = listed[-1] if listed else None
         names = {sealed.name for sealed in listed}
-        for sealed in sorted((_read_sealed(f) for n, f in locate(self.root).items() if n not in names), key=lambda s: s.number):
+        unlisted = [_read_sealed(folder) for name, folder in locate(self.root).items() if name not in names]
+        for sealed in sorted(unlisted, key=lambda s: s.number):
             if sealed.number == (self._last.number + 1 if self._last else 1):
                 self._list(sealed)
         self._refresh_streams()
