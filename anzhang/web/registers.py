@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from django.core import signing
-from django.db.models import ForeignKey, Model
+from django.db.models import Field, ForeignKey, JSONField, Model
 from django.forms.models import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -24,6 +24,7 @@ from anzhang.registers.rights import Sight
 from anzhang.web.access import login_needed
 from anzhang.web.actors import actor_of
 
+LONG = 200  # characters that a column may hold from which on it is cut on a list
 BASE_SALT = "anzhang.registers.base"
 
 
@@ -312,12 +313,20 @@ def _table(page: listing.Page) -> SafeString:
     """Return the rows as HTML: written here because a template loop over 100 x 8 cells costs more than the query."""
     columns = [(page.register.field(path), path) for path in page.register.columns]
     base = reverse("register", args=(page.register.id,))
+    # Long text gives way with an ellipsis; everything else keeps its width on one line.
+    styles = [
+        '<td class="line" title="{0}">{0}</td>' if _is_long(field) else '<td class="text-nowrap">{0}</td>' for field, _path in columns[1:]
+    ]
     lines = []
     for found in page.rows:
         cells = [escape(values.show(field, values.value_at(found, path))) for field, path in columns]
-        rest = "".join(f'<td class="line" title="{cell}">{cell}</td>' for cell in cells[1:])
+        rest = "".join(style.format(cell) for style, cell in zip(styles, cells[1:], strict=True))
         lines.append(f'<tr><td class="tight"><a href="{base}{found.pk}/">{cells[0] or "—"}</a></td>{rest}</tr>')
     return SafeString("".join(lines))  # every cell is escaped above
+
+
+def _is_long(field: Field[Any, Any]) -> bool:
+    return isinstance(field, JSONField) or (not field.choices and (field.max_length or 0) >= LONG)
 
 
 def _cell(register: Register, row: Model, name: str) -> str | SafeString:
