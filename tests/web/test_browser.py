@@ -128,8 +128,8 @@ def test_a_case_is_filed_and_decided_by_keyboard_alone(new, site):
     page.wait_for_url(f"**{case}")
     focus(page, "button[value=agree]")
     page.keyboard.press("Enter")
-    page.wait_for_load_state()
-    assert "已办理" in page.inner_text("main")
+    page.get_by_role("status").get_by_text("已办理").wait_for()
+    assert "吴洁" in page.inner_text(".az-chain")
     assert clerk.heard == head.heard == []
 
 
