@@ -40,6 +40,9 @@ bench: $(VENV)/installed-dev apt ## measure beside the named peers
 migrations: ## write the migration that the models ask for
 	flock $(VENV)/migrations.lock sh -c 'rm -f anzhang/migrations/0*.py; $(PY) -m django makemigrations anzhang -n initial --settings anzhang.settings'
 
+assets: $(VENV)/installed ## make the page assets anew
+	$(PY) hatch_build.py
+
 lock: ## resolve the dependencies anew
 	./lock.sh
 

@@ -2,8 +2,7 @@
 
 A05.1  社会保险基金管理中心's responsibility policy was last reviewed 400 days ago.
 A05.2  丁涛 left ten days ago; his account 'dingtao' was used after that.
-A05.3  就业促进处, 社会保险基金管理中心 and 领导小组办公室 have no officer.
-A05.4  李明, officer of 信息中心 for a year, was never filed with the Office.
+A05.3  就业促进处 and 社会保险基金管理中心 have no officer.
 A04.2  the training registration system carries no planning flag and no level.
 A06.1  the archive system is centrally planned and names 社会保险基金管理中心 as responsible.
 """

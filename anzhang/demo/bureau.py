@@ -182,7 +182,7 @@ def put_on_file(bureau: Bureau, now: datetime) -> None:
     write(SETUP, Event.OFFICER_APPOINT, seat, at=now)
     for number, officer in enumerate(Officer.objects.order_by("pk"), 1):
         filing = Filing(
-            receipt_no=f"BA{clock.day_of(started).year}-{number:04d}", kind=Filing.Kind.OFFICER_APPOINTED, unit=officer.unit, officer=officer,
-            received_at=started + timedelta(days=2), received_by=bureau.person["P005"],
+            receipt_no=f"BA{clock.day_of(started).year}-{number:04d}", kind=Filing.Kind.OFFICER_APPOINTED,
+            unit=officer.unit, officer=officer, received_at=started + timedelta(days=2), received_by=bureau.person["P005"],
         )  # fmt: skip
         write(SETUP, Event.FILING_RECEIVE, filing, at=now)

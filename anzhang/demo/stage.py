@@ -22,13 +22,20 @@ from anzhang.directory.models import Unit, User
 from anzhang.events import Event
 from anzhang.home import Home
 from anzhang.journal.procedures import record, sign_heads
-from anzhang.management import BadInputError, FailedError
 from anzhang.monitoring.models import VaultSegment
 from anzhang.operate import database, listen, platform
 
 SHOWN = ("liuyang", "sunli", "wujie", "zhouwei", "gaojianguo", "guolei", "mali", "chenjing")
 SPANS = {"d": "days", "h": "hours", "m": "minutes"}
 PATIENCE_SECONDS = 90.0
+
+
+class StageError(Exception):
+    """The stage cannot be set; the message says what did not happen."""
+
+
+class WrongWordError(Exception):
+    """A word of the command line is wrong; the message says which and what to write."""
 
 
 def build(home: Home) -> str:
@@ -56,12 +63,12 @@ def collect(home: Home, lines: list[bytes]) -> None:
     try:
         place = listen.parse(home, "collector", "syslog_tcp", "127.0.0.1:5514")
         if not traffic.wait_for(place, PATIENCE_SECONDS):
-            raise FailedError(f"the collector does not answer at {place}")
+            raise StageError(f"the collector does not answer at {place}")
         traffic.send(place, lines)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while sealed_lines() < len(lines):
             if time.monotonic() > deadline:
-                raise FailedError(f"{sealed_lines()} of {len(lines)} lines were sealed within {PATIENCE_SECONDS:.0f} s")
+                raise StageError(f"{sealed_lines()} of {len(lines)} lines were sealed within {PATIENCE_SECONDS:.0f} s")
             time.sleep(0.2)
     finally:
         process.send_signal(signal.SIGTERM)
@@ -79,10 +86,10 @@ def keep_sending(home: Home) -> None:
 
 
 def parse_span(text: str) -> timedelta:
-    """Return the span of `8d`, `12h` or `30m`. Raises BadInputError for anything else."""
+    """Return the span of `8d`, `12h` or `30m`. Raises WrongWordError for anything else."""
     match = re.fullmatch(r"(\d{1,4})([dhm])", text)
     if not match:
-        raise BadInputError(f"--advance {text!r}: write a number and d, h or m, for example 8d")
+        raise WrongWordError(f"--advance {text!r}: write a number and d, h or m, for example 8d")
     return timedelta(**{SPANS[match[2]]: int(match[1])})
 
 
@@ -101,11 +108,11 @@ def advance(home: Home, span: timedelta) -> str:
 
 
 def login_links(home: Home, name: str) -> str:
-    """Return a one-use link for one user, or one for each of the cast. Raises BadInputError for an unknown name."""
+    """Return a one-use link for one user, or one for each of the cast. Raises WrongWordError for an unknown name."""
     names = (name,) if name else SHOWN
     users = {user.username: user for user in User.objects.filter(username__in=names).select_related("person__unit")}
     if name and name not in users:
-        raise BadInputError(f"no demo user {name!r}; there are: {', '.join(User.objects.values_list('username', flat=True))}")
+        raise WrongWordError(f"no demo user {name!r}; there are: {', '.join(User.objects.values_list('username', flat=True))}")
     place = listen.web(home)
     lines = [] if name else ["一次性登录链接（每条只能用一次，`anzhang demo login 登录名` 再取）："]
     for username in names:

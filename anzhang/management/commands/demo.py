@@ -41,14 +41,19 @@ class Command(Verb):
             raise BadInputError(f"{home.path} holds no demo yet; run `anzhang demo` first")
         from anzhang.demo import stage
 
-        if options["advance"]:
-            self.stdout.write(stage.advance(home, stage.parse_span(options["advance"])))
-        elif options["action"] == "login":
-            self.stdout.write(stage.login_links(home, options["name"]))
-        elif options["action"] == "build":
-            self.stdout.write(stage.build(home))
-        else:
-            stage.keep_sending(home)
+        try:
+            if options["advance"]:
+                self.stdout.write(stage.advance(home, stage.parse_span(options["advance"])))
+            elif options["action"] == "login":
+                self.stdout.write(stage.login_links(home, options["name"]))
+            elif options["action"] == "build":
+                self.stdout.write(stage.build(home))
+            else:
+                stage.keep_sending(home)
+        except stage.WrongWordError as error:
+            raise BadInputError(str(error)) from error
+        except stage.StageError as error:
+            raise FailedError(str(error)) from error
 
     def start(self, home: Home, *, once: bool) -> None:
         """Make the demo in a process that reads its new settings, print board and links, then supervise it."""
