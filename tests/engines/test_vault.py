@@ -75,18 +75,18 @@ def test_it_rebuilds_octet_counted_frames(frames: list[bytes]) -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        (b"<34>Oct 11 22:14:15 mymachine su: 'su root' failed", {"pri": 34, "kind": 1, "host": b"mymachine", "app": b"su", "pid": None, "msg": b"'su root' failed"}),
+        (b"<34>Oct 11 22:14:15 mymachine su: 'su root' failed", {"pri": 34, "kind": 1, "host": b"mymachine", "app": b"su", "pid": None, "msg": b"'su root' failed"}),  # noqa: E501
         (b"Mar  2 09:00:00 h sshd(pam_unix)[19939]: x", {"pri": None, "host": b"h", "app": b"sshd(pam_unix)", "pid": 19939, "msg": b"x"}),
         (b"Mar  2 09:00:00 sshd[7]: no host", {"host": b"", "app": b"sshd", "pid": 7, "msg": b"no host"}),
         (b"Mar  2 09:00:00 h last message repeated 2 times", {"host": b"h", "app": b"", "msg": b"last message repeated 2 times"}),
         (b"Mar  2 09:00:00 h app:tight", {"host": b"h", "app": b"", "msg": b"app:tight"}),
-        (b"2026-03-02T09:00:00.123456+08:00 h app[1]: m", {"kind": 1, "app": b"app", "pid": 1, "ts": datetime(2026, 3, 2, 1, 0, 0, 123456, UTC)}),
+        (b"2026-03-02T09:00:00.123456+08:00 h app[1]: m", {"kind": 1, "app": b"app", "pid": 1, "ts": datetime(2026, 3, 2, 1, 0, 0, 123456, UTC)}),  # noqa: E501
         (
-            b'<165>1 2003-10-11T22:14:15.003Z mymachine.example.com evntslog - ID47 [exampleSDID@32473 iut="3" eventSource="A\\]pp"] An event',
+            b'<165>1 2003-10-11T22:14:15.003Z mymachine.example.com evntslog - ID47 [exampleSDID@32473 iut="3" eventSource="A\\]pp"] An event',  # noqa: E501
             {"kind": 2, "pri": 165, "host": b"mymachine.example.com", "app": b"evntslog", "pid": None, "msgid": b"ID47",
-             "sd": b'[exampleSDID@32473 iut="3" eventSource="A\\]pp"]', "msg": b"An event", "ts": datetime(2003, 10, 11, 22, 14, 15, 3000, UTC), "hdr": b""},
+             "sd": b'[exampleSDID@32473 iut="3" eventSource="A\\]pp"]', "msg": b"An event", "ts": datetime(2003, 10, 11, 22, 14, 15, 3000, UTC), "hdr": b""},  # noqa: E501
         ),
-        (b"<165>1 2003-08-24T05:14:15.000003-07:00 192.0.2.1 myproc 8710 - - %% It's time", {"pid": 8710, "ts": datetime(2003, 8, 24, 12, 14, 15, 3, UTC), "hdr": b""}),
+        (b"<165>1 2003-08-24T05:14:15.000003-07:00 192.0.2.1 myproc 8710 - - %% It's time", {"pid": 8710, "ts": datetime(2003, 8, 24, 12, 14, 15, 3, UTC), "hdr": b""}),  # noqa: E501
         (b"<165>1 2003-08-24T05:14:15.000000003-07:00 h a 1 - - nanoseconds", {"kind": 2, "msg": b"nanoseconds"}),
         (b"<13>1 - - - - - -", {"kind": 2, "host": b"", "msg": b"", "hdr": b""}),
         (b"no header at all", {"kind": 0, "msg": b"no header at all", "ts": AT}),
@@ -102,8 +102,18 @@ def test_it_finds_the_fields(line: bytes, expected: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("line", "received", "zone", "expected"),
     [
-        (b"Dec 31 23:59:59 h a: m", datetime(2026, 12, 31, 16, 0, 5, tzinfo=UTC), "Asia/Shanghai", datetime(2026, 12, 31, 15, 59, 59, tzinfo=UTC)),
-        (b"Jan  1 00:00:03 h a: m", datetime(2026, 12, 31, 15, 59, 59, tzinfo=UTC), "Asia/Shanghai", datetime(2026, 12, 31, 16, 0, 3, tzinfo=UTC)),
+        (
+            b"Dec 31 23:59:59 h a: m",
+            datetime(2026, 12, 31, 16, 0, 5, tzinfo=UTC),
+            "Asia/Shanghai",
+            datetime(2026, 12, 31, 15, 59, 59, tzinfo=UTC),
+        ),
+        (
+            b"Jan  1 00:00:03 h a: m",
+            datetime(2026, 12, 31, 15, 59, 59, tzinfo=UTC),
+            "Asia/Shanghai",
+            datetime(2026, 12, 31, 16, 0, 3, tzinfo=UTC),
+        ),
         (b"Dec 31 23:59:59 h a: m", datetime(2027, 1, 5, tzinfo=UTC), "UTC", datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)),
         (b"Feb 29 12:00:00 h a: m", datetime(2026, 3, 1, tzinfo=UTC), "UTC", datetime(2024, 2, 29, 12, tzinfo=UTC)),
     ],

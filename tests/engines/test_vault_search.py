@@ -42,7 +42,9 @@ def grep_term(term: str) -> list[int]:
 def pieces() -> st.SearchStrategy[str]:
     """Pieces of real lines, so that they are found, and now and then nothing."""
     cut = st.tuples(st.sampled_from([t for t in TEXTS if t]), st.integers(0, 120), st.integers(1, 24))
-    return st.one_of(cut.map(lambda c: c[0][c[1] : c[1] + c[2]]).filter(bool), st.text(max_size=3).filter(bool)).filter(lambda t: "�" not in t)
+    return st.one_of(cut.map(lambda c: c[0][c[1] : c[1] + c[2]]).filter(bool), st.text(max_size=3).filter(bool)).filter(
+        lambda t: "�" not in t
+    )
 
 
 def found(vault: Vault, query: Query) -> list[int]:
@@ -150,7 +152,15 @@ def test_groups_count(vault: Vault) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"fields": {"colour": "red"}}, {"group": "msg"}, {"phrase": "!?"}, {"fields": {"pid": "x"}}, {"limit": -1}, {"fields": {"severity": "bad"}}]
+    "wrong",
+    [
+        {"fields": {"colour": "red"}},
+        {"group": "msg"},
+        {"phrase": "!?"},
+        {"fields": {"pid": "x"}},
+        {"limit": -1},
+        {"fields": {"severity": "bad"}},
+    ],
 )
 def test_it_refuses_a_query_it_does_not_understand(wrong: dict[str, object]) -> None:
     with pytest.raises(QueryError):

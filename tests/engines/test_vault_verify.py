@@ -14,7 +14,7 @@ import pytest
 
 from anzhang.engines.vault import Sealed, Vault, tree
 from anzhang.engines.vault import segment as segments
-from tests.engines.logs import AT, lines
+from tests.engines.logs import lines
 from tests.engines.test_vault import fill
 
 Change = Callable[[Path, dict[int, Path]], None]
@@ -59,6 +59,11 @@ def sql(root: Path, statement: str) -> None:
     db.close()
 
 
+def forget(root: Path, folder: Path) -> None:
+    shutil.rmtree(folder)
+    sql(root, f"delete from segment where name = '{folder.name}'")
+
+
 def swap(one: Path, other: Path) -> None:
     one.rename(one.with_suffix(".swap"))
     other.rename(one)
@@ -80,7 +85,7 @@ CHANGES: dict[str, tuple[Change, int, str]] = {
     "template removed": (lambda r, _f: sql(r, "delete from template where tid = 1"), 1, "template rows"),
     "removed segment": (lambda _r, f: shutil.rmtree(f[2]), 2, "segment"),
     "removed last segment": (lambda _r, f: shutil.rmtree(f[4]), 4, "segment"),
-    "removed from folder and catalog": (lambda r, f: (shutil.rmtree(f[2]), sql(r, "delete from segment where number = 2")) and None, 2, "segment"),
+    "removed from folder and catalog": (lambda r, f: forget(r, f[2]), 2, "segment"),
     "swapped folders": (lambda _r, f: swap(f[2], f[3]), 2, "segment"),
     "swapped rows": (lambda _r, f: swap(f[2] / tree.ROWS, f[3] / tree.ROWS), 3, "row group 0"),
     "removed file": (lambda _r, f: (f[2] / tree.FILTER).unlink(), 2, "filter.bin"),

@@ -57,7 +57,8 @@ class Block:
         flat = [part for pair in columns for part in pair]
         used = render.lines(
             out, starts, ends, self._kernel("kind", np.uint8), self._kernel("lay", np.uint8), self._kernel("form", np.uint8),
-            self._kernel("pri", np.int16), self._kernel("ts", np.int64), self._kernel("off", np.int16), self._kernel("pid", np.int32), *flat,
+            self._kernel("pri", np.int16), self._kernel("ts", np.int64), self._kernel("off", np.int16), self._kernel("pid", np.int32),
+            *flat,
         )  # fmt: skip
         return out[:used], starts, ends
 

@@ -113,7 +113,8 @@ class Catalog:
         """Write a segment with its templates and keys in one transaction; again is the same."""
         with self._transaction() as db:
             db.execute(
-                "insert or replace into segment values (?, ?, ?, ?, ?, ?, coalesce((select disposed_at from segment where number = ?), ''))",
+                "insert or replace into segment values"
+                " (?, ?, ?, ?, ?, ?, coalesce((select disposed_at from segment where number = ?), ''))",
                 (
                     sealed.number, sealed.name, orjson.dumps(sealed.header(), option=orjson.OPT_SORT_KEYS).decode(), sealed.file_bytes,
                     sealed.root_sha256, sealed.root_sm3, sealed.number,

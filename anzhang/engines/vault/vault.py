@@ -159,7 +159,8 @@ class Vault:
         unsealed = sum(len(record.data) for record in self._unsealed(kept[-1].last_record if kept else 0))
         return Stats(
             segments=len(kept), rows=sum(s.rows for s in kept), raw_bytes=sum(s.raw_bytes for s in kept),
-            file_bytes=sum(s.file_bytes for s in kept), unsealed_bytes=unsealed, first_at=min((s.received_from for s in kept), default=None),
+            file_bytes=sum(s.file_bytes for s in kept), unsealed_bytes=unsealed,
+            first_at=min((s.received_from for s in kept), default=None),
             last_at=max((s.received_to for s in kept), default=None), free_bytes=shutil.disk_usage(_existing(self.root)).free,
             bytes_per_day=_bytes_per_day(kept),
         )  # fmt: skip

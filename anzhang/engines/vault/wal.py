@@ -60,7 +60,8 @@ class Record:
     def parse(cls, payload: memoryview) -> Record:
         """Return the record in a frame's payload."""
         (length,) = _LENGTH.unpack_from(payload)
-        return cls(*orjson.loads(bytes(payload[4 : 4 + length])), bytes(payload[4 + length :]))
+        head = orjson.loads(bytes(payload[4 : 4 + length]))
+        return cls(*head, bytes(payload[4 + length :]))  # type: ignore[call-arg]  # the head is a list of all other fields
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,10 @@ from anzhang.engines.vault.batch import Batch
 from anzhang.engines.vault.query import Query
 from anzhang.engines.vault.vault import Vault
 
-_LINES = '<34>1 2026-01-02T03:04:05.678Z host app 1 ID [a b="c"] Accepted password for li from 10.0.0.1 port 22 ssh2\nJan  2 03:04:05 host sshd[7]: Failed password for li from 10.0.0.1 port 22 ssh2\n用户登录'.encode()  # fmt: skip
+_LINES = (
+    b'<34>1 2026-01-02T03:04:05.678Z host app 1 ID [a b="c"] Accepted password for li from 10.0.0.1 port 22 ssh2\n'
+    b"Jan  2 03:04:05 host sshd[7]: Failed password for li from 10.0.0.1 port 22 ssh2\n" + "用户登录".encode()
+)
 
 
 def warm() -> None:

@@ -71,6 +71,7 @@ class Writer:
         self._keys: dict[tuple[str, str], Key] = {}
         self._lock = threading.Lock()
         self._sealing = threading.Lock()
+        self._last: SealedSegment | None = None
         self._recover()
 
     def __enter__(self) -> Self:
@@ -229,7 +230,7 @@ class Writer:
             shutil.rmtree(leftover)
         self._known = {int(t.hash, 16): t.tid for t in self.catalog.templates()}
         listed = self.catalog.segments(disposed=True)
-        self._last: SealedSegment | None = listed[-1] if listed else None
+        self._last = listed[-1] if listed else None
         names = {sealed.name for sealed in listed}
         unlisted = [_read_sealed(folder) for name, folder in locate(self.root).items() if name not in names]
         for sealed in sorted(unlisted, key=lambda s: s.number):

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import orjson
+import pytest
+from django.core.management import call_command
+
+from anzhang.engines.vault import Vault
+from tests.engines.logs import lines
+
+
+def run(*arguments: object) -> int:
+    """Run the verb and return its exit code."""
+    try:
+        call_command("vault", *map(str, arguments))
+    except SystemExit as stop:
+        return int(str(stop.code))
+    return 0
+
+
+def test_a_file_goes_in_is_found_and_comes_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, root = tmp_path / "messages", tmp_path / "vault"
+    file.write_bytes(b"\r\n".join(lines(400)) + b"\nMar  2 09:00:00 h app: call 13912345678")
+    assert run("ingest", file, "--source", "S", "--vault", root) == 0
+    assert run("export", "--source", "S", "--vault", root, "--out", tmp_path / "out") == 0
+    assert (tmp_path / "out").read_bytes() == file.read_bytes()
+    capsys.readouterr()
+    assert run("search", "--term", "call", "--vault", root, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["hits"][0]["message"] == "call 139****5678"
+    assert run("search", "app", "--count", "--vault", root) == 0
+    assert capsys.readouterr().out.strip() == "1"
+    assert run("stats", "--vault", root, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["sources"]["S"]["rows"] == 401
+
+
+def test_verify_exits_with_one_and_names_the_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, root = tmp_path / "messages", tmp_path / "vault"
+    file.write_bytes(b"\n".join(lines(100)))
+    assert run("ingest", file, "--source", "S", "--vault", root) == 0
+    assert run("verify", "--vault", root) == 0
+    sealed = Vault(root).segments()[0]
+    heads = tmp_path / "heads.json"
+    heads.write_bytes(
+        orjson.dumps([{"number": 1, "name": sealed.name, "root": sealed.root_sha256}, {"number": 2, "name": "n1-2", "root": "00"}])
+    )
+    capsys.readouterr()
+    assert run("verify", "--vault", root, "--heads", heads, "--json") == 1
+    assert [fault["number"] for fault in json.loads(capsys.readouterr().out)["faults"]] == [2]
+    path = next(root.glob("segments/*/*/filter.bin"))
+    path.write_bytes(path.read_bytes()[:-1] + b"\xff")
+    assert run("verify", "--vault", root) == 1
+    assert f"{sealed.name}: filter" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ingest", "nowhere.log", "--source", "S"], ["ingest", __file__, "--source", "S", "--timezone", "Mars/Base"],
+        ["ingest", __file__, "--source", "S", "--encoding", "utf-7"], ["search", "--regex", "("], ["search", "--field", "colour=red"],
+        ["verify", "--heads", __file__],
+    ],
+)  # fmt: skip
+def test_bad_input_exits_with_two_and_one_line(tmp_path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    Vault(tmp_path).writer().close()
+    if arguments[0] == "search":
+        (tmp_path / "l").write_text("line\n")
+        run("ingest", tmp_path / "l", "--source", "S", "--vault", tmp_path)
+        capsys.readouterr()
+    assert run(*arguments, "--vault", tmp_path) == 2
+    assert capsys.readouterr().err.count("\n") == 1
