@@ -6,6 +6,7 @@ next time, a job that runs twice writes nothing new. A job returns one line for 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +18,10 @@ from anzhang.casework import reconciliation
 from anzhang.casework.models import Schedule
 from anzhang.casework.procedures import refresh_cases
 from anzhang.engines.vault import Vault
+from anzhang.engines.vault.verify import Sealed
 from anzhang.journal import verify
+from anzhang.journal.queries import segment_seals
+from anzhang.monitoring.procedures import record_check
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,21 @@ def ledger(now: datetime) -> str:
     return str(verify.check(now))
 
 
+def vault(now: datetime) -> str:
+    """Recompute every proof of the vault against what the ledger holds, and keep the result (Art. 29)."""
+    began = time.monotonic()
+    seals = segment_seals()
+    faults = Vault(settings.HOME.vault).verify([Sealed(seal.number, seal.name, seal.root) for seal in seals])
+    named = [{"segment": fault.segment, "part": fault.part, "why": fault.what} for fault in faults]
+    record_check(permissions.system("vault"), named, segments=len(seals), seconds=time.monotonic() - began, at=now)
+    return f"{len(seals)} segments, {len(faults)} faults"
+
+
 JOBS: tuple[Job, ...] = (
     Job("cases", timedelta(minutes=1), cases),
     Job("reconcile", timedelta(seconds=settings.HOME.get("worker", "reconcile_seconds", 60)), reconcile),
     Job("ledger", timedelta(days=1), ledger),
+    Job("vault", timedelta(days=1), vault),
 )
 
 

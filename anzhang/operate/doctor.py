@@ -14,6 +14,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from anzhang.home import Home, HomeError
+from anzhang.monitoring import quarantine
 from anzhang.operate import listen
 
 LOW_DISK_BYTES = 5 * 1024**3
@@ -38,6 +39,7 @@ def examine(home: Home) -> Iterator[Finding]:
     yield from _listeners(home)
     yield from _database()
     yield from _assets()
+    yield from _quarantine(home)
     free = shutil.disk_usage(home.path).free
     yield Finding("disk", free > LOW_DISK_BYTES, f"{free / 1024**3:.1f} GiB free", "make room before the collector has to push back")
     for message in checks.run_checks():
@@ -87,3 +89,11 @@ def _assets() -> Iterator[Finding]:
     collected = Path(settings.STATIC_ROOT)
     manifest = collected / "staticfiles.json"
     yield Finding("page assets", manifest.is_file(), str(collected), "install the wheel again, or `make assets` in a checkout")
+
+
+def _quarantine(home: Home) -> Iterator[Finding]:
+    strangers = quarantine.read(home.path / "collector" / "quarantine")
+    seen = f"{len(strangers.senders)} unregistered senders, {strangers.kept_bytes} bytes kept, {strangers.dropped_bytes} dropped"
+    yield Finding("quarantine", not strangers.senders, seen, "register the sender as a log source, or stop it from sending")
+    for sender in strangers.senders.values():
+        yield Finding(f"sender {sender.address}", False, f"{sender.why}, {sender.bytes} bytes, last heard {sender.last_at}", "as above")
