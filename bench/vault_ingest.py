@@ -1,4 +1,4 @@
-"""Vault engine alone: lines per CPU-second from write-ahead log to sealed segment, with events derived. The lines are the same every run."""
+"""Vault engine alone: lines per CPU-second from write-ahead log to sealed segment. The lines are the same every run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def corpus(logins: float, lines: int = LINES) -> bytes:
             )
         elif i % 10 < 8:
             made.append(
-                f'<134>{clock} web{i % 5} nginx[{i % 9}]: {ip} - - "GET /api/person/{chance.randrange(999999)} HTTP/1.1" 200 - "Mozilla/5.0"'
+                f'<134>{clock} web{i % 5} nginx[{i % 9}]: {ip} - - "GET /api/person/{chance.randrange(999999)} HTTP/1.1" 200 - "Mozilla/5.0"'  # noqa: E501
             )
         else:
             made.append(
