@@ -233,3 +233,11 @@ def test_a_sweep_completes_countersigning_when_the_last_open_signer_leaves(burea
     second.save()
     cases.refresh_cases(system("cases"), clock.now)
     assert Case.objects.get(pk=case.pk).state == Case.State.APPROVED
+
+
+def test_an_excluded_member_makes_no_smaller_quorum(bureau, acting, clock, group):
+    seat(clock, person(bureau, "M1"))
+    case = file(bureau, acting, clock, GROUP, "hemin")
+    # Four sit, one of them asks: three of four must agree, not two of three.
+    case = vote(case, clock, cases.agree, group[0], group[2])
+    assert (case.state, case.opening["need"]) == (Case.State.OPEN, 3)
