@@ -45,21 +45,27 @@ def unit_heads(at: datetime) -> QuerySet[Any]:
 
 
 def roles(actor: Actor, at: datetime) -> frozenset[Writer]:
-    """Return the writer's roles of an actor, in one query. The auditor changes nothing and has none."""
-    if actor.administrator is Administrator.AUDITOR or actor.person_id is None:
+    """Return the writer's roles of an actor, in one query. The auditor changes nothing and has none.
+
+    The administrators that `init` makes are nobody in the register of people; the system administrator fills it all the same.
+    """
+    if actor.administrator is Administrator.AUDITOR:
         return frozenset()
+    own = frozenset({Writer.SYSTEM_ADMIN}) if actor.administrator is Administrator.SYSTEM_ADMIN else frozenset()
+    return own if actor.person_id is None else own | _held(actor.person_id, at)
+
+
+def _held(person_id: int, at: datetime) -> frozenset[Writer]:
     own = {"person": OuterRef("pk"), "unit": OuterRef("unit")}
     held = {
         f"role_{writer}": reduce(or_, (Exists(posts(at).filter(**own)) for posts in HOLDERS[writer]))
         for writer in Writer
         if HOLDERS[writer]
     }
-    person = Person.objects.filter(pk=actor.person_id).annotate(**held).values("unit__function", *held).first() or {}
+    person = Person.objects.filter(pk=person_id).annotate(**held).values("unit__function", *held).first() or {}
     found = {writer for writer in Writer if person.get(f"role_{writer}")}
     if person.get("unit__function") == Unit.Function.OFFICE:
         found.add(Writer.OFFICE)
-    if actor.administrator is Administrator.SYSTEM_ADMIN:
-        found.add(Writer.SYSTEM_ADMIN)
     return frozenset(found)
 
 
@@ -92,8 +98,11 @@ class Sight:
 
 
 def is_machine(actor: Actor) -> bool:
-    """Whether the actor is the platform itself or an operating-system user, who stand outside the unit tree."""
-    return actor.person_id is None and actor.via in {Via.CLI, Via.JOB, Via.DAEMON, Via.SETUP}
+    """Whether the actor is the platform itself or an operating-system user, who stand outside the unit tree.
+
+    Somebody who logged in at the command line is judged by their roles there too, an auditor without a person included.
+    """
+    return actor.via in {Via.JOB, Via.DAEMON, Via.SETUP} or actor.id.startswith("os:")
 
 
 def may_write(register: Register, actor: Actor, at: datetime) -> bool:

@@ -8,8 +8,8 @@ import xlsxwriter
 from anzhang.casework.models import Holiday
 from anzhang.directory.models import Person
 from anzhang.journal.models import Entry
-from anzhang.permissions import Actor, RefusedError, Via
-from anzhang.registers import exporting, importing, listing, sheets
+from anzhang.permissions import Actor, Administrator, RefusedError, Via
+from anzhang.registers import exporting, importing, listing, rights, sheets
 from anzhang.registers.declaration import REGISTERS, Kind
 from anzhang.registers.rights import Sight
 
@@ -147,3 +147,16 @@ def test_the_template_of_every_plain_register_reads_back_as_an_empty_sheet():
             sheet = sheets.read(exporting.template(register), "a.xlsx")
             assert sheet.rows == ()
             assert len(sheet.headers) == len(register.fields)
+
+
+@pytest.mark.parametrize("administrator", [Administrator.AUDITOR, Administrator.SECURITY_ADMIN, None])
+def test_a_log_in_at_the_command_line_gives_no_role_to_somebody_without_a_person(administrator, clock):
+    actor = Actor(id="user:somebody", via=Via.CLI, user_id=1, administrator=administrator)
+    assert not rights.may_write(REGISTERS["person"], actor, clock.now)
+
+
+@pytest.mark.parametrize("via", [Via.CLI, Via.BROWSER])
+def test_the_system_administrator_of_a_new_installation_fills_the_first_registers(via, clock):
+    actor = Actor(id="user:sysadmin", via=via, user_id=1, administrator=Administrator.SYSTEM_ADMIN)
+    assert rights.may_write(REGISTERS["unit"], actor, clock.now)
+    assert not rights.may_write(REGISTERS["officer"], actor, clock.now)
