@@ -16,6 +16,7 @@ from datetime import date, datetime
 from typing import Any
 
 import docx
+from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 from docx.opc.exceptions import PackageNotFoundError
@@ -146,10 +147,26 @@ def import_text(
     known = RegulationVersion.objects.filter(sha256=sha256).exists()
     store = alignment.is_complete or accept
     if store:
+        dates = (published_on, effective_on or published_on)
+        _require_free(actor, sha256, dates)
         with transaction.atomic():
-            _store(actor, articles, alignment, title, sha256, (published_on, effective_on or published_on), at)
+            _store(actor, articles, alignment, title, sha256, dates, at)
     count = sum(len(article.sentences) for article in articles)
     return Report(title, len(articles), count, len(alignment.aligned), alignment, stored=store and not known, known=known)
+
+
+def _require_free(actor: Actor, sha256: str, dates: tuple[date | None, date | None]) -> None:
+    """Let the operating-system user bring the first text and the days it lacks, and replace nothing (docs/adr/0005)."""
+    if not actor.id.startswith("os:") or settings.HOME.is_demo:
+        return
+    version = RegulationVersion.objects.filter(catalog=parameters.catalog().name, current=True).first()
+    if version is None:
+        return
+    kept = (version.published_on, version.effective_on)
+    if version.sha256 != sha256 or any(day not in {None, old} for day, old in zip(dates, kept, strict=True) if old is not None):
+        raise RefusedError(
+            "text_in_use", _("办法原文已经导入，更换由安全管理员办理。"), _("请执行 anzhang login，由安全管理员确认后再导入。")
+        )
 
 
 def _store(

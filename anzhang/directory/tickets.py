@@ -29,10 +29,8 @@ from anzhang.permissions import Actor, Administrator, RefusedError, Via
 CONFIRM_WITHIN = timedelta(minutes=10)
 LIFE = timedelta(hours=8)
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels, no digits: nothing to misread
-# What the operating-system user may do without a ticket (DESIGN 5); each such act stands in the ledger as `os:user@host`.
-OS_VERBS = frozenset(
-    {"init", "demo", "import", "export", "regulation", "vault", "ledger", "backup", "restore", "upgrade", "unlock", "link"}
-)
+# What the operating-system user may do without a ticket (docs/adr/0005); each such act stands in the ledger as `os:user@host`.
+OS_VERBS = frozenset({"init", "import", "export", "regulation", "ledger", "backup", "restore", "upgrade", "unlock", "link"})
 
 
 def place() -> str:

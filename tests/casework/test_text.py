@@ -152,3 +152,18 @@ def test_the_verb_calls_a_wrong_file_bad_input(tmp_path, capsys, name):
         call_command("regulation", "import", str(tmp_path / name))
     assert stop.value.code == 2
     assert name in capsys.readouterr().err
+
+
+def test_the_operating_system_user_brings_the_first_text_and_replaces_none(acting, clock):
+    operator = permissions.Actor(id="os:root@host", via=permissions.Via.CLI)
+    other = TEXT.replace("三十天", "四十天").encode()
+    assert text.import_text(operator, TEXT.encode(), clock.now).stored
+    text.import_text(operator, TEXT.encode(), clock.now, published_on=date(2019, 5, 1))
+    assert not text.import_text(operator, other, clock.now).stored
+    for data, options in ((other, {"accept": True}), (TEXT.encode(), {"published_on": date(2019, 6, 1)})):
+        with pytest.raises(permissions.RefusedError) as refusal:
+            text.import_text(operator, data, clock.now, **options)
+        assert refusal.value.code == "text_in_use"
+    version = RegulationVersion.objects.get()
+    assert (version.current, version.published_on) == (True, date(2019, 5, 1))
+    assert text.import_text(acting("mali"), other, clock.now, accept=True).stored

@@ -189,3 +189,32 @@ def test_a_change_of_the_source_keeps_its_token(bureau: Bureau, acting: Acting, 
     row.token_hash = ""
     procedures.change_source(acting("guolei"), row, clock.now)
     assert LogSource.objects.get(code="SSH-JY01").token_hash
+
+
+def by_command(actor: Actor) -> Actor:
+    return replace(actor, via=Via.CLI, second_factor=False)
+
+
+@pytest.mark.parametrize("who", ["os:root@host", "liming", "chenjing"])
+def test_a_command_line_gives_nobody_a_right_they_lack(bureau: Bureau, acting: Acting, clock: Clock, who: str) -> None:
+    actor = Actor(id=who, via=Via.CLI) if who.startswith("os:") else by_command(acting(who))
+    segment = procedures.record_segment(COLLECTOR, Sealed(), clock.now)
+    clock.advance(days=184)
+    files = Files()
+    with pytest.raises(RefusedError, match="sources:manage"):
+        procedures.dispose_segment(actor, segment, clock.now, files)
+    with pytest.raises(RefusedError, match="tokens:manage"):
+        procedures.issue_source_token(actor, bureau.source["SSH-JY01"], clock.now)
+    assert files.gone == []
+    assert LogSource.objects.get(code="SSH-JY01").token_hash == bureau.source["SSH-JY01"].token_hash
+
+
+def test_a_sender_is_registered_at_the_command_line_by_its_operator_and_by_no_mere_user(
+    bureau: Bureau, acting: Acting, clock: Clock
+) -> None:
+    with pytest.raises(RefusedError, match="sources:manage"):
+        procedures.register_source(by_command(acting("liming")), source(bureau), clock.now)
+    procedures.register_source(Actor(id="os:root@host", via=Via.CLI), source(bureau), clock.now)
+    assert (
+        Entry.objects.get(act="monitoring:log_source:register", object_key=str(LogSource.objects.latest("pk").pk)).actor == "os:root@host"
+    )
