@@ -11,12 +11,13 @@ from django.db.models import Field, ForeignKey, JSONField, Model
 from django.forms.models import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET, require_http_methods
 
 from anzhang import clock
+from anzhang.casework import routes
 from anzhang.permissions import RefusedError
 from anzhang.registers import exporting, forms, history, listing, panels, procedures, rights, values
 from anzhang.registers.declaration import CHAPTER_LABELS, REGISTERS, Filter, Kind, Register
@@ -254,7 +255,7 @@ def _opened_base(sealed: str, register: Register, row: Any) -> dict[str, str]:
 
 def _posted_version(request: HttpRequest) -> int:
     text = request.POST.get("version", "")
-    return int(text) if text.isascii() and text.isdigit() else 0
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def _status(request: HttpRequest) -> int:
@@ -267,16 +268,10 @@ def _name(row: Model) -> str:
 
 
 def _case_link(register: Register) -> str:
-    if register.kind is not Kind.AUTHORITY or not register.route:
+    # A catalog need not have the route that a register names: then there is nothing to apply for here.
+    if register.kind is not Kind.AUTHORITY or register.route not in routes.current():
         return ""
-    return _address("case_form", register.route)
-
-
-def _address(name: str, *args: Any) -> str:
-    try:
-        return reverse(name, args=args)
-    except NoReverseMatch:
-        return ""
+    return reverse("case_form", args=(register.route,))
 
 
 def _choosing(chosen: Filter, query: listing.Query, sight: Sight) -> Choosing:

@@ -63,7 +63,7 @@ class Form:
         if mode not in MODES:
             raise FormError(_("没有“%s”这种检索方式。") % mode)
         page = given.get("page", "1")
-        if not page.isascii() or not page.isdecimal() or not 1 <= int(page) <= DEEPEST:
+        if not page.isascii() or not page.isdecimal() or len(page) > len(str(DEEPEST)) or not 1 <= int(page) <= DEEPEST:
             raise FormError(_("页码应在 1 至 %d 之间；请缩小时间范围。") % DEEPEST)
         text = {name: given.get(name, "").strip() for name in ("since", "until", "source", "host", "app")}
         if "since" not in given and "until" not in given:

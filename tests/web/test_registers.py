@@ -256,3 +256,10 @@ def test_an_export_leads_no_formula(browser):
     Holiday.objects.create(day="2026-10-01", is_workday=False, name='=HYPERLINK("http://x")')
     text = browser("zhengkai").get("/registers/holiday/export.csv").content.decode("utf-8-sig")
     assert "\"'=HYPERLINK" in text
+
+
+def test_a_register_offers_only_a_route_that_the_catalog_has(browser):
+    office = browser("wujie")
+    assert "/cases/new/officer_appointment/" in office.get("/registers/officer/").text
+    assert "/cases/new/delegation/" not in office.get("/registers/delegation/").text
+    assert office.get("/cases/new/delegation/").status_code == 404
