@@ -48,7 +48,7 @@ EVENT_COLUMNS = pa.schema(
     [
         *((name, pa.timestamp("us")) for name in ("timestamp", "ingested")),
         *((name, pa.string()) for name in ("segment", "source", "host_name", "user_name", "source_ip", "event_action")),
-        *((name, pa.string()) for name in ("event_outcome", "process_name", "message")),
+        *((name, pa.string()) for name in ("event_outcome", "process_name")),
         *((name, pa.int64()) for name in ("seq", "process_pid")),
     ]
 )

@@ -116,7 +116,7 @@ class Vault:
         for sealed in self.segments():
             if (since and sealed.max_at < since) or (until and sealed.min_at >= until):
                 continue
-            tables.append(pq.read_table(stream_path(self.root, stream, sealed.name)).replace_schema_metadata(None))
+            tables.append(streams.read(stream_path(self.root, stream, sealed.name)))
         table = pa.concat_tables(tables)
         if since is not None:
             table = table.filter(pc.greater_equal(table["timestamp"], pa.scalar(since, pa.timestamp("us", "UTC"))))

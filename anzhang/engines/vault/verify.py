@@ -178,11 +178,11 @@ def _content(root: Path, folder: Path, sealed: SealedSegment) -> Iterator[Fault]
         path = stream_path(root, stream, sealed.name)
         derived = streams.derive(stream, sealed.name, pq.read_table(folder / tree.ROWS))
         try:
-            stored = pq.read_table(path)
+            stored = streams.read(path)
         except (OSError, pa.ArrowException) as error:
             yield _fault(sealed, f"stream {stream}", f"unreadable, `anzhang vault rebuild` derives it again: {error}")
             continue
-        if not stored.equals(derived):
+        if not stored.equals(streams.plain(derived)):
             yield _fault(sealed, f"stream {stream}", "differs from what the sealed lines say; `anzhang vault rebuild` derives it again")
 
 

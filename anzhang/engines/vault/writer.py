@@ -209,12 +209,9 @@ class Writer:
         """Write the derived streams of a segment; they may be written again at any time."""
         for stream in streams.STREAMS:
             found = streams.derive(stream, sealed.name, pq.read_table(folder / tree.ROWS) if table is None else table)
-            found = found.replace_schema_metadata({"parsers": streams.version()})
             path = stream_path(self.root, stream, sealed.name)
             durable.make_folder(path.parent)
-            sink = pa.BufferOutputStream()
-            pq.write_table(found, sink, compression="zstd", compression_level=1)
-            durable.write_file(path, sink.getvalue().to_pybytes())
+            durable.write_file(path, streams.dump(found))
 
     def _list(self, sealed: SealedSegment) -> None:
         """Put a published segment into the catalog."""

@@ -8,22 +8,24 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from anzhang.engines.vault import match
 from anzhang.engines.vault.block import Block
-from anzhang.engines.vault.jit import Ints
-from anzhang.engines.vault.text import decode
+from anzhang.engines.vault.jit import Ints, Table
+from anzhang.engines.vault.streams import columns
+from anzhang.engines.vault.streams.columns import Captured, Coded
+from anzhang.engines.vault.streams.program import Assembler, PatternError, Programs
 
 FOLDER = Path(__file__).parent
 STREAMS = ("auth_event",)
+FORM = 2  # of the files; counts up when the same parsers give other rows or columns
 
 SCHEMA = pa.schema(
     [
@@ -46,11 +48,24 @@ SCHEMA = pa.schema(
         ("repeated", pa.int32()),
         ("process_name", pa.string()),
         ("process_pid", pa.int32()),
-        ("message", pa.string()),
     ]
 )
-NUMBERS = {"source_port": 65_535, "repeated": 1_000_000}  # columns that are numbers, and the most they hold
-_READ = ["ts", "rts", "flags", "seq", "source", "host", "app", "pid", "msg", "enc"]
+CAPTURED = ("user_name", "source_ip", "source_port", "method", "target_user", "by_user", "command", "refusal", "repeated")
+NUMBERS = {"source_port": (65_535, -1), "repeated": (1_000_000, 1)}  # the most such a column holds; its value where nothing is captured
+SLOTS = {name: number for number, name in enumerate(CAPTURED)}
+_DELTA = dict.fromkeys(("timestamp", "ingested", "seq", "source_port", "repeated", "process_pid"), "DELTA_BINARY_PACKED")
+_FEW = [
+    "segment",
+    "source",
+    "host_name",
+    "user_name",
+    "event_action",
+    "event_outcome",
+    "method",
+    "target_user",
+    "by_user",
+    "process_name",
+]
 
 
 class ParserError(ValueError):
@@ -61,8 +76,7 @@ class ParserError(ValueError):
 class Pattern:
     """One message shape and the event it is."""
 
-    contains: str
-    regex: re.Pattern[str]
+    regex: str
     action: str
     outcome: str
 
@@ -77,19 +91,45 @@ class Parser:
     patterns: tuple[Pattern, ...]
 
 
+@dataclass(frozen=True)
+class Compiled:
+    """The parsers of one stream: their patterns in one row, and for each application the patterns begin..end that read it."""
+
+    patterns: tuple[Pattern, ...]
+    programs: Programs
+    ranges: dict[bytes, tuple[int, int]]
+
+
 def load(path: Path) -> Parser:
     """Read one parser. Raises ParserError."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-        patterns = tuple(Pattern(p["contains"], re.compile(p["regex"]), p["action"], p["outcome"]) for p in content["pattern"])
+        patterns = tuple(Pattern(p["regex"], p["action"], p["outcome"]) for p in content["pattern"])
         parser = Parser(path.stem, content["stream"], frozenset(a.encode() for a in content["apps"]), patterns)
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, re.error) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ParserError(f"{path}: {error!r}") from error
-    for pattern in parser.patterns:
-        unknown = set(pattern.regex.groupindex) - set(SCHEMA.names)
-        if unknown:
-            raise ParserError(f"{path}: {pattern.contains!r}: no column {', '.join(sorted(unknown))}")
+    for pattern in patterns:
+        try:
+            Assembler(SLOTS, frozenset(NUMBERS)).add(pattern.regex)
+        except (PatternError, re.error, TypeError) as error:
+            raise ParserError(f"{path}: {pattern.regex!r}: {error}") from error
     return parser
+
+
+def compile_parsers(parsers: tuple[Parser, ...]) -> Compiled:
+    """Join the parsers of one stream. Raises ParserError when two read the same application."""
+    assembler = Assembler(SLOTS, frozenset(NUMBERS))
+    patterns: list[Pattern] = []
+    ranges: dict[bytes, tuple[int, int]] = {}
+    for parser in parsers:
+        begin = len(patterns)
+        for pattern in parser.patterns:
+            assembler.add(pattern.regex)
+            patterns.append(pattern)
+        if twice := parser.apps & ranges.keys():
+            raise ParserError(f"{parser.name}: {b', '.join(sorted(twice)).decode()} is read by another parser")
+        ranges.update(dict.fromkeys(parser.apps, (begin, len(patterns))))
+    return Compiled(tuple(patterns), assembler.programs(), ranges)
 
 
 @cache
@@ -99,91 +139,73 @@ def parsers() -> tuple[Parser, ...]:
 
 
 @cache
+def compiled(stream: str) -> Compiled:
+    """Return the shipped parsers of one stream, joined."""
+    return compile_parsers(tuple(parser for parser in parsers() if parser.stream == stream))
+
+
+@cache
 def version() -> str:
     """Return a digest of all parsers: a stream derived by others must be derived again."""
-    state = hashlib.sha256()
+    state = hashlib.sha256(f"{FORM}\n".encode())
     for path in sorted(FOLDER.glob("*.toml")):
         state.update(path.read_bytes())
     return state.hexdigest()[:16]
 
 
-def derive(stream: str, segment: str, table: pa.Table) -> pa.Table:
-    """Return the events of one stream that a segment's rows hold, in order of sequence number."""
-    found = [SCHEMA.empty_table()]
-    for parser in parsers():
-        if parser.stream == stream:
-            found += _derive(parser, segment, table)
-    return pa.concat_tables(found).sort_by([("seq", "ascending")]).combine_chunks()
+def derive(stream: str, segment: str, table: pa.Table, by: Compiled | None = None) -> pa.Table:
+    """Return the events of one stream that a segment's rows hold, in the order of the rows.
+
+    Columns are those of SCHEMA; those with few values come dictionary-coded, `plain` makes them strings.
+    """
+    by = by or compiled(stream)
+    app = columns.coded(table, "app")
+    begin, end = (np.array([by.ranges.get(value, (0, 0))[k] for value in app.values], np.int64) for k in (0, 1))
+    rows = np.flatnonzero((begin < end)[app.codes]) if len(app.values) else np.empty(0, np.int64)
+    enc = Block(table).numbers("enc").astype(np.uint8)
+    found = columns.capture(by.programs, len(CAPTURED), table, rows, enc, begin[app.codes[rows]], end[app.codes[rows]])
+    return _events(by, segment, table, found, enc, app)
 
 
-def _derive(parser: Parser, segment: str, table: pa.Table) -> Iterator[pa.Table]:
-    wanted = pa.array(sorted(parser.apps), pa.binary())
-    rows = np.flatnonzero(pc.is_in(Block(table).values("app"), wanted).to_numpy(zero_copy_only=False))
-    if not len(rows):
-        return
-    chosen = table.select(_READ).take(pa.array(rows))
-    message = Block(chosen).values("msg")
-    data = np.frombuffer(bytearray(message.buffers()[2] or b"\0"), np.uint8)
-    offsets = np.frombuffer(message.buffers()[1], np.int32)[message.offset : message.offset + len(message) + 1].astype(np.int64)
-    starts, ends = offsets[:-1].copy(), offsets[1:].copy()
-    taken = np.zeros(len(rows), np.bool_)
-    for literal in dict.fromkeys(pattern.contains for pattern in parser.patterns):
-        out = (~taken).astype(np.uint8)
-        match.contains(data, starts, ends, np.frombuffer(bytearray(literal.encode()), np.uint8), False, False, False, out)
-        candidates = np.flatnonzero(out)
-        if len(candidates):
-            places, events = _parse([p for p in parser.patterns if p.contains == literal], segment, chosen.take(pa.array(candidates)))
-            taken[candidates[places]] = True
-            yield from events
-
-
-def _parse(patterns: list[Pattern], segment: str, table: pa.Table) -> tuple[Ints, list[pa.Table]]:
-    """Return the rows that one of the patterns fits, and their events, a table per pattern."""
-    enc = Block(table).numbers("enc").tolist()
-    messages = [decode(raw, code) for raw, code in zip(table["msg"].to_pylist(), enc, strict=True)]
-    left: list[int] = list(range(len(messages)))
-    places, events = [], []
-    for pattern in patterns:
-        matched = [(i, found.groups()) for i in left if (found := pattern.regex.match(messages[i]))]
-        if matched:
-            rows = np.array([i for i, _ in matched], np.int64)
-            places.append(rows)
-            events.append(_events(pattern, segment, table.take(pa.array(rows)), [messages[i] for i in rows], [g for _, g in matched]))
-            left = sorted(set(left) - set(rows.tolist()))
-    return (np.concatenate(places) if places else np.empty(0, np.int64)), events
-
-
-def _events(pattern: Pattern, segment: str, table: pa.Table, messages: list[str], groups: list[tuple[str | None, ...]]) -> pa.Table:
+def _events(by: Compiled, segment: str, table: pa.Table, found: Captured, enc: Table, app: Coded) -> pa.Table:
     """Return the events of rows that a pattern fits."""
-    block, n = Block(table), len(messages)
-    enc = block.numbers("enc").tolist()
-    columns = {
-        "timestamp": pa.array(block.at, pa.timestamp("us", "UTC")),
-        "ingested": pa.array(block.numbers("rts"), pa.timestamp("us", "UTC")),
-        "segment": pa.repeat(segment, n),
-        "seq": block.table["seq"].combine_chunks(),
-        "source": _text(block, "source", enc),
-        "host_name": _text(block, "host", enc),
-        "event_action": pa.repeat(pattern.action, n),
-        "event_outcome": pa.repeat(pattern.outcome, n),
-        "process_name": _text(block, "app", enc),
-        "process_pid": block.table["pid"].combine_chunks(),
-        "message": pa.array(messages, pa.string()),
-        "repeated": pa.repeat(pa.scalar(1, pa.int32()), n),
+    rows: Ints = found.rows
+    block, enc = Block(table), enc[rows]
+    taken = {
+        "timestamp": pa.array(block.at[rows], pa.timestamp("us", "UTC")),
+        "ingested": pa.array(block.numbers("rts")[rows], pa.timestamp("us", "UTC")),
+        "segment": columns.constant(segment, len(rows)),
+        "seq": pa.array(block.numbers("seq")[rows], pa.int64()),
+        "source": columns.texts(columns.coded(table, "source"), rows, enc),
+        "host_name": columns.texts(columns.coded(table, "host"), rows, enc),
+        "event_action": columns.chosen([p.action for p in by.patterns], found.which),
+        "event_outcome": columns.chosen([p.outcome for p in by.patterns], found.which),
+        "process_name": columns.texts(app, rows, enc),
+        "process_pid": columns.integers(block.numbers("pid")[rows], missing=-1),
     }
-    for name, values in zip(pattern.regex.groupindex, zip(*groups, strict=True), strict=True):
-        kind = SCHEMA.field(name).type
-        if name in NUMBERS:
-            default = 1 if name == "repeated" else None
-            columns[name] = pa.array([min(int(v), NUMBERS[name]) if v else default for v in values], kind)
-        else:
-            columns[name] = pa.array([v or None for v in values], kind)
-    return pa.table([columns.get(f.name, pa.nulls(n, f.type)) for f in SCHEMA], schema=SCHEMA)
+    for name, slot in SLOTS.items():
+        taken[name] = columns.integers(found.number(slot, *NUMBERS[name]), missing=-1) if name in NUMBERS else found.text(slot)
+    return pa.table([taken[name] for name in SCHEMA.names], SCHEMA.names)
 
 
-def _text(block: Block, name: str, enc: list[int]) -> pa.Array:
-    values = block.values(name)
-    try:
-        return values.cast(pa.string())
-    except pa.ArrowInvalid:
-        return pa.array([decode(raw, code) for raw, code in zip(values.to_pylist(), enc, strict=True)], pa.string())
+def plain(events: pa.Table) -> pa.Table:
+    """Return derived events as SCHEMA says, nothing dictionary-coded."""
+    return events.cast(SCHEMA)
+
+
+def dump(events: pa.Table) -> bytes:
+    """Return the Parquet file of derived events: zstd 1, dictionaries where values repeat. Its metadata names the parsers."""
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(
+        sink, events.schema, compression="zstd", compression_level=1, store_schema=False, use_dictionary=_FEW,
+        column_encoding=_DELTA, write_statistics=["timestamp", "seq"],
+    ) as writer:  # fmt: skip
+        writer.write_table(events)
+        writer.add_key_value_metadata({"parsers": version()})
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def read(file: Path | BinaryIO) -> pa.Table:
+    """Return the events of a file that `dump` wrote. Raises OSError, pa.ArrowException."""
+    return pq.read_table(file, columns=SCHEMA.names).select(SCHEMA.names).replace_schema_metadata(None)

@@ -1,0 +1,191 @@
+"""Run compiled patterns over messages: a backtracking machine, in the order in which Python's `re` tries."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel, wide
+from anzhang.engines.vault.streams.program import END, FIT, JUMP, LAZY, LITERAL, RUN, SAVE, SET, SPAN, SPLIT
+
+_FULL = -1  # the stack was too small
+
+
+@kernel
+def _inside(data: Bytes, p: int) -> bool:
+    """Tell whether `p` is within a character of several bytes."""
+    return wide(data[p]) & 0xC0 == 0x80
+
+
+@kernel
+def _run(data: Bytes, s: int, e: int, pc: int, code: Table, sets: Table, pool: Bytes, stack: Table, caps: Ints) -> int:  # noqa: C901, PLR0912, PLR0915  # a kernel stays in one piece
+    """Match data[s:e] from its start: 1 fits, 0 does not, _FULL. Fills `caps` with the places of groups, -1 for none.
+
+    The stack holds what to do when a step fails: set a group back, go the other way of a split, give one character back (SPAN: the
+    places lowest..highest are left to try), take one more (LAZY).
+    """
+    for k in range(len(caps)):
+        caps[k] = -1
+    p = s
+    top = 0
+    while True:
+        if top + 1 >= len(stack):
+            return _FULL
+        op, a = code[pc, 0], code[pc, 1]
+        good = True
+        if op == LITERAL:
+            size = code[pc, 2]
+            good = p + size <= e
+            if good:
+                for k in range(size):
+                    if data[p + k] != pool[a + k]:
+                        good = False
+                        break
+            p += size
+            pc += 1
+        elif op == SAVE:
+            if top > 0:
+                stack[top, 0], stack[top, 1], stack[top, 2] = SAVE, a, caps[a]
+                top += 1
+            caps[a] = p
+            pc += 1
+        elif op == SPLIT:
+            stack[top, 0], stack[top, 1], stack[top, 2] = SPLIT, code[pc, 2], p
+            top += 1
+            pc = a
+        elif op == RUN:
+            q = p
+            while q < e and sets[a, data[q]]:
+                q += 1
+            good = q - p >= code[pc, 2]
+            p = q
+            pc += 1
+        elif op == SPAN:
+            q = p
+            while q < e and sets[a, data[q]]:
+                q += 1
+            stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3] = SPAN, pc, p + code[pc, 2], q
+            top += 1
+            good = False
+        elif op == LAZY:
+            if code[pc, 2] == 0 or (p < e and sets[a, data[p]]):
+                stack[top, 0], stack[top, 1], stack[top, 2] = LAZY, pc, p + code[pc, 2]
+                top += 1
+            good = False
+        elif op == JUMP:
+            pc = a
+        elif op == FIT:
+            return 1
+        elif op == END:
+            good = p == e or (p == e - 1 and data[p] == 10)
+            pc += 1
+        elif op == SET:
+            good = p < e and sets[a, data[p]] != 0
+            p += 1
+            while p < e and _inside(data, p):
+                p += 1
+            pc += 1
+        else:  # WORD
+            before = p > s and sets[a, data[p - 1]] != 0
+            after = p < e and sets[a, data[p]] != 0
+            good = before != after
+            pc += 1
+        while not good:
+            if top == 0:
+                return 0
+            frame = top - 1
+            kind, at = stack[frame, 0], stack[frame, 1]
+            if kind == SAVE:
+                caps[at] = stack[frame, 2]
+                top = frame
+            elif kind == SPLIT:
+                pc, p = at, stack[frame, 2]
+                top = frame
+                good = True
+            elif kind == SPAN:
+                low, q, follow = stack[frame, 2], stack[frame, 3], code[at, 3]
+                if q == e and follow >= 0:
+                    q -= 1
+                while q >= low and q < e and (_inside(data, q) or (follow >= 0 and not sets[follow, data[q]])):
+                    q -= 1
+                if q < low:
+                    top = frame
+                else:
+                    good = True
+                    pc, p = at + 1, q
+                    stack[frame, 3] = q - 1
+            else:  # LAZY
+                q, follow, a = stack[frame, 2], code[at, 3], code[at, 1]
+                while q < e and (_inside(data, q) or (follow >= 0 and not sets[follow, data[q]])):
+                    if not sets[a, data[q]]:
+                        break
+                    q += 1
+                good = (follow < 0) if q == e else (not _inside(data, q) and (follow < 0 or sets[follow, data[q]] != 0))
+                pc, p = at + 1, q
+                stack[frame, 2] = q + 1
+                if not good or q == e or not sets[a, data[q]]:
+                    top = frame
+
+
+@kernel
+def fit(
+    data: Bytes, starts: Ints, ends: Ints, begin: Ints, end: Ints, code: Table, sets: Table, pool: Bytes, entry: Ints, first: Ints,
+    rows: Ints, which: Ints, spans: Table,
+) -> int:  # fmt: skip
+    """Try on message i the patterns begin[i]..end[i] in order; return how many messages one of them fits.
+
+    Of the n-th such message, rows[n] is the message, which[n] the pattern, spans[:, n] the places of the groups (from, to; -1 for none).
+    """
+    stack = np.empty((64, 4), np.int64)
+    caps = np.empty(len(spans), np.int64)
+    n = 0
+    for i in range(len(starts)):
+        s, e = starts[i], ends[i]
+        for k in range(begin[i], end[i]):
+            if first[k] >= 0 and (s == e or not sets[first[k], data[s]]):
+                continue
+            found = _run(data, s, e, entry[k], code, sets, pool, stack, caps)
+            while found == _FULL:
+                stack = np.empty((len(stack) * 4, 4), np.int64)
+                found = _run(data, s, e, entry[k], code, sets, pool, stack, caps)
+            if found:
+                rows[n] = i
+                which[n] = k
+                for c in range(len(caps)):
+                    spans[c, n] = caps[c]
+                n += 1
+                break
+    return n
+
+
+@kernel
+def measure(starts: Table, ends: Table, offsets: Table, valid: Bytes) -> int:
+    """Fill Arrow offsets (n + 1) and validity bits for slices; what is empty or absent (-1) is null. Return the bytes they take."""
+    total = 0
+    offsets[0] = 0
+    for i in range(len(starts)):
+        if starts[i] >= 0 and ends[i] > starts[i]:
+            total += ends[i] - starts[i]
+            valid[i >> 3] |= np.uint8(1 << (i & 7))
+        offsets[i + 1] = total
+    return total
+
+
+@kernel
+def copy(data: Bytes, starts: Table, offsets: Table, out: Bytes) -> None:
+    """Copy the slices of `measure` into `out`."""
+    for i in range(len(starts)):
+        at, place = offsets[i], starts[i]
+        for k in range(offsets[i + 1] - at):
+            out[at + k] = data[place + k]
+
+
+@kernel
+def numbers(data: Bytes, starts: Table, ends: Table, most: int, default: int, out: Table) -> None:
+    """Read slices of digits, at most `most`; what is absent is `default`."""
+    for i in range(len(starts)):
+        value = default
+        if starts[i] >= 0 and ends[i] > starts[i]:
+            value = 0
+            for k in range(starts[i], ends[i]):
+                value = min(value * 10 + wide(data[k]) - 48, most)
+        out[i] = value
