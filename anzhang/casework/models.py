@@ -61,6 +61,7 @@ class Case(Ledgered):
         indexes = (
             models.Index(fields=["state", "due_at"], name="case_due"),
             models.Index(fields=["unit", "-filed_at"], name="case_unit"),
+            models.Index(fields=["-filed_at", "id"], name="case_newest"),
             models.Index(fields=["applicant", "-filed_at"], name="case_applicant"),
             models.Index(fields=["filed_at"], name="case_stuck", condition=~Q(fault="")),
         )
@@ -218,6 +219,8 @@ class Finding(Ledgered):
         indexes = (
             models.Index(fields=["state", "due_at"], name="finding_due"),
             models.Index(fields=["unit", "state", "due_at"], name="finding_unit"),
+            # The list by deadline walks this one; state and obligation are in it so that what is not shown is never fetched.
+            models.Index(fields=["due_at", "id", "state", "obligation"], name="finding_list"),
         )
         constraints = (
             models.UniqueConstraint(fields=["fingerprint"], condition=~Q(state="closed"), name="one_active_finding_per_fingerprint"),

@@ -88,7 +88,11 @@ class Person(Ledgered):
     class Meta:
         verbose_name = _("人员")
         ordering = ("code",)
-        indexes = (models.Index(fields=["unit", "code"], name="person_unit"), models.Index(fields=["name"], name="person_name"))
+        indexes = (
+            models.Index(fields=["unit", "code"], name="person_unit"),
+            models.Index(fields=["name"], name="person_name"),
+            models.Index(fields=["code", "name"], name="person_search"),  # both columns a search reads, in the list's order
+        )
         constraints = (
             models.CheckConstraint(condition=Q(left_on=None) | Q(left_on__gte=F("joined_on")), name="person_leaves_after_joining"),
         )

@@ -47,7 +47,10 @@ def by_unit(path: str = "unit", label: str | Promise = "", name: str = "unit") -
             raise ValueError(value)
         column = f"{path}__path" if path else "path"
         # A range, not LIKE: SQLite finds no index for LIKE ... ESCAPE.
-        return Q(**{f"{column}__gte": unit, f"{column}__lt": unit[:-1] + chr(ord(unit[-1]) + 1)})
+        first, end = unit, unit[:-1] + chr(ord(unit[-1]) + 1)
+        if path and not Unit.objects.filter(Q(path__lt=first) | Q(path__gte=end)).exists():
+            return Q(**{f"{path}__isnull": False})  # every unit there is: nothing to join for
+        return Q(**{f"{column}__gte": first, f"{column}__lt": end})
 
     return Filter(name, label or _("单位"), condition, by_unit=True)
 
