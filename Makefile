@@ -18,10 +18,10 @@ run: $(VENV)/installed ## set up, then run the demo bureau in the foreground (AR
 	@exec $(VENV)/bin/anzhang demo $(ARGS)
 
 test: $(VENV)/installed-dev apt ## the tests, with the real programs they use
-	$(PY) -m pytest -m "not long" $(ARGS)
+	$(PY) -m pytest -m "not long" -n 2 --dist loadfile $(ARGS)
 
 test-long: $(VENV)/installed-dev apt ## every test, the long ones too
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/installed-dev ## ruff, mypy, import contracts, missing migrations
 	$(VENV)/bin/ruff check .
