@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel
+from anzhang.engines.vault.jit import HIGHS, Bytes, Ints, Table, below, copy, digits, eight, kernel, leading, words, zeros
 
 _FNV = np.uint64(0xCBF29CE484222325)
 _PRIME = np.uint64(0x100000001B3)
 _MIX = np.uint64(0xFF51AFD7ED558CCD)
 _SHIFT = np.uint64(33)
+_DOTS, _DASHES = np.uint64(0x2E2E2E2E2E2E2E2E), np.uint64(0x2D2D2D2D2D2D2D2D)
 
 
 @kernel
@@ -77,8 +78,13 @@ def gather(data: Bytes, starts: Ints, order: Ints, offsets: Table, out: Bytes) -
     """Copy the slices of `gather_offsets` into `out`."""
     for i in range(len(order)):
         place = starts[order[i]]
-        for k in range(offsets[i + 1] - offsets[i]):
-            out[offsets[i] + k] = data[place + k]
+        copy(out, offsets[i], data, place, place + offsets[i + 1] - offsets[i])
+
+
+@kernel
+def _in_run(x: np.uint64) -> np.uint64:
+    """Return the mask of the bytes of [A-Za-z0-9_.-]."""
+    return words(x) | zeros(x ^ _DOTS) | zeros(x ^ _DASHES)
 
 
 @kernel
@@ -86,23 +92,35 @@ def fingerprint(data: Bytes, starts: Ints, ends: Ints, out: Table) -> None:
     """Hash the template of every slice: each run of [A-Za-z0-9_.-] that contains a digit counts as one blank."""
     for i in range(len(starts)):
         total = _FNV
-        run = _FNV
-        inside = False
-        digit = False
-        for k in range(starts[i], ends[i]):
-            c = data[k]
-            number = 48 <= c <= 57
-            if number or 97 <= c <= 122 or 65 <= c <= 90 or c in {95, 46, 45}:
-                inside = True
-                digit = digit or number
-                run = (run ^ np.uint64(c)) * _PRIME
-                continue
-            if inside:
-                total = (total ^ (np.uint64(1) if digit else run)) * _MIX
-                run = _FNV
-                inside = False
-                digit = False
-            total = (total ^ np.uint64(c)) * _PRIME
-        if inside:
-            total = (total ^ (np.uint64(1) if digit else run)) * _MIX
+        p, e = starts[i], ends[i]
+        while p < e:
+            x = eight(data, p) & below(e - p)
+            marks = _in_run(x)
+            skip = min(leading(marks), e - p)
+            if skip:
+                total = (total ^ (x & below(skip))) * _PRIME
+                total ^= total >> _SHIFT
+                p += skip
+                if skip == 8 or p >= e:
+                    continue
+                x >>= np.uint64(8 * skip)
+                marks >>= np.uint64(8 * skip)
+            run = _FNV
+            number = np.uint64(0)
+            size = leading(~marks & HIGHS)
+            if size == 8 - skip:  # the run may go on past the eight bytes
+                x = eight(data, p) & below(e - p)
+                size = leading(~_in_run(x) & HIGHS)
+                while size == 8:
+                    run = (run ^ x) * _PRIME
+                    run ^= run >> _SHIFT
+                    number |= digits(x)
+                    p += 8
+                    x = eight(data, p) & below(e - p) if p < e else np.uint64(0)
+                    size = leading(~_in_run(x) & HIGHS)
+            rest = below(size)
+            run = (run ^ (x & rest)) * _PRIME
+            number |= digits(x) & rest
+            total = (total ^ (np.uint64(1) if number else run)) * _MIX
+            p += size
         out[i] = (total ^ (total >> _SHIFT)) * _MIX

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel
+from anzhang.engines.vault.jit import Bytes, Ints, Table, copy, kernel
 
 HOST, TAG, PID, SPACE = 1, 2, 4, 8
 MONTHS = np.frombuffer(b"JanFebMarAprMayJunJulAugSepOctNovDec", np.uint8)
@@ -56,24 +56,13 @@ def _number(out: Bytes, o: int, value: int, width: int) -> int:
 
 
 @kernel
-def _copy(out: Bytes, o: int, data: Bytes, start: int, end: int) -> int:
-    for i in range(start, end):
-        out[o] = data[i]
-        o += 1
-    return o
-
-
-@kernel
-def _stamp(out: Bytes, o: int, form: int, ts: int, off: int) -> int:
-    """Write the time stamp of instant `ts` (µs) at `off` minutes east."""
-    local = ts + off * 60_000_000
-    seconds = local // 1_000_000
-    micro = local - seconds * 1_000_000
+def _date_and_clock(out: Bytes, o: int, form: int, seconds: int) -> int:
+    """Write date and time of day, to the second."""
     days = seconds // 86400
     rest = seconds - days * 86400
     year, month, day = civil(days)
     if form <= 2:
-        o = _copy(out, o, MONTHS, month * 3 - 3, month * 3)
+        o = copy(out, o, MONTHS, month * 3 - 3, month * 3)
         out[o] = 32
         o += 1
         if form == 1 and day < 10:
@@ -93,7 +82,20 @@ def _stamp(out: Bytes, o: int, form: int, ts: int, off: int) -> int:
     out[o] = 58
     o = _number(out, o + 1, rest // 60 % 60, 2)
     out[o] = 58
-    o = _number(out, o + 1, rest % 60, 2)
+    return _number(out, o + 1, rest % 60, 2)
+
+
+@kernel
+def _stamp(out: Bytes, o: int, form: int, ts: int, off: int, memo: Ints, memo_text: Bytes) -> int:
+    """Write the time stamp of instant `ts` (µs) at `off` minutes east. Neighbours often share the second, so the last one is kept."""
+    local = ts + off * 60_000_000
+    seconds = local // 1_000_000
+    micro = local - seconds * 1_000_000
+    shape = min(form, 10)
+    if memo[0] != seconds or memo[1] != shape:
+        memo[0], memo[1] = seconds, shape
+        memo[2] = _date_and_clock(memo_text, 0, shape, seconds)
+    o = copy(out, o, memo_text, 0, memo[2])
     if form >= 10:
         fraction = form % 10
         if fraction > 0:
@@ -116,7 +118,7 @@ def _stamp(out: Bytes, o: int, form: int, ts: int, off: int) -> int:
 def _field(out: Bytes, o: int, data: Bytes, start: int, end: int) -> int:
     """Write an RFC 5424 field, `-` when empty, and the space after it."""
     if end > start:
-        o = _copy(out, o, data, start, end)
+        o = copy(out, o, data, start, end)
     else:
         out[o] = 45
         o += 1
@@ -128,8 +130,12 @@ def _field(out: Bytes, o: int, data: Bytes, start: int, end: int) -> int:
 def header(
     out: Bytes, o: int, kind: int, lay: int, form: int, pri: int, ts: int, off: int, pid: int,
     hosts: Bytes, hs: int, he: int, apps: Bytes, as_: int, ae: int, mids: Bytes, ms: int, me: int, sds: Bytes, ss: int, se: int,
+    memo: Ints, memo_text: Bytes,
 ) -> int:  # fmt: skip
-    """Write the header of one line into `out` from place `o`; return the place after it."""
+    """Write the header of one line into `out` from place `o`; return the place after it.
+
+    `memo` (three numbers, the first two zero at the start) and `memo_text` (64 bytes) carry the last time stamp from line to line.
+    """
     if kind == 0:
         return o
     if pri >= 0:
@@ -138,15 +144,15 @@ def header(
         out[o] = 62
         o += 1
     if kind == 1:
-        o = _stamp(out, o, form, ts, off)
+        o = _stamp(out, o, form, ts, off, memo, memo_text)
         out[o] = 32
         o += 1
         if lay & HOST:
-            o = _copy(out, o, hosts, hs, he)
+            o = copy(out, o, hosts, hs, he)
             out[o] = 32
             o += 1
         if lay & TAG:
-            o = _copy(out, o, apps, as_, ae)
+            o = copy(out, o, apps, as_, ae)
             if lay & PID:
                 out[o] = 91
                 o = _number(out, o + 1, pid, 1)
@@ -165,7 +171,7 @@ def header(
         out[o] = 45
         o += 1
     else:
-        o = _stamp(out, o, form, ts, off)
+        o = _stamp(out, o, form, ts, off, memo, memo_text)
     out[o] = 32
     o = _field(out, o + 1, hosts, hs, he)
     o = _field(out, o, apps, as_, ae)
@@ -191,16 +197,17 @@ def lines(
     The `*_at` arrays are Arrow offsets (n + 1). A non-empty `hdr` stands in for the rebuilt header.
     """
     o = 0
+    memo, memo_text = np.zeros(3, np.int64), np.empty(64, np.uint8)
     for i in range(len(starts)):
         starts[i] = o
         if hdr_at[i + 1] > hdr_at[i]:
-            o = _copy(out, o, hdrs, hdr_at[i], hdr_at[i + 1])
+            o = copy(out, o, hdrs, hdr_at[i], hdr_at[i + 1])
         else:
             o = header(
                 out, o, kind[i], lay[i], form[i], pri[i], ts[i], off[i], pid[i],
                 hosts, host_at[i], host_at[i + 1], apps, app_at[i], app_at[i + 1],
-                mids, mid_at[i], mid_at[i + 1], sds, sd_at[i], sd_at[i + 1],
+                mids, mid_at[i], mid_at[i + 1], sds, sd_at[i], sd_at[i + 1], memo, memo_text,
             )  # fmt: skip
-        o = _copy(out, o, msgs, msg_at[i], msg_at[i + 1])
+        o = copy(out, o, msgs, msg_at[i], msg_at[i + 1])
         ends[i] = o
     return o

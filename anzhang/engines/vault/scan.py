@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel, wide
+from anzhang.engines.vault.jit import ONES, Bytes, Ints, Table, eight, kernel, leading, line_feeds, same, wide
 from anzhang.engines.vault.render import HOST, PID, SPACE, TAG, day_number, header
 
 AHEAD, BEHIND, NO_TIME = 1, 2, 4  # flags: clock more than a day ahead, more than a day behind, no usable time stamp
 DAY_US = 86_400_000_000
+_7, _56 = np.uint64(7), np.uint64(56)
 SCRATCH = 4096  # a longer header is kept verbatim
 TERMINATORS = (b"", b"\n", b"\r\n")
 
@@ -24,8 +25,13 @@ HOST_S, HOST_E, APP_S, APP_E, MID_S, MID_E, SD_S, SD_E, MSG_S, FRAC_S, FRAC_E = 
 def count_lines(data: Bytes, start: int, end: int) -> int:
     """Return how many lines newline-framed bytes hold; a last one without terminator counts."""
     n = 0
-    for i in range(start, end):
-        n += data[i] == 10
+    p = start
+    while p + 8 <= end:
+        n += wide((line_feeds(eight(data, p)) >> _7) * ONES >> _56)
+        p += 8
+    while p < end:
+        n += data[p] == 10
+        p += 1
     if end > start and data[end - 1] != 10:
         n += 1
     return n
@@ -35,17 +41,21 @@ def count_lines(data: Bytes, start: int, end: int) -> int:
 def split_lines(data: Bytes, start: int, end: int, starts: Ints, ends: Ints, term: Table, n: int) -> int:
     """Write begin, end (without terminator) and terminator of each newline-framed line from row `n`; return the next row."""
     begin = start
-    for i in range(start, end):
-        if data[i] == 10:
-            starts[n] = begin
-            if i > begin and data[i - 1] == 13:
-                ends[n] = i - 1
-                term[n] = 2
-            else:
-                ends[n] = i
-                term[n] = 1
-            n += 1
-            begin = i + 1
+    p = start
+    while p < end:
+        p += leading(line_feeds(eight(data, p)))
+        if p >= end or data[p] != 10:
+            continue
+        starts[n] = begin
+        if p > begin and data[p - 1] == 13:
+            ends[n] = p - 1
+            term[n] = 2
+        else:
+            ends[n] = p
+            term[n] = 1
+        n += 1
+        p += 1
+        begin = p
     if begin < end:
         starts[n] = begin
         ends[n] = end
@@ -231,9 +241,8 @@ def _digits(data: Bytes, p: int, e: int) -> int:
 
 
 @kernel
-def _rfc5424(data: Bytes, p: int, e: int, span: Table, i: int) -> tuple[int, int, int]:
-    """Fill `span` row i from the fields after the time stamp (host onward); return (ok, lay, pid)."""
-    bounds = np.empty(8, np.int64)
+def _rfc5424(data: Bytes, p: int, e: int, span: Table, i: int, bounds: Ints) -> tuple[int, int, int]:
+    """Fill `span` row i from the fields after the time stamp (host onward); return (ok, lay, pid). `bounds` is room for eight numbers."""
     for k in range(4):
         q = _word_end(data, p, e)
         if q == p or q >= e:
@@ -311,6 +320,8 @@ def scan(  # noqa: C901, PLR0912, PLR0915  # a kernel stays in one piece
     Fills the columns of render.py, `flags`, `hdr` (1 = keep the header verbatim) and `span` (byte places, see above).
     """
     scratch = np.empty(SCRATCH + 128, np.uint8)
+    bounds = np.empty(8, np.int64)
+    memo, memo_text = np.zeros(3, np.int64), np.empty(64, np.uint8)
     for i in range(len(starts)):
         s, e = starts[i], ends[i]
         r = record[i]
@@ -339,7 +350,7 @@ def scan(  # noqa: C901, PLR0912, PLR0915  # a kernel stays in one piece
             p += 2
             q = _word_end(data, p, e)
             f, stamp, minutes, _, fraction = _iso_stamp(data, p, q, 0)
-            ok, bits, number = _rfc5424(data, q + 1, e, span, i)
+            ok, bits, number = _rfc5424(data, q + 1, e, span, i, bounds)
             if ok:
                 kind[i] = 2
                 lay[i] = bits
@@ -384,11 +395,7 @@ def scan(  # noqa: C901, PLR0912, PLR0915  # a kernel stays in one piece
             scratch, 0, kind[i], lay[i], form[i], pri[i], ts[i], off[i], pid[i],
             data, span[i, HOST_S], span[i, HOST_E], data, span[i, APP_S], span[i, APP_E],
             data, span[i, MID_S], span[i, MID_E], data, span[i, SD_S], span[i, SD_E],
+            memo, memo_text,
         )  # fmt: skip
-        if n != m - s:
+        if n != m - s or not same(scratch, 0, data, s, n):
             hdr[i] = 1
-            continue
-        for k in range(n):
-            if scratch[k] != data[s + k]:
-                hdr[i] = 1
-                break

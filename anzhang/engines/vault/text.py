@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel, wide
+from anzhang.engines.vault.jit import HIGHS, Bytes, Ints, Table, eight, kernel, leading, wide
 
 UTF8, GB18030 = 0, 1
 ENCODINGS = {"utf-8": UTF8, "utf8": UTF8, "gbk": GB18030, "gb2312": GB18030, "gb18030": GB18030}
@@ -27,17 +27,19 @@ def _foreign(data: Bytes, starts: Ints, ends: Ints, enc: Table, out: Table) -> i
     """Mark the lines whose bytes are not their text in UTF-8; return how many."""
     count = 0
     for i in range(len(starts)):
-        high = np.uint8(0)
-        for k in range(starts[i], ends[i]):
-            high |= data[k]
+        p, e = starts[i], ends[i]
         out[i] = 0
-        if high < 0x80:
+        while p < e:
+            skip = leading(eight(data, p) & HIGHS)
+            p += skip
+            if skip < 8:
+                break
+        if p >= e:
             continue
         if enc[i] == GB18030:
             out[i] = 1
             count += 1
             continue
-        p, e = starts[i], ends[i]
         while p < e:
             a = wide(data[p])
             if a < 0x80:

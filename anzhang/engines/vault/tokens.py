@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel, wide
+from anzhang.engines.vault.jit import HIGHS, Bytes, Ints, Table, below, digits, eight, kernel, leading, lowered, wide, words, zeros
 
 WORD, ADDRESS, BIGRAM = 0, 1, 2
 
@@ -25,7 +25,9 @@ _27 = np.uint64(27)
 SALTS = np.array([0x47B6137B, 0x44974D91, 0x8824AD5B, 0xA2B7289D, 0x705495C7, 0x2DF1424B, 0x9EFC4947, 0x5C6BFB31], np.uint64)
 
 WORDS_PER_BLOCK = 8
-RECENT = 1 << 12
+RECENT = 1 << 10
+MOST_RUNS = 12  # of a line that differ from the line before; then the rest is cut in one go
+_DOTS = np.uint64(0x2E2E2E2E2E2E2E2E)
 
 
 @kernel
@@ -65,8 +67,15 @@ def cut(data: Bytes, s: int, e: int, hashes: Table, kinds: Table, begins: Table,
     p1 = p2 = p3 = 0
     previous = 0
     while p < e:
-        c = data[p]
-        if c >= 0x80:
+        x = eight(data, p) & below(e - p)
+        marks = words(x)
+        skip = leading(marks | (x & HIGHS))
+        if skip:
+            previous = 0
+            p += skip
+            if skip == 8 or p >= e:
+                continue
+        if data[p] >= 0x80:
             point = ideograph(data, p, e)
             chain = 0
             if point == 0:
@@ -83,30 +92,32 @@ def cut(data: Bytes, s: int, e: int, hashes: Table, kinds: Table, begins: Table,
             p += 3
             continue
         previous = 0
-        if not is_word(c):
-            if c != 46:
-                chain = 0
-            p += 1
-            continue
         begin = p
+        if skip:  # often the rest of the eight bytes holds the whole word
+            x >>= np.uint64(8 * skip)
+            marks >>= np.uint64(8 * skip)
+        size = leading(~marks & HIGHS)
         h = _FNV
-        number = True
-        while p < e:
-            c = data[p]
-            if not is_word(c):
-                break
-            if c < 48 or c > 57:
-                number = False
-                if 65 <= c <= 90:
-                    c += 32
-            h = (h ^ np.uint64(c)) * _PRIME
-            p += 1
+        if size == 8 - skip:
+            x = eight(data, p) & below(e - p)
+            size = leading(~words(x) & HIGHS)
+            while size == 8:
+                h = (h ^ lowered(x)) * _MIX
+                h ^= h >> _SHIFT
+                p += 8
+                x = eight(data, p) & below(e - p) if p < e else np.uint64(0)
+                size = leading(~words(x) & HIGHS)
+        rest = below(size)
+        if size:
+            h = (h ^ (lowered(x) & rest)) * _MIX
+            h ^= h >> _SHIFT
+        p += size
         hashes[n] = _finish(h)
         kinds[n] = WORD
         begins[n] = begin
         ends[n] = p
         n += 1
-        if number and p - begin <= 3:
+        if p - begin <= 3 and digits(x) & rest == HIGHS & rest:
             joined = chain > 0 and begin > s and data[begin - 1] == 46 and begin - 2 >= s and is_word(data[begin - 2])
             chain = chain + 1 if joined else 1
             if chain >= 4:
@@ -137,13 +148,13 @@ def insert(bits: Table, blocks: int, h: np.uint64) -> int:
     """Put a hash into a filter of `blocks` blocks; return 1 when it was not there."""
     at = np.int64(((h >> _32) * np.uint64(blocks)) >> _32) * WORDS_PER_BLOCK
     key = h & _LOW
-    new = 0
+    missing = np.uint32(0)
     for k in range(WORDS_PER_BLOCK):
         mask = np.uint32(1) << np.uint32(((key * SALTS[k]) & _LOW) >> _27)
-        if bits[at + k] & mask == 0:
-            bits[at + k] |= mask
-            new = 1
-    return new
+        old = bits[at + k]
+        missing |= mask & ~old
+        bits[at + k] = old | mask
+    return 1 if missing else 0
 
 
 @kernel
@@ -159,11 +170,43 @@ def holds(bits: Table, blocks: int, h: np.uint64) -> bool:
 
 
 @kernel
-def fill(data: Bytes, starts: Ints, ends: Ints, skip_s: Ints, skip_e: Ints, rows: Ints, bits: Table, blocks: int) -> int:
+def _joins(c: int) -> bool:
+    """Return whether tokens may span this byte: word characters, the dots of an address, everything above ASCII."""
+    return c >= 0x80 or c == 46 or is_word(c)
+
+
+@kernel
+def _run_end(data: Bytes, p: int, e: int) -> int:
+    """Return where the bytes that tokens may span end."""
+    while p < e:
+        x = eight(data, p)
+        size = leading(~(words(x) | zeros(x ^ _DOTS) | x) & HIGHS)
+        p += size
+        if size < 8:
+            break
+    return min(p, e)
+
+
+@kernel
+def _common(data: Bytes, p: int, e: int, q: int, f: int) -> int:
+    """Return how many bytes data[p:e] and data[q:f] have in common at the start."""
+    size = min(e - p, f - q)
+    k = 0
+    while k < size:
+        equal = leading(eight(data, p + k) ^ eight(data, q + k))
+        k += equal
+        if equal < 8:
+            break
+    return min(k, size)
+
+
+@kernel
+def fill(data: Bytes, starts: Ints, ends: Ints, skip_s: Ints, skip_e: Ints, rows: Ints, bits: Table, blocks: int) -> int:  # noqa: C901, PLR0912  # a kernel stays in one piece
     """Put the tokens of the lines `rows` into a filter; return how many were new.
 
-    Words inside a line's [skip_s, skip_e) - the fraction of its time stamp - stay out when they are 3, 6 or 9 digits long, because
-    they would be different on every line; `pruning.usable` knows.
+    Lines are sorted by their shape, so a line is compared with the one before it: runs that are byte for byte the same were put in
+    with that one, and only the others are cut. Words inside a line's [skip_s, skip_e) - the fraction of its time stamp - stay out
+    when they are 3, 6 or 9 digits long, because they would be different on every line; `query` knows.
     """
     room = 64
     hashes = np.empty(room, np.uint64)
@@ -172,6 +215,7 @@ def fill(data: Bytes, starts: Ints, ends: Ints, skip_s: Ints, skip_e: Ints, rows
     stops = np.empty(room, np.int64)
     recent = np.zeros(RECENT, np.uint64)  # most tokens were just inserted
     new = 0
+    before = f = 0  # the line before
     for row in rows:
         s, e = starts[row], ends[row]
         if (e - s) * 2 + 2 > room:
@@ -180,18 +224,36 @@ def fill(data: Bytes, starts: Ints, ends: Ints, skip_s: Ints, skip_e: Ints, rows
             kinds = np.empty(room, np.uint8)
             begins = np.empty(room, np.int64)
             stops = np.empty(room, np.int64)
-        n = cut(data, s, e, hashes, kinds, begins, stops)
-        for k in range(n):
-            if begins[k] == skip_s[row] and stops[k] <= skip_e[row] and begins[k] > s and kinds[k] == WORD:
-                length = stops[k] - begins[k]
-                if data[stops[k] - 1] == 90:
-                    length -= 1
-                if length in (3, 6, 9):
-                    continue
-            place = np.int64(hashes[k] & np.uint64(RECENT - 1))
-            if recent[place] != hashes[k]:
-                recent[place] = hashes[k]
-                new += insert(bits, blocks, hashes[k])
+        p, q = s, before  # never inside a run
+        runs = 0
+        while p < e:
+            common = _common(data, p, e, q, f)
+            begin = p + common
+            if begin == e and q + common == f:
+                break
+            while begin > p and _joins(data[begin - 1]):
+                begin -= 1
+            q = _run_end(data, q + begin - p, f)
+            runs += 1
+            p = _run_end(data, begin, e) if runs < MOST_RUNS else e
+            n = cut(data, begin, p, hashes, kinds, begins, stops)
+            for k in range(n):
+                if begins[k] == skip_s[row] and stops[k] <= skip_e[row] and begins[k] > s and kinds[k] == WORD:
+                    length = stops[k] - begins[k]
+                    if data[stops[k] - 1] == 90:
+                        length -= 1
+                    if length in (3, 6, 9):
+                        continue
+                place = np.int64(hashes[k] & np.uint64(RECENT - 1))
+                if recent[place] != hashes[k]:
+                    recent[place] = hashes[k]
+                    new += insert(bits, blocks, hashes[k])
+            if p < e and (q >= f or data[p] != data[q]):
+                while p < e and not _joins(data[p]):
+                    p += 1
+                while q < f and not _joins(data[q]):
+                    q += 1
+        before, f = s, e
     return new
 
 

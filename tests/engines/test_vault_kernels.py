@@ -1,0 +1,90 @@
+"""The compiled kernels against the plain way of doing the same, on random bytes."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+
+from anzhang.engines.vault import jit, tokens
+from anzhang.engines.vault.jit import Bytes, Table
+
+WORDS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+PARTS = (
+    "a", "bc", "x_y", "A9", "7", "12", "123", "abcdefg", "abcdefgh", "abcdefghi", "abcdefghijklmnopq", "10.0.0.1", "192.168.1.20",
+    "1.2.3.4.5", "用户", "登录失败", "\u3400", "ｚ", "é", " ", " ", "  ", ":", ".", "..", "-", "[", "]", "\x00", "__________________",
+)  # fmt: skip
+
+
+def _array(content: bytes) -> Bytes:
+    return np.frombuffer(bytearray(content), np.uint8)
+
+
+def _mask(content: bytes, meant: frozenset[int]) -> int:
+    return sum(0x80 << 8 * i for i, c in enumerate(content) if c in meant)
+
+
+def test_eight_bytes_are_classified_as_single_bytes_are() -> None:
+    dice = random.Random(1)
+    for byte in range(256):
+        content = bytes([byte]) + bytes(dice.choice([dice.randrange(256), dice.choice(list(WORDS))]) for _ in range(7))
+        x = np.uint64(jit.eight(_array(content), 0))
+        assert int(x) == int.from_bytes(content, "little")
+        assert int(jit.words(x)) == _mask(content, WORDS)
+        assert int(jit.digits(x)) == _mask(content, frozenset(b"0123456789"))
+        assert int(jit.line_feeds(x)) == _mask(content, frozenset(b"\n"))
+        assert jit.leading(np.uint64(jit.words(x))) == next((i for i, c in enumerate(content) if c in WORDS), 8)
+
+
+def test_bytes_past_the_end_are_zeros() -> None:
+    assert int(jit.eight(_array(b"abc"), 1)) == int.from_bytes(b"bc", "little")
+
+
+def test_copying_touches_nothing_else() -> None:
+    for size in range(40):
+        source, out = _array(bytes(range(1, 60))), np.zeros(64, np.uint8)
+        assert jit.copy(out, 3, source, 5, 5 + size) == 3 + size
+        assert bytes(out) == bytes(3) + bytes(range(6, 6 + size)) + bytes(61 - size)
+        assert jit.same(out, 3, source, 5, size)
+        assert not jit.same(out, 3, source, 5, size + 1)
+
+
+def test_a_filter_holds_exactly_the_tokens_of_every_line() -> None:
+    dice = random.Random(20261124)
+    for turn in range(60):
+        content = list(_lines_alike(dice))
+        data = _array(b"\n".join(content) + b"\n")
+        ends = np.cumsum([len(line) + 1 for line in content]).astype(np.int64) - 1
+        starts = ends - np.array([len(line) for line in content])
+        none = np.zeros(len(content), np.int64)
+        rows = np.array(dice.sample(range(len(content)), len(content)) if turn % 2 else range(len(content)), np.int64)
+        bits = np.zeros(256 * tokens.WORDS_PER_BLOCK, np.uint32)
+        tokens.fill(data, starts, ends, none, none, rows, bits, 256)
+        assert (bits == _plainly_filled(content, 256)).all()
+
+
+def _lines_alike(dice: random.Random) -> list[bytes]:
+    """Return lines each of which is mostly like the one before."""
+    made: list[bytes] = []
+    parts: list[str] = []
+    for _ in range(40):
+        if dice.random() < 0.1:
+            parts = dice.choices(PARTS, k=dice.randrange(40))
+        for _ in range(dice.randrange(3)):
+            place = dice.randrange(len(parts) + 1)
+            parts[place : place + dice.randrange(2)] = dice.choices(PARTS, k=dice.randrange(2))
+        line = "".join(parts).encode()
+        made.append(line[:-1] if dice.random() < 0.05 else line.replace("用".encode()[:1], b"\xff") if dice.random() < 0.05 else line)
+    return made
+
+
+def _plainly_filled(lines: list[bytes], blocks: int) -> Table:
+    """Return the filter of the lines, each cut as a whole."""
+    bits = np.zeros(blocks * tokens.WORDS_PER_BLOCK, np.uint32)
+    for line in lines:
+        room = len(line) * 2 + 2
+        hashes, kinds = np.empty(room, np.uint64), np.empty(room, np.uint8)
+        begins, ends = np.empty(room, np.int64), np.empty(room, np.int64)
+        for h in hashes[: tokens.cut(_array(line), 0, len(line), hashes, kinds, begins, ends)]:
+            tokens.insert(bits, blocks, h)
+    return bits
