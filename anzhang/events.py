@@ -64,6 +64,8 @@ class Event(StrEnum):
     SEGMENT_DELETE_REFUSED = "monitoring:vault_segment:delete_refused"
     VAULT_QUERY = "monitoring:vault:query"
     VAULT_VERIFY = "monitoring:vault:verify"
+    LEDGER_CONFIRM = "journal:head:confirm"
+    LEDGER_CHECK = "journal:ledger:check"
     BACKUP_MAKE = "operate:backup:make"
     BACKUP_RESTORE = "operate:backup:restore"
     UPGRADE = "operate:software:upgrade"

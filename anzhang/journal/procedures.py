@@ -13,10 +13,11 @@ from django.utils.functional import Promise
 
 from anzhang.engines.ledger import canonical as jcs
 from anzhang.events import Event
+from anzhang.journal import heads
 from anzhang.journal.append import append
 from anzhang.journal.digests import row_digest
-from anzhang.journal.heads import confirm, sign_heads
-from anzhang.journal.models import Entry, Ledgered
+from anzhang.journal.heads import sign_heads
+from anzhang.journal.models import Entry, HeadConfirmation, Ledgered
 from anzhang.permissions import Actor
 
 __all__ = ["NotInTransactionError", "canonical", "confirm", "object_type", "record", "row_digest", "sign_heads", "write"]
@@ -70,6 +71,17 @@ def write(actor: Actor, act: Event, obj: Ledgered, *, at: datetime, payload: dic
     with transaction.atomic():
         obj.save()
         return record(actor, act, obj, at=at, payload=payload)
+
+
+def confirm(actor: Actor, text: str, at: datetime) -> HeadConfirmation:
+    """Keep that a head saved outside this machine still agrees with the ledger; `text` is what `anzhang ledger head` printed.
+
+    Raises RefusedError (`head_unreadable`, `ledger_cut`, `history_rewritten`).
+    """
+    with transaction.atomic():
+        kept = heads.confirm(actor, text, at)
+        record(actor, Event.LEDGER_CONFIRM, ("head", str(kept.size)), at=at, payload={"size": kept.size, "root": kept.root})
+    return kept
 
 
 def object_type(obj: models.Model | type[models.Model]) -> str:

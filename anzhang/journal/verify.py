@@ -18,18 +18,23 @@ from typing import Any
 
 import orjson
 from django.conf import settings
+from django.db import transaction
 
 from anzhang.engines.crypto import SUITES
 from anzhang.engines.ledger.canonical import instant
+from anzhang.events import Event
 from anzhang.journal import heads, keys, rows
 from anzhang.journal.faults import Fault, Kind, Report, span
 from anzhang.journal.models import Entry, Frontier, Head, LedgerCheck, Payload
+from anzhang.journal.procedures import record
 from anzhang.journal.snapshot import snapshot
 from anzhang.journal.walk import Walk, as_bytes
+from anzhang.permissions import Actor
 
-__all__ = ["Fault", "Kind", "Report", "check", "verify"]
+__all__ = ["Fault", "Kind", "Report", "check", "check_for", "verify"]
 
 BATCH = 2000
+NAMED = 100  # faults that an entry names; the check keeps all
 COLUMNS = ("index", "act", "object_type", "object_key", "actor", "via", "at", "after", "leaf")
 
 
@@ -52,6 +57,19 @@ def verify(since: str | None = None) -> Report:
 def check(at: datetime) -> LedgerCheck:
     """Verify everything and keep the result for the ledger page."""
     report = verify()
+    return _keep(report, at)
+
+
+def check_for(actor: Actor, at: datetime) -> LedgerCheck:
+    """Verify everything because somebody asks; the ledger keeps who asked and what was found."""
+    report = verify()
+    with transaction.atomic():
+        payload = {"entries": report.entries, "faults": report.plain()["faults"][:NAMED]}
+        record(actor, Event.LEDGER_CHECK, ("ledger", "check"), at=at, payload=payload)
+        return _keep(report, at)
+
+
+def _keep(report: Report, at: datetime) -> LedgerCheck:
     return LedgerCheck.objects.create(at=at, entries=report.entries, faults=report.plain()["faults"], seconds=report.seconds)
 
 

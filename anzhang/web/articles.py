@@ -116,7 +116,7 @@ def show(request: HttpRequest, number: int) -> HttpResponse:
 
 def _findings(actor: Actor, at: datetime, number: int, choice: boards.Choice) -> Mapping[str, list[Finding]]:
     """Return the active findings of an article in sight, by obligation; of the chosen unit when there is one."""
-    rows = seen(actor, at).filter(obligation__startswith=f"A{number:02d}.").exclude(state=Finding.State.CLOSED)
+    rows = seen(Sight(actor, at)).filter(obligation__startswith=f"A{number:02d}.").exclude(state=Finding.State.CLOSED)
     if choice.unit is not None:
         rows = rows.filter(unit=choice.unit)
     found: dict[str, list[Finding]] = defaultdict(list)

@@ -34,16 +34,15 @@ def _tabs() -> tuple[tuple[str, str], ...]:
     return (("todo", _("待办")), ("done", _("已办")), ("mine", _("我的申请")), ("all", _("全部事项")))
 
 
-def _seen_cases(actor: Actor, at: datetime) -> QuerySet[Case]:
+def seen(sight: Sight) -> QuerySet[Case]:
     """Return the cases of the reader's units and those in which the reader has a part."""
-    sight = Sight(actor, at)
     if sight.path is None:
         return Case.objects.all()
     scoped = sight.narrowed(Case.objects.all(), ("unit__path",)).values("pk")
-    if actor.person_id is None:
+    if sight.actor.person_id is None:
         return Case.objects.filter(pk__in=scoped)
-    mine = Case.objects.filter(applicant_id=actor.person_id).values("pk")
-    asked = Todo.objects.filter(person_id=actor.person_id).values("case")
+    mine = Case.objects.filter(applicant_id=sight.actor.person_id).values("pk")
+    asked = Todo.objects.filter(person_id=sight.actor.person_id).values("case")
     return Case.objects.filter(Q(pk__in=scoped) | Q(pk__in=mine) | Q(pk__in=asked))
 
 
@@ -64,7 +63,7 @@ def index(request: HttpRequest) -> HttpResponse:
         rows = queries.done(person_id).select_related("case__applicant")
     else:
         prefix = ""
-        rows = queries.applied(person_id) if which == "mine" else _seen_cases(actor, at)
+        rows = queries.applied(person_id) if which == "mine" else seen(Sight(actor, at))
         rows = rows.select_related("unit", "applicant")
     text, route, state = (request.GET.get(name, "").strip() for name in ("q", "route", "state"))
     if text:
@@ -213,7 +212,7 @@ def new(request: HttpRequest, route: str) -> HttpResponse:
 def case_or_404(request: HttpRequest, number: str) -> tuple[Case, Actor, datetime]:
     """Return a case the reader may see, who reads, and when."""
     actor, at = actor_of(request), clock.now()
-    case = _seen_cases(actor, at).select_related("unit", "applicant").filter(number=number).first()
+    case = seen(Sight(actor, at)).select_related("unit", "applicant").filter(number=number).first()
     if case is None:
         raise Http404(number)
     return case, actor, at

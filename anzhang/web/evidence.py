@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from anzhang.monitoring.models import VaultSegment
@@ -39,19 +39,12 @@ def _one(reference: str, segments: Mapping[str, int]) -> Evidence:
     if kind == "segment":
         return Evidence(_("日志段 %(name)s") % {"name": key}, _listed("vault_segment", key))
     if kind == "entry" and key.isdigit():
-        return Evidence(_("存证第 %(index)s 条") % {"index": key}, _entry(key))
+        return Evidence(_("存证第 %(index)s 条") % {"index": key}, reverse("ledger_entry", args=[int(key)]))
     if kind in REGISTERS and key.isdigit():
         return Evidence(f"{REGISTERS[kind].title} {key}", reverse("register_row", args=[kind, key]))
     if kind in REGISTERS:
         return Evidence(f"{REGISTERS[kind].title} {key}", _listed(kind, key))
     return Evidence(reference)
-
-
-def _entry(index: str) -> str:
-    try:
-        return f"{reverse('ledger')}{index}/"
-    except NoReverseMatch:  # the ledger has no page here: the number is enough for `anzhang ledger prove`
-        return ""
 
 
 def _listed(register: str, text: str) -> str:

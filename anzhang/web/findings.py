@@ -52,13 +52,12 @@ def title_of(obligation: Obligation) -> str:
     return obligation.title.in_language(get_language() or "zh")
 
 
-def seen(actor: Actor, at: datetime) -> QuerySet[Finding]:
+def seen(sight: Sight) -> QuerySet[Finding]:
     """Return the findings of the reader's units, and those for which the reader answers."""
-    sight = Sight(actor, at)
     if sight.path is None:
         return Finding.objects.all()
     scoped = sight.narrowed(Finding.objects.all(), ("unit__path",)).values("pk")
-    return Finding.objects.filter(Q(pk__in=scoped) | Q(person_id=actor.person_id or 0))
+    return Finding.objects.filter(Q(pk__in=scoped) | Q(person_id=sight.actor.person_id or 0))
 
 
 @page("findings")
@@ -67,7 +66,7 @@ def seen(actor: Actor, at: datetime) -> QuerySet[Finding]:
 def index(request: HttpRequest) -> HttpResponse:
     """List findings by deadline; `state`, `unit`, `article` and `q` narrow, all in the address."""
     actor, at = actor_of(request), clock.now()
-    rows = seen(actor, at).select_related("unit", "person")
+    rows = seen(Sight(actor, at)).select_related("unit", "person")
     state, unit, article, text = (request.GET.get(name, "").strip() for name in ("state", "unit", "article", "q"))
     if state in Finding.State.values:
         rows = rows.filter(state=state)
@@ -118,7 +117,7 @@ def _moments(finding: Finding) -> list[Moment]:
 
 def _finding_or_404(request: HttpRequest, number: str) -> tuple[Finding, Actor, datetime]:
     actor, at = actor_of(request), clock.now()
-    finding = seen(actor, at).select_related("unit", "person").filter(number=number).first()
+    finding = seen(Sight(actor, at)).select_related("unit", "person").filter(number=number).first()
     if finding is None:
         raise Http404(number)
     return finding, actor, at

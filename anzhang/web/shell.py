@@ -9,7 +9,7 @@ from functools import cached_property
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from anzhang import clock
@@ -125,11 +125,8 @@ class Shell:
             title = _("审计") if self.user.administrator == Administrator.AUDITOR else _("系统管理")
             yield _group(_("管理"), (self._entry(title, "administration"),))
 
-    def _entry(self, title: str, name: str, place: str = "", query: str = "", count: int = 0) -> Entry | None:
-        try:
-            href = reverse(name)
-        except NoReverseMatch:  # a page that this installation does not serve has no link
-            return None
+    def _entry(self, title: str, name: str, place: str = "", query: str = "", count: int = 0) -> Entry:
+        href = reverse(name)
         path = self.request.path
         if name == "cases":
             current = path == href and self.request.GET.get("list", "todo") == query.rpartition("=")[2]
@@ -142,8 +139,8 @@ class Shell:
         return Entry(title, href + query, place or name, current, count)
 
 
-def _group(title: str, entries: tuple[Entry | None, ...]) -> Group:
-    return Group(title, tuple(entry for entry in entries if entry is not None))
+def _group(title: str, entries: tuple[Entry, ...]) -> Group:
+    return Group(title, entries)
 
 
 def shell(request: HttpRequest) -> dict[str, Shell]:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from anzhang import clock
 from anzhang.casework.board import PROOF_WORDS, STATE_WORDS
 from anzhang.casework.models import Case, Finding
+from anzhang.web import acts
 
 register = template.Library()
 
@@ -70,6 +71,12 @@ def beijing(instant: datetime | None) -> str:
 
 
 @register.filter
+def beijing_second(instant: datetime | None) -> str:
+    """Return an instant to the second, Beijing time."""
+    return instant.astimezone(clock.BEIJING).strftime("%Y-%m-%d %H:%M:%S") if instant else "—"
+
+
+@register.filter
 def beijing_day(value: datetime | date | None) -> str:
     """Return the Beijing day of an instant or a date as `2026-11-22`; a dash for none."""
     if isinstance(value, datetime):
@@ -87,6 +94,11 @@ def iso(instant: datetime | None) -> str:
 def percent(share: float | None) -> str:
     """Return a share from 0 to 1 as whole percent, rounded down so that 99.9 % never reads as all."""
     return "—" if share is None else f"{int(share * 100)} %"
+
+
+register.filter("act_word", acts.act_word)
+register.filter("way_word", acts.way_word)
+register.filter("object_word", acts.object_word)
 
 
 @register.filter

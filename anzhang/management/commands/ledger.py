@@ -14,7 +14,7 @@ from anzhang import clock
 from anzhang.directory.tickets import cli_actor
 from anzhang.engines.crypto import SHA256, SUITES, Suite
 from anzhang.engines.ledger.note import NoteError
-from anzhang.journal import export, heads, keys, queries
+from anzhang.journal import export, heads, keys, procedures, queries
 from anzhang.journal.verify import verify
 from anzhang.management import BadInputError, FailedError, Verb
 
@@ -114,7 +114,7 @@ class Command(Verb):
         self.stdout.write(f"{size} entries in {options['folder']}; python3 {options['folder']}/verify.py {options['folder']}")
 
     def _confirm(self, **options: Any) -> None:
-        kept = heads.confirm(cli_actor("ledger"), _text(options["file"]), clock.now())
+        kept = procedures.confirm(cli_actor("ledger"), _text(options["file"]), clock.now())
         self.stdout.write(f"the ledger contains the saved head of size {kept.size}")
 
     def _key(self, **_options: Any) -> None:

@@ -1,0 +1,125 @@
+"""The words of the ledger: what an act, an object and a way in are called. One line per event, so that none is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from anzhang.events import Event
+from anzhang.journal.rows import ledgered
+from anzhang.permissions import Via
+
+ACTS: Mapping[Event, Promise] = {
+    Event.INSTALLATION_INIT: _("初始化安装"),
+    Event.USER_CREATE: _("新建用户"),
+    Event.USER_CHANGE: _("变更用户"),
+    Event.USER_LOGIN: _("登录"),
+    Event.USER_LOGIN_FAIL: _("登录失败"),
+    Event.USER_LOGOUT: _("退出登录"),
+    Event.USER_LOCK: _("锁定用户"),
+    Event.USER_UNLOCK: _("解除锁定"),
+    Event.FACTOR_ADD: _("绑定第二因素"),
+    Event.FACTOR_RESET: _("重置第二因素"),
+    Event.TOKEN_ISSUE: _("签发接口令牌"),
+    Event.TOKEN_REVOKE: _("吊销接口令牌"),
+    Event.IDENTITY_REQUEST: _("发起用户事项"),
+    Event.IDENTITY_CONFIRM: _("确认用户事项"),
+    Event.IDENTITY_REFUSE: _("否决用户事项"),
+    Event.ROW_CREATE: _("新增台账行"),
+    Event.ROW_CHANGE: _("修改台账行"),
+    Event.ROW_IMPORT: _("导入台账"),
+    Event.ROW_EXPORT: _("导出台账"),
+    Event.CASE_FILE: _("提出事项"),
+    Event.CASE_AGREE: _("同意"),
+    Event.CASE_REFUSE: _("不同意"),
+    Event.CASE_SEND_BACK: _("退回事项"),
+    Event.CASE_RESUBMIT: _("重新提交事项"),
+    Event.CASE_WITHDRAW: _("撤回事项"),
+    Event.CASE_APPROVE: _("事项办结"),
+    Event.CASE_ADVANCE: _("事项流转"),
+    Event.APPROVAL_RECORD: _("记录批准"),
+    Event.FINDING_OPEN: _("发现问题"),
+    Event.FINDING_CLOSE: _("问题消除"),
+    Event.FINDING_REOPEN: _("问题再次发现"),
+    Event.FINDING_PLAN: _("填写整改措施"),
+    Event.VERDICT_CHANGE: _("落实情况变化"),
+    Event.NOTICE_SEND: _("发出通知"),
+    Event.INTERPRETATION_SIGN: _("签署解释"),
+    Event.REGULATION_IMPORT: _("导入办法原文"),
+    Event.OFFICER_APPOINT: _("任命信息安全管理人员"),
+    Event.OFFICER_LEAVE: _("信息安全管理人员离任"),
+    Event.FILING_RECEIVE: _("接收备案"),
+    Event.POLICY_ISSUE: _("发布制度"),
+    Event.POLICY_REVIEW: _("复审制度"),
+    Event.PERSON_LEAVE: _("人员离岗"),
+    Event.ASSIGNMENT_START: _("任职开始"),
+    Event.ASSIGNMENT_END: _("任职结束"),
+    Event.MEMBER_SEAT: _("进入领导小组"),
+    Event.MEMBER_LEAVE: _("退出领导小组"),
+    Event.TRAINING_RECORD: _("登记培训"),
+    Event.SYSTEM_REGISTER: _("登记信息系统"),
+    Event.SYSTEM_CHANGE: _("变更信息系统"),
+    Event.ACCOUNT_OPEN: _("开通账号"),
+    Event.ACCOUNT_CLOSE: _("停用账号"),
+    Event.SOURCE_REGISTER: _("登记日志源"),
+    Event.SOURCE_CHANGE: _("变更日志源"),
+    Event.SEGMENT_SEAL: _("封存日志段"),
+    Event.SEGMENT_DELETE: _("处置日志段"),
+    Event.SEGMENT_DELETE_REFUSED: _("拒绝处置日志段"),
+    Event.VAULT_QUERY: _("检索日志"),
+    Event.VAULT_VERIFY: _("检验日志库"),
+    Event.LEDGER_CONFIRM: _("确认外存树头"),
+    Event.LEDGER_CHECK: _("检验存证"),
+    Event.BACKUP_MAKE: _("备份"),
+    Event.BACKUP_RESTORE: _("恢复"),
+    Event.UPGRADE: _("升级"),
+    Event.CLOCK_ADVANCE: _("拨动演示时钟"),
+}
+# Objects that are no row of a table; every other kind is called what its table is called.
+OBJECTS: Mapping[str, Promise] = {
+    "backup": _("备份"),
+    "clock": _("时钟"),
+    "head": _("签名树头"),
+    "installation": _("安装"),
+    "ledger": _("存证"),
+    "obligation": _("义务"),
+    "register": _("台账"),
+    "second_factor": _("第二因素"),
+    "session": _("登录会话"),
+    "software": _("软件"),
+    "vault": _("日志库"),
+}
+WAYS: Mapping[Via, Promise] = {
+    Via.BROWSER: _("浏览器"),
+    Via.API: _("接口"),
+    Via.CLI: _("命令行"),
+    Via.DAEMON: _("采集进程"),
+    Via.JOB: _("定时任务"),
+    Via.SETUP: _("初始化"),
+}
+_BY_CODE = {str(event): word for event, word in ACTS.items()}
+_BY_WAY = {str(via): word for via, word in WAYS.items()}
+
+
+def act_word(code: str) -> str:
+    """Return the word of an act; the code itself when this release does not know it."""
+    return str(_BY_CODE.get(code, code))
+
+
+def way_word(code: str) -> str:
+    """Return the word of a way in."""
+    return str(_BY_WAY.get(code, code))
+
+
+def object_word(kind: str) -> str:
+    """Return the word of an object type."""
+    return str(objects().get(kind, kind))
+
+
+@cache
+def objects() -> Mapping[str, str | Promise]:
+    """Return the word of every object type: tables of ledgered rows, and what is no row."""
+    return {kind: model._meta.verbose_name or kind for kind, model in ledgered().items()} | dict(OBJECTS)
