@@ -26,6 +26,7 @@ from anzhang.regulation.verdicts import State, Why, worst
 FRESH = timedelta(days=2)
 SCOPE = "scope"  # an article of which nothing is judged
 NAMED_UNITS = 3
+STATES = {str(state): state for state in State}
 STATE_WORDS: dict[str, str | Promise] = {
     "met": _("符合"),
     "breach": _("不符合"),
@@ -252,15 +253,17 @@ def _verdicts(at: datetime, unit: Unit | None) -> Mapping[str, Sequence[UnitVerd
         rows = rows.filter(unit_id=unit.pk) | rows.filter(unit=None)
     names = {unit.pk: unit} if unit is not None else {u.pk: u for u in Unit.objects.only("pk", "code", "name")}
     found: dict[str, list[UnitVerdict]] = defaultdict(list)
-    for row in rows.order_by("obligation", "unit__path"):
-        state, why = State(row.state), Why(row.why["code"], row.why["params"])
+    columns = ("obligation", "unit_id", "state", "why", "population", "breaches", "coverage", "provisional", "checked_at", "since")
+    # Named tuples: a bureau has thousands of verdicts, and instances would cost more than the query.
+    for row in rows.order_by("obligation", "unit__path").values_list(*columns, named=True):
+        state, why = STATES[row.state], Why(row.why["code"], row.why["params"])
         if at - row.checked_at > FRESH and state is not State.NOT_APPLICABLE:
             state, why = State.UNKNOWN, Why("stale", {"checked_at": row.checked_at.isoformat(timespec="minutes")})
         found[row.obligation].append(_unit_verdict(row, names.get(row.unit_id or 0), state, why))
     return found
 
 
-def _unit_verdict(row: Verdict, whose: Unit | None, state: State, why: Why) -> UnitVerdict:
+def _unit_verdict(row: Any, whose: Unit | None, state: State, why: Why) -> UnitVerdict:
     return UnitVerdict(
         code=whose.code if whose else "", name=whose.name if whose else "", state=state, why=why, population=row.population,
         breaches=row.breaches, coverage=row.coverage, provisional=row.provisional, checked_at=row.checked_at, since=row.since,

@@ -29,6 +29,8 @@ from anzhang.web.access import login_needed
 from anzhang.web.actors import actor_of
 from anzhang.web.findings import seen, title_of
 
+SHOWN = 50  # findings of an article; the list of findings has the rest
+
 
 @dataclass(frozen=True)
 class Part:
@@ -115,11 +117,11 @@ def show(request: HttpRequest, number: int) -> HttpResponse:
 
 
 def _findings(actor: Actor, at: datetime, number: int, choice: boards.Choice) -> Mapping[str, list[Finding]]:
-    """Return the active findings of an article in sight, by obligation; of the chosen unit when there is one."""
+    """Return the most urgent active findings of an article in sight, by obligation; of the chosen unit when there is one."""
     rows = seen(Sight(actor, at)).filter(obligation__startswith=f"A{number:02d}.").exclude(state=Finding.State.CLOSED)
     if choice.unit is not None:
         rows = rows.filter(unit=choice.unit)
     found: dict[str, list[Finding]] = defaultdict(list)
-    for finding in rows.select_related("unit", "person"):
+    for finding in rows.order_by("due_at", "pk")[:SHOWN]:
         found[finding.obligation].append(finding)
     return found

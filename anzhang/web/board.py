@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -68,16 +69,15 @@ class Block:
         """Return the worst state."""
         return self.square.state
 
-    @property
+    @cached_property
     def units(self) -> int:
         """Return how many units answer for any part of it."""
-        return len(self._judged())
+        return len(self._judged)
 
-    @property
+    @cached_property
     def units_without_breach(self) -> int:
         """Return how many of those have no breach in it."""
-        judged = self._judged()
-        return len(judged) - sum("breach" in states for states in judged.values())
+        return len(self._judged) - sum("breach" in states for states in self._judged.values())
 
     @property
     def proofs(self) -> list[tuple[str, int]]:
@@ -95,6 +95,7 @@ class Block:
         """Return how many obligations are in each state, the worst first."""
         return [(state, self.square.counts[state]) for state in ("breach", "unknown", "met") if self.square.counts.get(state)]
 
+    @cached_property
     def _judged(self) -> dict[str, set[str]]:
         states: dict[str, set[str]] = {}
         for each in self.square.squares:

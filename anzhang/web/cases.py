@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
-from django.core.paginator import Page, Paginator
+from django.core.paginator import Page
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -26,6 +26,7 @@ from anzhang.regulation.checks import page
 from anzhang.web import chain
 from anzhang.web.access import login_needed, second_factor_needed
 from anzhang.web.actors import actor_of
+from anzhang.web.paging import KeyPaginator
 
 PAGE_SIZE = 50
 
@@ -72,7 +73,7 @@ def index(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(**{f"{prefix}route": route})
     if state in Case.State.values:
         rows = rows.filter(**{f"{prefix}state": state})
-    found: Page[Any] = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
+    found: Page[Any] = KeyPaginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
     cases = [row.case if prefix else row for row in found]
     handlers = _handlers(cases)
     kept = request.GET.copy()

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -28,6 +27,7 @@ from anzhang.regulation.checks import page
 from anzhang.web import evidence
 from anzhang.web.access import login_needed
 from anzhang.web.actors import actor_of
+from anzhang.web.paging import KeyPaginator
 
 PAGE_SIZE = 50
 ACTIVE = "active"
@@ -79,7 +79,7 @@ def index(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(obligation__startswith=f"A{int(article):02d}.")
     if text:
         rows = rows.filter(Q(subject_label__icontains=text) | Q(number__startswith=text))
-    found = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
+    found = KeyPaginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
     kept = request.GET.copy()
     kept.pop("page", None)
     context = {
