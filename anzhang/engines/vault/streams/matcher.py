@@ -5,15 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel, wide
-from anzhang.engines.vault.streams.program import END, FIT, JUMP, LAZY, LITERAL, RUN, SAVE, SET, SPAN, SPLIT
+from anzhang.engines.vault.streams.program import END, FIT, JUMP, LAZY, LITERAL, MARK, RUN, SAVE, SET, SPAN, SPLIT, STOP
 
 _FULL = -1  # the stack was too small
-
-
-@kernel
-def _inside(data: Bytes, p: int) -> bool:
-    """Tell whether `p` is within a character of several bytes."""
-    return wide(data[p]) & 0xC0 == 0x80
 
 
 @kernel
@@ -42,10 +36,12 @@ def _run(data: Bytes, s: int, e: int, pc: int, code: Table, sets: Table, pool: B
                         break
             p += size
             pc += 1
+        elif op == MARK:
+            caps[a] = p
+            pc += 1
         elif op == SAVE:
-            if top > 0:
-                stack[top, 0], stack[top, 1], stack[top, 2] = SAVE, a, caps[a]
-                top += 1
+            stack[top, 0], stack[top, 1], stack[top, 2] = SAVE, a, caps[a]
+            top += 1
             caps[a] = p
             pc += 1
         elif op == SPLIT:
@@ -81,7 +77,7 @@ def _run(data: Bytes, s: int, e: int, pc: int, code: Table, sets: Table, pool: B
         elif op == SET:
             good = p < e and sets[a, data[p]] != 0
             p += 1
-            while p < e and _inside(data, p):
+            while p < e and data[p] & 0xC0 == 0x80:
                 p += 1
             pc += 1
         else:  # WORD
@@ -102,10 +98,13 @@ def _run(data: Bytes, s: int, e: int, pc: int, code: Table, sets: Table, pool: B
                 top = frame
                 good = True
             elif kind == SPAN:
-                low, q, follow = stack[frame, 2], stack[frame, 3], code[at, 3]
-                if q == e and follow >= 0:
+                low, q, follow, second = stack[frame, 2], stack[frame, 3], code[at, 3], code[at, 4]
+                if q == e and follow >= 0 and not sets[follow, STOP]:
                     q -= 1
-                while q >= low and q < e and (_inside(data, q) or (follow >= 0 and not sets[follow, data[q]])):
+                while q >= low and q < e:
+                    c = data[q]
+                    if c & 0xC0 != 0x80 and (follow < 0 or sets[follow, c]) and (second < 0 or (q + 1 < e and data[q + 1] == second)):
+                        break
                     q -= 1
                 if q < low:
                     top = frame
@@ -114,15 +113,23 @@ def _run(data: Bytes, s: int, e: int, pc: int, code: Table, sets: Table, pool: B
                     pc, p = at + 1, q
                     stack[frame, 3] = q - 1
             else:  # LAZY
-                q, follow, a = stack[frame, 2], code[at, 3], code[at, 1]
-                while q < e and (_inside(data, q) or (follow >= 0 and not sets[follow, data[q]])):
-                    if not sets[a, data[q]]:
+                q, a, follow, second = stack[frame, 2], code[at, 1], code[at, 3], code[at, 4]
+                inside = True
+                while q < e:
+                    c = data[q]
+                    inside = sets[a, c] != 0
+                    good = (
+                        c & 0xC0 != 0x80 and (follow < 0 or sets[follow, c] != 0) and (second < 0 or (q + 1 < e and data[q + 1] == second))
+                    )
+                    if good or not inside:
                         break
                     q += 1
-                good = (follow < 0) if q == e else (not _inside(data, q) and (follow < 0 or sets[follow, data[q]] != 0))
+                if q == e:
+                    good = follow < 0 or sets[follow, STOP] != 0
+                    inside = False
                 pc, p = at + 1, q
                 stack[frame, 2] = q + 1
-                if not good or q == e or not sets[a, data[q]]:
+                if not good or not inside:
                     top = frame
 
 
@@ -141,7 +148,7 @@ def fit(
     for i in range(len(starts)):
         s, e = starts[i], ends[i]
         for k in range(begin[i], end[i]):
-            if first[k] >= 0 and (s == e or not sets[first[k], data[s]]):
+            if first[k] >= 0 and not sets[first[k], data[s] if s < e else STOP]:
                 continue
             found = _run(data, s, e, entry[k], code, sets, pool, stack, caps)
             while found == _FULL:

@@ -17,8 +17,9 @@ import numpy as np
 
 from anzhang.engines.vault.jit import Bytes, Ints, Table
 
-LITERAL, SET, RUN, SPAN, LAZY, SPLIT, JUMP, SAVE, WORD, END, FIT = range(11)
-ANYTHING = -1  # in place of a set: no byte is ruled out, not even the end
+LITERAL, SET, RUN, SPAN, LAZY, SPLIT, JUMP, MARK, SAVE, WORD, END, FIT = range(12)
+STOP = 256  # in a set of what may follow: the end of the message
+ANYTHING = -1  # in place of a set: nothing is ruled out
 
 _sre: Any = import_module("re._parser")  # the parser behind `re`, so that both read an expression alike
 _CLASSES = {"DIGIT": b"0123456789", "SPACE": b" \t\n\r\f\v", "WORD": b"0123456789_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"}
@@ -31,9 +32,9 @@ class PatternError(ValueError):
 
 @dataclass(frozen=True)
 class Programs:
-    """Compiled patterns in one piece. `code` rows: operation and up to three operands; `sets` rows: 256 flags, by byte.
+    """Compiled patterns in one piece. `code` rows: operation and up to four operands; `sets` rows: a flag per byte, and STOP.
 
-    `entry[k]` is where pattern k begins, `first[k]` the set of its first byte or ANYTHING.
+    `entry[k]` is where pattern k begins, `first[k]` the set of what it may begin with or ANYTHING.
     """
 
     code: Table
@@ -53,6 +54,7 @@ class Assembler:
     sets: list[Bytes] = field(default_factory=list)
     pool: bytearray = field(default_factory=bytearray)
     entry: list[int] = field(default_factory=list)
+    _choices: int = 0  # how many choices surround the current node: a group in none is always set anew, so it need not be set back
 
     def add(self, regex: str) -> None:
         """Compile one expression. Raises PatternError, and re.error where `re` does."""
@@ -73,22 +75,24 @@ class Assembler:
         """Return what was added, as arrays."""
         first = [self._known(self.first(pc)) for pc in self.entry]
         return Programs(
-            np.array(self.code, np.int64).reshape(-1, 4), np.array(self.sets, np.uint8).reshape(-1, 256),
+            np.array(self.code, np.int64).reshape(-1, 5), np.array(self.sets, np.uint8).reshape(-1, STOP + 1),
             np.frombuffer(bytes(self.pool) or b"\0", np.uint8), np.array(self.entry, np.int64), np.array(first, np.int64),
         )  # fmt: skip
 
     def first(self, pc: int) -> Bytes | None:
-        """Return the bytes of which one must come next at `pc`, None when the text may also end there."""
-        found, todo, seen = np.zeros(256, np.uint8), [pc], set()
+        """Return what must come next at `pc`: some bytes, or STOP; None when anything may, because the pattern may be over."""
+        found, todo, seen = np.zeros(STOP + 1, np.uint8), [pc], set()
         while todo:
             place = todo.pop()
             if place in seen:
                 continue
             seen.add(place)
-            op, a, b, _ = self.code[place]
-            if op in (FIT, END):
+            op, a, b, *_ = self.code[place]
+            if op == FIT:
                 return None
-            if op == LITERAL:
+            if op == END:
+                found[[ord("\n"), STOP]] = 1
+            elif op == LITERAL:
                 found[self.pool[a]] = 1
             elif op in (SET, RUN, SPAN, LAZY):
                 found |= self.sets[a]
@@ -96,7 +100,7 @@ class Assembler:
                 todo += [a, b]
             elif op == JUMP:
                 todo.append(a)
-            elif op in (SAVE, WORD) or (op in (RUN, SPAN, LAZY) and b == 0):
+            elif op in (MARK, SAVE, WORD) or (op in (RUN, SPAN, LAZY) and b == 0):
                 todo.append(place + 1)
         return found
 
@@ -107,6 +111,12 @@ class Assembler:
             self.code[pc][0] = RUN
         else:
             self.code[pc][3] = self._known(follow)
+            place = pc + 1
+            while self.code[place][0] in (MARK, SAVE):
+                place += 1
+            op, a, size, *_ = self.code[place]
+            if op == LITERAL and size > 1:
+                self.code[pc][4] = self.pool[a + 1]
 
     def _known(self, flags: Bytes | None) -> int:
         if flags is None:
@@ -117,8 +127,8 @@ class Assembler:
         self.sets.append(flags)
         return len(self.sets) - 1
 
-    def _emit(self, op: int, a: int = 0, b: int = 0, c: int = ANYTHING) -> int:
-        self.code.append([op, a, b, c])
+    def _emit(self, op: int, a: int = 0, b: int = 0, c: int = ANYTHING, d: int = ANYTHING) -> int:
+        self.code.append([op, a, b, c, d])
         return len(self.code) - 1
 
     def _sequence(self, nodes: Any, names: Mapping[int, str], *, repeated: bool) -> None:
@@ -167,12 +177,14 @@ class Assembler:
         if names[number] in self.numbers and not _is_digits(nodes):
             raise PatternError(rf"{names[number]} is a number: its group must be \d+")
         slot = 2 * self.slots[names[number]]
-        self._emit(SAVE, slot)
+        op = SAVE if self._choices else MARK
+        self._emit(op, slot)
         self._sequence(nodes, names, repeated=False)
-        self._emit(SAVE, slot + 1)
+        self._emit(op, slot + 1)
 
     def _branch(self, ways: Sequence[Any], names: Mapping[int, str], *, repeated: bool) -> None:
         ends = []
+        self._choices += 1
         for way in ways[:-1]:
             split = self._emit(SPLIT)
             self.code[split][1] = split + 1
@@ -180,6 +192,7 @@ class Assembler:
             ends.append(self._emit(JUMP))
             self.code[split][2] = len(self.code)
         self._sequence(ways[-1], names, repeated=repeated)
+        self._choices -= 1
         for jump in ends:
             self.code[jump][1] = len(self.code)
 
@@ -193,10 +206,12 @@ class Assembler:
         if endless and (flags := _single(nodes)) is not None:
             self._emit(LAZY if lazy else SPAN, self._known(flags), least)
             return
+        self._choices += 1
         if least:  # x+ is x x*
             self._sequence(nodes, names, repeated=True)
         split = self._emit(SPLIT)
         self._sequence(nodes, names, repeated=repeated or endless)
+        self._choices -= 1
         if endless:
             self._emit(JUMP, split)
         self.code[split][1:3] = [len(self.code), split + 1] if lazy else [split + 1, len(self.code)]
@@ -220,7 +235,7 @@ def _flags(op: str, value: Any) -> Bytes:
         return _others(b"\n")
     if op == "NOT_LITERAL":
         return _others(_ascii(value))
-    found = np.zeros(256, np.uint8)
+    found = np.zeros(STOP + 1, np.uint8)
     opposite = 0
     for kind, item in value:
         match str(kind):
@@ -233,7 +248,8 @@ def _flags(op: str, value: Any) -> Bytes:
             case "CATEGORY":
                 name = str(item).removeprefix("CATEGORY_")
                 found |= (_others if name.startswith("NOT_") else _table)(_CLASSES[name.removeprefix("NOT_")])
-    return found ^ np.uint8(opposite)
+    found[:STOP] ^= np.uint8(opposite)
+    return found
 
 
 def _ascii(code: int) -> bytes:
@@ -243,13 +259,15 @@ def _ascii(code: int) -> bytes:
 
 
 def _table(members: bytes) -> Bytes:
-    found = np.zeros(256, np.uint8)
+    found = np.zeros(STOP + 1, np.uint8)
     found[list(members)] = 1
     return found
 
 
 def _others(members: bytes) -> Bytes:
-    return _table(members) ^ np.uint8(1)
+    found = _table(members)
+    found[:STOP] ^= np.uint8(1)
+    return found
 
 
 def _is_digits(nodes: Any) -> bool:
