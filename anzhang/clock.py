@@ -40,6 +40,11 @@ def start_of(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=BEIJING).astimezone(UTC)
 
 
+def is_plausible(day: date) -> bool:
+    """Whether somebody may have meant a day; instants and terms reckoned from it then stay inside the calendar of the machine."""
+    return 1900 <= day.year < 2200
+
+
 def _demo_offset() -> timedelta:
     home = Home.current()
     file = home.path / "clock.json"

@@ -113,9 +113,12 @@ def _value(field: Field, value: Any) -> Any:
 
 def _date(text: str) -> str:
     try:
-        return date.fromisoformat(text).isoformat()
+        day = date.fromisoformat(text)
     except ValueError:
-        raise FaultError(_("“%s”不是日期，请写成 2026-11-24。") % text[:40]) from None
+        day = date.min
+    if not clock.is_plausible(day):
+        raise FaultError(_("“%s”不是日期，请写成 2026-11-24。") % text[:40])
+    return day.isoformat()
 
 
 def _number(text: str) -> int:

@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 from docx.opc.exceptions import PackageNotFoundError
 from docx.table import Table
 
+from anzhang import clock
 from anzhang.casework import parameters
 from anzhang.casework.models import OfficialSentence, RegulationVersion
 from anzhang.events import Event
@@ -137,6 +138,8 @@ def import_text(
     """
     if not (actor.may(Permission.REGULATION_IMPORT) or actor.via is Via.SETUP or actor.id.startswith("os:")):
         raise RefusedError("not_permitted", _("导入办法原文由安全管理员办理。"))
+    if not all(clock.is_plausible(day) for day in (published_on, effective_on) if day):
+        raise RefusedError("implausible_day", _("日期不在 1900 年至 2199 年之间。"))
     if published_on and effective_on and effective_on < published_on:
         raise RefusedError("effective_before_publication", _("施行日期不能早于发布日期。"))
     text = read(data)

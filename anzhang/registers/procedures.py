@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Model
 from django.utils.translation import gettext as _
 
+from anzhang import clock
 from anzhang.events import Event
 from anzhang.journal.procedures import record
 from anzhang.permissions import Actor, RefusedError
@@ -26,6 +27,7 @@ from anzhang.regulation.checks import PROCEDURES
 def create(register: Register, actor: Actor, data: Mapping[str, Any], *, at: datetime) -> Model:
     """Create a row through the procedure that the register names. Raises RefusedError."""
     rights.require_write(register, actor, at)
+    _require_plausible(register, data)
     with transaction.atomic():
         act = PROCEDURES[register.create]
         row: Model = act(actor, register.model(**data), at=at) if register.whole_row else act(actor, at=at, **data)
@@ -40,11 +42,20 @@ def change(register: Register, actor: Actor, row: Model, data: Mapping[str, Any]
         raise RefusedError("register_only_grows", _("该台账只能新增，不能修改"))
     if not differences(row, data):
         return row
+    _require_plausible(register, data)
     with transaction.atomic():
         rights.require_place(register, row, rights.Sight(actor, at))
         changed = _change(register, actor, copy.copy(row), data, at, expected_version)
         rights.require_place(register, changed, rights.Sight(actor, at))
     return changed
+
+
+def _require_plausible(register: Register, data: Mapping[str, Any]) -> None:
+    """Raise RefusedError for a slip such as the year 202: a check that reckons from it would fail for everybody."""
+    for name, value in data.items():
+        if isinstance(value, date) and not clock.is_plausible(value):
+            message = _("%(label)s：“%(day)s”不在 1900 年至 2199 年之间") % {"label": register.label(name), "day": value.isoformat()[:10]}
+            raise RefusedError("implausible_day", message, _("核对年份后重新提交"))
 
 
 def _change(register: Register, actor: Actor, row: Model, data: Mapping[str, Any], at: datetime, version: int | None) -> Model:
