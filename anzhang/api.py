@@ -124,7 +124,7 @@ def _add(register: Register) -> None:
         items = [as_json(register, row) for row in page.rows]
         return {"count": page.count, "page": page.query.page, "size": page.query.size, "items": items}
 
-    rows.__annotations__["query"] = Query[query_schema]  # type: ignore[misc]  # made at run time
+    rows.__annotations__["query"] = Query[query_schema]  # type: ignore[misc, valid-type]  # made at run time
 
     def row(request: HttpRequest, pk: int) -> dict[str, Any]:
         return as_json(register, _row(register, pk, sight_of(request)))
