@@ -39,7 +39,7 @@ def test_a_failing_job_does_not_keep_the_worker_from_the_next(bureau, clock, mon
         raise ValueError("no disk")
 
     period = timedelta(minutes=1)
-    monkeypatch.setattr(jobs, "JOBS", (jobs.Job("fail", period, fail), jobs.Job("next", period, lambda now: "ran")))
+    monkeypatch.setattr(jobs, "JOBS", (jobs.Job("fail", period, fail), jobs.Job("next", period, lambda _now: "ran")))
     Worker().tick()
     assert Schedule.objects.get(key="next").result == "ran"
     assert "job fail failed" in caplog.text
