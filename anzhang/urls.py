@@ -23,7 +23,7 @@ from anzhang.web import (
 )
 
 
-def healthz(request: HttpRequest) -> HttpResponse:
+def healthz(_request: HttpRequest) -> HttpResponse:
     """Answer that the web process lives."""
     return HttpResponse("ok", content_type="text/plain")
 

@@ -34,7 +34,7 @@ from django.db import DatabaseError, close_old_connections
 from django.db.models import Max
 
 from anzhang import clock
-from anzhang.daemons import framing, senders
+from anzhang.daemons import framing, memory, senders
 from anzhang.daemons.file_tail import Tail
 from anzhang.daemons.http_push import PushServer
 from anzhang.daemons.intake import Intake
@@ -55,6 +55,8 @@ ACTOR = system("collector", Via.DAEMON)
 REFRESH_SECONDS = 2.0
 SEAL_TICK_SECONDS = 0.25
 RETRY_SECONDS = 5.0
+BUSY_SEAL_BYTES = 16 << 20
+IDLE_SECONDS = 120.0  # after the last large seal its memory goes back to the system
 APPENDERS = 8  # requests whose bytes share one fdatasync
 
 
@@ -81,6 +83,7 @@ class Collector:
         self.started_at = clock.now()
         self.trouble = ""
         self.sealed = 0
+        self.busy_at: float | None = None  # time.monotonic() of the last large seal whose memory we keep
 
     async def run(self) -> None:
         """Receive until stopped. Raises CollectorError when another collector has the vault or the disk lies."""
@@ -190,6 +193,9 @@ class Collector:
         """Seal whenever enough waits or the oldest unsealed line waited long enough; over and over."""
         while True:
             await asyncio.sleep(SEAL_TICK_SECONDS)
+            if self.busy_at is not None and time.monotonic() - self.busy_at > IDLE_SECONDS:
+                self.busy_at = None
+                memory.give_back()
             since = self.intake.unsealed_since
             if since is None or (time.monotonic() - since < self.seal_seconds and self.writer.pending_bytes < self.seal_bytes):
                 continue
@@ -199,6 +205,8 @@ class Collector:
     async def _seal_now(self) -> bool:
         """Seal and record; return whether both worked. What failed is done by the next call or the next start."""
         self.intake.unsealed_since = None
+        if self.writer.pending_bytes >= BUSY_SEAL_BYTES:
+            self.busy_at = time.monotonic()
         try:
             while await self._compute(lambda: self.writer.seal(clock.now())) is not None:
                 self.sealed += 1
@@ -288,6 +296,7 @@ def _tls(home: Home, place: listen.Listen) -> ssl.SSLContext | None:
 
 def main(home: Home) -> None:
     """Run a collector in the foreground until SIGTERM or SIGINT. Raises CollectorError."""
+    memory.keep()
 
     async def run() -> None:
         await Collector(home).run()

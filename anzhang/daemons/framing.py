@@ -13,6 +13,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from anzhang.engines.vault.jit import eight, leading, line_feeds
+
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
 
@@ -107,9 +109,12 @@ def _next(data: Bytes, at: int, size: int) -> tuple[int, int, int, int]:  # prag
     if length > 0:
         end = body + length
         return (end, body, OCTET, 0) if end <= size else (0, body, OCTET, end - at)
-    for place in range(at, size):
-        if data[place] == 10:
-            return place + 1, at, NEWLINE, 0
+    place = at
+    while place < size:
+        skip = leading(line_feeds(eight(data, place)))
+        place += skip
+        if skip < 8:  # eight bytes at a time
+            return (place + 1, at, NEWLINE, 0) if place < size else (0, at, NEWLINE, 0)
     return 0, at, NEWLINE, 0
 
 

@@ -6,7 +6,7 @@ After every step the books are checked from the acts alone, by rules written her
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 from django.db import transaction
