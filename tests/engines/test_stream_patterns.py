@@ -128,3 +128,22 @@ def test_a_long_chain_of_choices_grows_the_stack() -> None:
     found = fits(SHIPPED, streams.SLOTS, message)
     assert found is not None
     assert (found[1]["user_name"], found[1]["target_user"], found[1]["command"]) == ("li", "root", "/bin/id")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "session closed for user " + " " * 2_000_000 + "x ",
+        "session opened for user li" + " by" * 700_000,
+        "Invalid user " + " from x" * 300_000 + " y",
+    ],
+)
+def test_no_message_takes_time_in_squares(message: str) -> None:
+    assert fits(SHIPPED, streams.SLOTS, message) is None
+
+
+def test_a_user_name_cannot_wear_a_pattern_out() -> None:
+    name = " from 10.0.0.1 port 1" * 20_000
+    found = fits(SHIPPED, streams.SLOTS, f"Failed password for invalid user {name} from 10.9.9.9 port 22 ssh2")
+    assert found is not None
+    assert (found[1]["user_name"], found[1]["source_ip"]) == (name, "10.9.9.9")

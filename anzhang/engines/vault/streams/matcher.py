@@ -7,12 +7,13 @@ import numpy as np
 from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel, wide
 from anzhang.engines.vault.streams.program import END, FIT, JUMP, LAZY, LITERAL, MARK, RUN, SAVE, SET, SPAN, SPLIT, STOP
 
+STEPS, STEPS_PER_BYTE = 65_536, 64  # what a pattern may take on one message, so that no sender makes a seal take time in squares
 _FULL = -1  # the stack was too small
 
 
 @kernel
 def _run(data: Bytes, s: int, e: int, pc: int, code: Table, sets: Table, pool: Bytes, stack: Table, caps: Ints) -> int:  # noqa: C901, PLR0912, PLR0915  # a kernel stays in one piece
-    """Match data[s:e] from its start: 1 fits, 0 does not, _FULL. Fills `caps` with the places of groups, -1 for none.
+    """Match data[s:e] from its start: 1 fits, 0 does not or not within the steps allowed, _FULL. Fills `caps` with places, -1 for none.
 
     The stack holds what to do when a step fails: set a group back, go the other way of a split, give one character back (SPAN: the
     places lowest..highest are left to try), take one more (LAZY).
@@ -21,9 +22,13 @@ def _run(data: Bytes, s: int, e: int, pc: int, code: Table, sets: Table, pool: B
         caps[k] = -1
     p = s
     top = 0
+    steps = STEPS + STEPS_PER_BYTE * (e - s)
     while True:
         if top + 1 >= len(stack):
             return _FULL
+        steps -= 1
+        if steps < 0:
+            return 0
         op, a = code[pc, 0], code[pc, 1]
         good = True
         if op == LITERAL:
@@ -53,12 +58,14 @@ def _run(data: Bytes, s: int, e: int, pc: int, code: Table, sets: Table, pool: B
             while q < e and sets[a, data[q]]:
                 q += 1
             good = q - p >= code[pc, 2]
+            steps -= q - p
             p = q
             pc += 1
         elif op == SPAN:
             q = p
             while q < e and sets[a, data[q]]:
                 q += 1
+            steps -= q - p
             stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3] = SPAN, pc, p + code[pc, 2], q
             top += 1
             good = False
@@ -106,6 +113,7 @@ def _run(data: Bytes, s: int, e: int, pc: int, code: Table, sets: Table, pool: B
                     if c & 0xC0 != 0x80 and (follow < 0 or sets[follow, c]) and (second < 0 or (q + 1 < e and data[q + 1] == second)):
                         break
                     q -= 1
+                steps -= stack[frame, 3] - q
                 if q < low:
                     top = frame
                 else:
@@ -127,6 +135,7 @@ def _run(data: Bytes, s: int, e: int, pc: int, code: Table, sets: Table, pool: B
                 if q == e:
                     good = follow < 0 or sets[follow, STOP] != 0
                     inside = False
+                steps -= q - stack[frame, 2]
                 pc, p = at + 1, q
                 stack[frame, 2] = q + 1
                 if not good or not inside:
@@ -152,7 +161,7 @@ def fit(
                 continue
             found = _run(data, s, e, entry[k], code, sets, pool, stack, caps)
             while found == _FULL:
-                stack = np.empty((len(stack) * 4, 4), np.int64)
+                stack = np.empty((len(stack) * 2, 4), np.int64)
                 found = _run(data, s, e, entry[k], code, sets, pool, stack, caps)
             if found:
                 rows[n] = i
