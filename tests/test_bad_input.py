@@ -35,6 +35,7 @@ from anzhang.casework.models import Act, Case
 from anzhang.directory.models import Person
 from anzhang.journal.models import Entry
 from anzhang.registers.declaration import REGISTERS
+from anzhang.registers.rights import Sight
 from tests.web.visitors import enter
 
 pytestmark = pytest.mark.usefixtures("bureau")
@@ -158,6 +159,24 @@ def test_a_forged_version_saves_nothing(version, visitor, bureau):
     assert answer.status_code == 409
     row.refresh_from_db()
     assert row.name == "张华"
+
+
+def test_a_case_for_a_foreign_unit_is_not_filed_for_the_own_one(visitor):
+    form = {"unit_of_case": "SBZX", "title": "t", "person": "P022", "reason": "r"}
+    assert visitor("sunli").post("/cases/new/officer_appointment/", form).status_code == 404
+    assert not Case.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["liuyang", "luona"])
+def test_no_row_out_of_sight_has_an_address(name, visitor, acting, clock):
+    browser, sight, hidden = visitor(name), Sight(acting(name), clock.now), 0
+    for register in REGISTERS.values():
+        everything = register.model._default_manager.values_list("pk", flat=True)
+        for pk in set(everything) - set(sight.rows(register).values_list("pk", flat=True)):
+            hidden += 1
+            for path in (f"/registers/{register.id}/{pk}/", f"/registers/{register.id}/{pk}/edit/", f"/api/registers/{register.id}/{pk}"):
+                assert browser.get(path).status_code == 404, path
+    assert hidden > 20
 
 
 # Text that would be code

@@ -181,7 +181,10 @@ def new(request: HttpRequest, route: str) -> HttpResponse:
         raise RefusedError("not_a_person", _("该账号没有对应的人员，不能提出事项。"))
     given = request.POST if request.method == "POST" else request.GET
     units = _units_for(person, actor, at)
-    unit = next((each for each in units if each.code == given.get("unit_of_case")), person.unit)
+    code = given.get("unit_of_case") or person.unit.code
+    unit = next((each for each in units if each.code == code), None)
+    if unit is None:
+        raise Http404(code)
     values = {field.name: given.get(field.name, "") for field in way.fields}
     faults: Mapping[str, str] = {}
     refusal: RefusedError | None = None
