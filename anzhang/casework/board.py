@@ -7,7 +7,7 @@ Unknown: green needs somebody who looked. No figure adds up proof classes (å®žæµ
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -234,10 +234,13 @@ class Board:
         }
 
 
-def board(at: datetime, unit: Unit | None = None) -> Board:
-    """Return the board at an instant, of the whole bureau or of one unit; two queries."""
+def board(at: datetime, unit: Unit | None = None, only: Collection[Obligation] | None = None) -> Board:
+    """Return the board at an instant, of the whole bureau or of one unit; two queries.
+
+    `only` reads the verdicts of some obligations: the squares of the others are not to be looked at.
+    """
     catalog = parameters.catalog()
-    verdicts = _verdicts(at, unit)
+    verdicts = _verdicts(at, unit, only)
     judged = set(Verdict.objects.filter(current=True).values_list("obligation", flat=True).distinct()) if unit else set(verdicts)
     articles = tuple(
         ArticleSquare(article, tuple(_square(o, verdicts.get(o.id, ()), unit, run=o.id in judged) for o in obligations))
@@ -246,9 +249,11 @@ def board(at: datetime, unit: Unit | None = None) -> Board:
     return Board(at, catalog.name, unit, articles)
 
 
-def _verdicts(at: datetime, unit: Unit | None) -> Mapping[str, Sequence[UnitVerdict]]:
+def _verdicts(at: datetime, unit: Unit | None, only: Collection[Obligation] | None) -> Mapping[str, Sequence[UnitVerdict]]:
     """Return the current verdicts by obligation; of a unit's own rows and the bureau's when a unit is given."""
     rows = Verdict.objects.filter(current=True)
+    if only is not None:
+        rows = rows.filter(obligation__in=[obligation.id for obligation in only])
     if unit is not None:
         rows = rows.filter(unit_id=unit.pk) | rows.filter(unit=None)
     names = {unit.pk: unit} if unit is not None else {u.pk: u for u in Unit.objects.only("pk", "code", "name")}

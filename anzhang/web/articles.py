@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -18,7 +17,6 @@ from anzhang.casework import wording
 from anzhang.casework.board import Square, UnitVerdict, board
 from anzhang.casework.models import Finding, OfficialSentence
 from anzhang.casework.parameters import catalog, values
-from anzhang.permissions import Actor
 from anzhang.registers.declaration import REGISTERS, Register
 from anzhang.registers.rights import Sight
 from anzhang.regulation.binding import load_bindings
@@ -81,9 +79,10 @@ def show(request: HttpRequest, number: int) -> HttpResponse:
         raise Http404(number)
     article = rules.article(number)
     actor, at, language = actor_of(request), clock.now(), get_language() or "zh"
-    choice = boards.choose(request, Sight(actor, at))
-    block = board(at, choice.unit).article(number)
-    findings = _findings(actor, at, number, choice)
+    sight = Sight(actor, at)
+    choice = boards.choose(request, sight)
+    block = board(at, choice.unit, rules.by_article[number]).article(number)
+    findings = _findings(sight, number, choice)
     text = list(OfficialSentence.objects.filter(version__current=True, article=number))
     in_force = values(at)
     parts = [
@@ -116,9 +115,9 @@ def show(request: HttpRequest, number: int) -> HttpResponse:
     return render(request, "articles/article.html", context)
 
 
-def _findings(actor: Actor, at: datetime, number: int, choice: boards.Choice) -> Mapping[str, list[Finding]]:
+def _findings(sight: Sight, number: int, choice: boards.Choice) -> Mapping[str, list[Finding]]:
     """Return the most urgent active findings of an article in sight, by obligation; of the chosen unit when there is one."""
-    rows = seen(Sight(actor, at)).filter(obligation__startswith=f"A{number:02d}.").exclude(state=Finding.State.CLOSED)
+    rows = seen(sight).filter(obligation__startswith=f"A{number:02d}.").exclude(state=Finding.State.CLOSED)
     if choice.unit is not None:
         rows = rows.filter(unit=choice.unit)
     found: dict[str, list[Finding]] = defaultdict(list)

@@ -147,6 +147,7 @@ def _walked(rows: QuerySet[Entry]) -> QuerySet[Entry]:
 
 def _scope(sight: Sight) -> Q:
     whole = [*PUBLIC, *(register.id for register in REGISTERS.values() if sight.path is None or not register.scope)]
+    whole += ["case", "act"] if sight.path is None else []
     parts = [Q(walked_object_type__in=sorted(whole)), Q(walked_actor=sight.actor.id)]
     if sight.actor.user_id is not None:
         parts.append(Q(walked_object_type__in=["user", "second_factor"], object_key=str(sight.actor.user_id)))
