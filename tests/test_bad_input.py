@@ -31,9 +31,11 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from anzhang.casework.models import Act, Case
+from anzhang.casework import reconciliation
+from anzhang.casework.models import Act, Case, Finding
 from anzhang.directory.models import Person
 from anzhang.journal.models import Entry
+from anzhang.permissions import system
 from anzhang.registers.declaration import REGISTERS
 from anzhang.registers.rights import Sight
 from tests.web.visitors import enter
@@ -96,6 +98,16 @@ def test_no_text_of_a_case_takes_a_nul(visitor):
         form = {"unit_of_case": "JYC", "title": "t", "person": "P022", "reason": "r", **changes}
         assert 'role="alert"' in applicant.post("/cases/new/officer_appointment/", form).text
     assert not Case.objects.exists()
+
+
+def test_a_nul_is_in_no_plan_and_no_search(visitor, acting, clock):
+    reconciliation.run(system("reconcile"), clock.now)
+    finding = Finding.objects.get(obligation="A05.3", unit__code="JYC")
+    head = visitor("liuyang")
+    assert 'role="alert"' in head.post(f"/findings/{finding.number}/", {"plan": "本周\x00任命"}).text
+    finding.refresh_from_db()
+    assert finding.plan == ""
+    assert finding.number in head.get("/findings/", {"q": f"{finding.number}\x00"}).text
 
 
 # A day that nobody meant

@@ -217,7 +217,7 @@ def plan(actor: Actor, finding: Finding, words: str, at: datetime) -> Finding:
         finding = Finding.objects.select_for_update().get(pk=finding.pk)
         if finding.state not in {Finding.State.OPEN, Finding.State.PLANNED}:
             raise RefusedError("finding_not_open", _("这个问题已不在整改中，不能再填写整改措施。"))
-        if not words.strip() or len(words) > PLAN_LENGTH:
+        if not words.strip() or len(words) > PLAN_LENGTH or "\x00" in words:
             raise RefusedError("plan_length", _("请填写整改措施，不超过 %(length)s 字。") % {"length": PLAN_LENGTH})
         if finding.unit_id is None or actor.unit_id != finding.unit_id:
             raise RefusedError("not_your_unit", _("只有责任单位可以填写整改措施。"))

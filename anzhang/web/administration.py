@@ -28,6 +28,7 @@ from anzhang.journal.models import Entry
 from anzhang.permissions import Administrator, Permission, RefusedError
 from anzhang.web import actors
 from anzhang.web.access import permission_needed, second_factor_needed
+from anzhang.web.asked import typed
 
 ROLES = [
     ("", gettext_lazy("普通用户")),
@@ -110,7 +111,7 @@ def index(request: HttpRequest) -> HttpResponse:
 @require_GET
 def users(request: HttpRequest) -> HttpResponse:
     """List the users, found by name or code."""
-    wanted = request.GET.get("q", "").strip()
+    wanted = typed(request, "q")
     rows = User.objects.select_related("person__unit").order_by("username")
     if wanted:
         rows = rows.filter(username__icontains=wanted) | rows.filter(person__name__icontains=wanted) | rows.filter(person__code=wanted)
@@ -194,7 +195,7 @@ def decide(request: HttpRequest, pk: int) -> HttpResponseBase:
 def locks(request: HttpRequest) -> HttpResponseBase:
     """List the locked log-in names and release one."""
     if request.method == "POST":
-        name, actor = request.POST.get("username", ""), actors.actor_of(request)
+        name, actor = request.POST.get("username", "").replace("\x00", ""), actors.actor_of(request)
         if not _refused(request, lambda: identity.unlock(actor, name, clock.now())):
             messages.success(request, _("已解锁。"))
         return redirect("administration_locks")

@@ -26,6 +26,7 @@ from anzhang.regulation.checks import page
 from anzhang.web import chain
 from anzhang.web.access import login_needed, second_factor_needed
 from anzhang.web.actors import actor_of
+from anzhang.web.asked import typed
 from anzhang.web.paging import KeyPaginator
 
 PAGE_SIZE = 50
@@ -66,7 +67,7 @@ def index(request: HttpRequest) -> HttpResponse:
         prefix = ""
         rows = queries.applied(person_id) if which == "mine" else seen(Sight(actor, at))
         rows = rows.select_related("unit", "applicant")
-    text, route, state = (request.GET.get(name, "").strip() for name in ("q", "route", "state"))
+    text, route, state = (typed(request, name) for name in ("q", "route", "state"))
     if text:
         rows = rows.filter(Q(**{f"{prefix}title__icontains": text}) | Q(**{f"{prefix}number__startswith": text}))
     if route in routes.current():

@@ -27,6 +27,7 @@ from anzhang.regulation.checks import page
 from anzhang.web import evidence
 from anzhang.web.access import login_needed
 from anzhang.web.actors import actor_of
+from anzhang.web.asked import typed
 from anzhang.web.paging import KeyPaginator
 
 PAGE_SIZE = 50
@@ -67,7 +68,7 @@ def index(request: HttpRequest) -> HttpResponse:
     """List findings by deadline; `state`, `unit`, `article` and `q` narrow, all in the address."""
     actor, at = actor_of(request), clock.now()
     rows = seen(Sight(actor, at)).select_related("unit", "person")
-    state, unit, article, text = (request.GET.get(name, "").strip() for name in ("state", "unit", "article", "q"))
+    state, unit, article, text = (typed(request, name) for name in ("state", "unit", "article", "q"))
     if state in Finding.State.values:
         rows = rows.filter(state=state)
     elif state != "all":
