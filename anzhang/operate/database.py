@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.migrations.executor import MigrationExecutor
 
 from anzhang import clock
 from anzhang.casework.holidays import seed_holidays
@@ -26,6 +27,12 @@ def create(home: Home) -> None:
     """Make the ledger's keys and migrate the empty database."""
     keys.create(home)
     call_command("migrate", verbosity=0)
+
+
+def waiting() -> list[str]:
+    """Return the names of migrations that the database has not had. Raises DatabaseError when it does not answer."""
+    executor = MigrationExecutor(connection)
+    return [migration.name for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
 
 
 def found(actor: Actor, home: Home, at: datetime) -> list[tuple[str, str]]:

@@ -11,11 +11,10 @@ from pathlib import Path
 from django.conf import settings
 from django.core import checks
 from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
 
 from anzhang.home import Home, HomeError
 from anzhang.monitoring import quarantine
-from anzhang.operate import listen
+from anzhang.operate import database, listen
 
 LOW_DISK_BYTES = 5 * 1024**3
 
@@ -72,8 +71,7 @@ def _listeners(home: Home) -> Iterator[Finding]:
 
 def _database() -> Iterator[Finding]:
     try:
-        executor = MigrationExecutor(connection)
-        waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        waiting = database.waiting()
     except DatabaseError as error:
         yield Finding("database", False, str(error).splitlines()[0], "check ANZHANG_DATABASE_URL and that the server runs")
         return

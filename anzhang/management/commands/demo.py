@@ -23,8 +23,8 @@ class Command(Verb):
     help = "run the demo bureau; `demo login NAME` prints a one-use link; `--advance 8d` moves its clock"
 
     def arguments(self, parser: ArgumentParser) -> None:
-        """Take an action and its name; `build` and `traffic` are the demo's own child processes."""
-        parser.add_argument("action", nargs="?", choices=["run", "login", "build", "traffic"], default="run")
+        """Take an action and its name; `build`, `migrate` and `traffic` are the demo's own child processes."""
+        parser.add_argument("action", nargs="?", choices=["run", "login", "build", "migrate", "traffic"], default="run")
         parser.add_argument("name", nargs="?", default="", help="log-in name for `login`; without it everybody's links")
         parser.add_argument("--once", action="store_true", help="make the demo, print the board, exit")
         parser.add_argument("--advance", metavar="8d", help="move the demo's clock forward: 8d, 12h or 30m")
@@ -48,6 +48,8 @@ class Command(Verb):
                 self.stdout.write(stage.login_links(home, options["name"]))
             elif options["action"] == "build":
                 self.stdout.write(stage.build(home))
+            elif options["action"] == "migrate":
+                stage.migrate()
             else:
                 stage.keep_sending(home)
         except stage.WrongWordError as error:
@@ -62,6 +64,8 @@ class Command(Verb):
                 raise BadInputError(f"{home.path} is not empty and holds no demo; remove it and run again")
             make_directory(home, name=BUREAU, demo=True, ports=Ports(*(listen.free_port(port) for port in (8600, 5514, 8601))))
             self.child(home, "demo", "build")
+        else:
+            self.child(home, "demo", "migrate")
         self.child(home, "board")
         self.child(home, "demo", "login")
         if once:

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 
 from anzhang.management import BadInputError, Verb
-from anzhang.operate import listen, supervise
+from anzhang.operate import database, listen, supervise
 
 
 class Command(Verb):
@@ -21,6 +21,8 @@ class Command(Verb):
         place = listen.web(home)
         if not place.is_free:
             raise BadInputError(f"{place} is taken by another program; change server.bind in {home.settings_file}")
+        if waiting := database.waiting():
+            raise BadInputError(f"the database waits for {len(waiting)} migrations; run `anzhang --home {home.path} upgrade` first")
         scheme = "https" if home.get("server", "certificate", "") else "http"
         self.stdout.write(f"anzhang: {scheme}://{place}/  (Ctrl-C stops)")
         self.stdout.flush()
