@@ -8,6 +8,7 @@ import numpy as np
 
 from anzhang.engines.vault import jit, tokens
 from anzhang.engines.vault.jit import Bytes, Table
+from anzhang.engines.vault.parse import numbers_of
 
 WORDS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 PARTS = (
@@ -47,6 +48,16 @@ def test_copying_touches_nothing_else() -> None:
         assert bytes(out) == bytes(3) + bytes(range(6, 6 + size)) + bytes(61 - size)
         assert jit.same(out, 3, source, 5, size)
         assert not jit.same(out, 3, source, 5, size + 1)
+
+
+def test_values_are_numbered_by_first_appearance_however_many_there_are() -> None:
+    dice = random.Random(3)
+    for distinct in (1, 2047, 2048, 2049, 40_000):
+        values = np.array([dice.randrange(distinct) * 0x9E3779B97F4A7C15 & (1 << 64) - 1 for _ in range(60_000)], np.uint64)
+        codes, first = numbers_of(values)
+        expected = {value: code for code, value in enumerate(dict.fromkeys(values.tolist()))}
+        assert codes.tolist() == [expected[value] for value in values.tolist()]
+        assert values[first].tolist() == list(expected)
 
 
 def test_a_filter_holds_exactly_the_tokens_of_every_line() -> None:

@@ -4,61 +4,97 @@ from __future__ import annotations
 
 import numpy as np
 
-from anzhang.engines.vault.jit import HIGHS, Bytes, Ints, Table, below, copy, digits, eight, kernel, leading, words, zeros
+from anzhang.engines.vault.jit import (
+    HIGHS,
+    Bytes,
+    Ints,
+    Table,
+    below,
+    copy,
+    digits,
+    eight,
+    kernel,
+    leading,
+    prefetch,
+    same,
+    wide,
+    words,
+    zeros,
+)
 
 _FNV = np.uint64(0xCBF29CE484222325)
 _PRIME = np.uint64(0x100000001B3)
 _MIX = np.uint64(0xFF51AFD7ED558CCD)
 _SHIFT = np.uint64(33)
+AHEAD = 12  # lines
 _DOTS, _DASHES = np.uint64(0x2E2E2E2E2E2E2E2E), np.uint64(0x2D2D2D2D2D2D2D2D)
 
 
 @kernel
-def intern(data: Bytes, starts: Ints, ends: Ints, codes: Table, first: Table, table: Table) -> int:  # noqa: C901, PLR0912  # a kernel stays in one piece
-    """Give equal slices equal codes, in order of first appearance; return how many there are.
+def _slot(h: np.uint64, mask: int) -> int:
+    return wide(((h ^ (h >> _SHIFT)) * _MIX) >> _SHIFT) & mask
 
-    `first[c]` is the first row of code c. `table` is scratch: int32, a power of two of at least twice the rows, filled with -1.
+
+@kernel
+def intern(data: Bytes, starts: Ints, ends: Ints, codes: Table, first: Table, table: Table) -> int:
+    """Give equal slices equal codes, in order of first appearance; return how many there are, -1 when `table` is too small.
+
+    `first[c]` is the first row of code c. `table` is scratch: int32, a power of two, filled with -1.
     """
     mask = len(table) - 1
     n = 0
     last = -1
     for i in range(len(starts)):
-        s, e = starts[i], ends[i]
+        s, size = starts[i], ends[i] - starts[i]
         if last >= 0:  # most lines repeat the value of the line before
             j = first[last]
-            if ends[j] - starts[j] == e - s:
-                same = True
-                for k in range(e - s):
-                    if data[starts[j] + k] != data[s + k]:
-                        same = False
-                        break
-                if same:
-                    codes[i] = last
-                    continue
+            if ends[j] - starts[j] == size and same(data, starts[j], data, s, size):
+                codes[i] = last
+                continue
         h = _FNV
-        for k in range(s, e):
-            h = (h ^ np.uint64(data[k])) * _PRIME
-        slot = np.int64(((h ^ (h >> _SHIFT)) * _MIX) >> _SHIFT) & mask
+        for k in range(size):
+            h = (h ^ np.uint64(data[s + k])) * _PRIME
+        slot = _slot(h, mask)
         while True:
             code = table[slot]
             if code < 0:
+                if 2 * n >= mask:
+                    return -1
                 table[slot] = n
                 first[n] = i
                 code = n
                 n += 1
                 break
             j = first[code]
-            if ends[j] - starts[j] == e - s:
-                same = True
-                for k in range(e - s):
-                    if data[starts[j] + k] != data[s + k]:
-                        same = False
-                        break
-                if same:
-                    break
+            if ends[j] - starts[j] == size and same(data, starts[j], data, s, size):
+                break
             slot = (slot + 1) & mask
         codes[i] = code
         last = code
+    return n
+
+
+@kernel
+def number(values: Table, codes: Table, first: Table, table: Table) -> int:
+    """Do what `intern` does, for 64-bit numbers."""
+    mask = len(table) - 1
+    n = 0
+    for i in range(len(values)):
+        slot = _slot(values[i], mask)
+        while True:
+            code = table[slot]
+            if code < 0:
+                if 2 * n >= mask:
+                    return -1
+                table[slot] = n
+                first[n] = i
+                code = n
+                n += 1
+                break
+            if values[first[code]] == values[i]:
+                break
+            slot = (slot + 1) & mask
+        codes[i] = code
     return n
 
 
@@ -77,6 +113,7 @@ def gather_offsets(starts: Ints, ends: Ints, order: Ints, offsets: Table) -> int
 def gather(data: Bytes, starts: Ints, order: Ints, offsets: Table, out: Bytes) -> None:
     """Copy the slices of `gather_offsets` into `out`."""
     for i in range(len(order)):
+        prefetch(data, starts[order[min(i + AHEAD, len(order) - 1)]])
         place = starts[order[i]]
         copy(out, offsets[i], data, place, place + offsets[i + 1] - offsets[i])
 

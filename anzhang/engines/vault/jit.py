@@ -55,6 +55,19 @@ def _store_code(typing: Any, out: Any, index: Any, value: Any) -> Any:  # noqa: 
     return types.void(out, types.int64, types.uint64), code
 
 
+def _prefetch_code(typing: Any, data: Any, index: Any) -> Any:  # noqa: ARG001  # the signature of intrinsics
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = builder.bitcast(_place(context, builder, signature.args[0], *arguments), ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        function = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
+        cast("Any", cgutils).get_or_insert_function(builder.module, function, "llvm.prefetch.p0")
+        read, keep, of_data = (ir.Constant(number, n) for n in (0, 3, 1))
+        builder.call(builder.module.get_global("llvm.prefetch.p0"), [place, read, keep, of_data])
+        return context.get_dummy_value()
+
+    return types.void(data, types.int64), code
+
+
 def _zeros_code(typing: Any, value: Any) -> Any:  # noqa: ARG001  # the signature of intrinsics
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
@@ -64,6 +77,7 @@ def _zeros_code(typing: Any, value: Any) -> Any:  # noqa: ARG001  # the signatur
 
 _load = cast("Callable[[Bytes, int], np.uint64]", intrinsic(_load_code))
 _store = cast("Callable[[Bytes, int, np.uint64], None]", intrinsic(_store_code))
+_prefetch = cast("Callable[[Bytes, int], None]", intrinsic(_prefetch_code))
 _zeros = cast("Callable[[np.uint64], int]", intrinsic(_zeros_code))
 
 ONES = np.uint64(0x0101010101010101)
@@ -162,3 +176,10 @@ def same(a: Bytes, i: int, b: Bytes, j: int, size: int) -> bool:
             return False
         k += 1
     return True
+
+
+@kernel
+def prefetch(data: Bytes, p: int) -> None:
+    """Have the 128 bytes at `p` brought near, for lines that are not taken in the order in which they stand."""
+    _prefetch(data, p)
+    _prefetch(data, p + 64)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from anzhang.engines.vault import scan
 from anzhang.engines.vault.batch import instant
-from anzhang.engines.vault.intern import intern
+from anzhang.engines.vault.intern import intern, number
 from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel, wide
 from anzhang.engines.vault.text import encoding_code
 from anzhang.engines.vault.wal import Record
@@ -51,13 +52,13 @@ class Lines:
         return np.where(self.flags & scan.AHEAD, self.rts, self.ts)
 
     def column(self, start: int, end: int) -> tuple[Ints, Ints]:
-        """Return the places of one field as 64-bit arrays."""
-        return self.span[:, start].astype(np.int64), self.span[:, end].astype(np.int64)
+        """Return the places of one field."""
+        return self.span[:, start], self.span[:, end]
 
     @property
     def message(self) -> tuple[Ints, Ints]:
         """Return the places of the messages."""
-        return self.span[:, scan.MSG_S].astype(np.int64), self.ends
+        return self.span[:, scan.MSG_S], self.ends
 
 
 def parse(records: list[Record]) -> Lines:
@@ -152,11 +153,25 @@ def _split(data: Bytes, bounds: Ints, octet: Table, starts: Ints, ends: Ints, te
 
 def codes_of(lines: Lines, starts: Ints, ends: Ints) -> tuple[Table, list[bytes]]:
     """Return a dictionary-coded field: (code per line, values by code)."""
-    n = len(starts)
-    codes, first = np.empty(n, np.int32), np.empty(max(n, 1), np.int32)
-    table = np.full(1 << max(4, (2 * n).bit_length()), -1, np.int32)
-    count = intern(lines.data, starts, ends, codes, first, table)
-    return codes, [lines.data[starts[i] : ends[i]].tobytes() for i in first[:count]]
+    codes, first = _numbered(len(starts), partial(intern, lines.data, starts, ends))
+    return codes, [lines.data[starts[i] : ends[i]].tobytes() for i in first]
+
+
+def numbers_of(values: Table) -> tuple[Table, Table]:
+    """Return (code per value, first place by code) of 64-bit numbers."""
+    return _numbered(len(values), partial(number, values))
+
+
+def _numbered(n: int, fill: Callable[[Table, Table, Table], int]) -> tuple[Table, Table]:
+    """Call a kernel with tables that grow until they are large enough; most columns have few values."""
+    codes = np.empty(n, np.int32)
+    size = 1 << 12
+    while True:
+        first = np.empty(size, np.int32)
+        count = fill(codes, first, np.full(size, -1, np.int32))
+        if count >= 0:
+            return codes, first[:count].copy()
+        size *= 8
 
 
 def wire(line: bytes, term: int) -> bytes:

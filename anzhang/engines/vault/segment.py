@@ -18,13 +18,15 @@ from anzhang.engines.vault import scan, tokens, tree
 from anzhang.engines.vault.catalog import Key, Template
 from anzhang.engines.vault.intern import fingerprint, gather, gather_offsets
 from anzhang.engines.vault.jit import Ints, Table
-from anzhang.engines.vault.parse import Lines, codes_of
+from anzhang.engines.vault.parse import Lines, codes_of, numbers_of
 from anzhang.engines.vault.text import normalise
 
 GROUP_ROWS = 32_768
 TEMPLATE_LINES = 8  # a message shape becomes a template when a segment holds it this often
 MOST_TEMPLATES = 1 << 16
 PATTERN_BYTES = 400
+BITS_PER_TOKEN = 12
+FIRST_FILTER_BLOCKS, MOST_FILTER_BLOCKS = 1 << 9, 1 << 15  # of 32 bytes
 _BLANK = re.compile(rb"[A-Za-z0-9_.\-]*[0-9][A-Za-z0-9_.\-]*")
 _DICTIONARY = ["source", "address", "host", "app", "msgid", "pri", "kind", "lay", "form", "off", "flags", "term", "enc", "tid"]
 _DELTA = {"ts": "DELTA_BINARY_PACKED", "rts": "DELTA_BINARY_PACKED", "seq": "DELTA_BINARY_PACKED", "pid": "DELTA_BINARY_PACKED"}
@@ -73,7 +75,8 @@ def _templates(lines: Lines, known: Mapping[int, int], number: int) -> tuple[Tab
     hashes = np.empty(len(lines), np.uint64)
     starts, ends = lines.message
     fingerprint(lines.data, starts, ends, hashes)
-    values, first, inverse, counts = np.unique(hashes, return_index=True, return_inverse=True, return_counts=True)
+    inverse, first = numbers_of(hashes)
+    values, counts = hashes[first], np.bincount(inverse, minlength=len(first))
     tids = np.zeros(len(values), np.int32)
     new: list[Template] = []
     following = max(known.values(), default=0) + 1
@@ -94,8 +97,7 @@ def arrow(rows: Sorted) -> pa.Table:
     lines, order = rows.lines, rows.order
     n = len(order)
     start, end = lines.message
-    line_start = lines.starts
-    hdr_end = np.where(lines.hdr, lines.span[:, scan.MSG_S], line_start).astype(np.int64)
+    hdr_end = np.where(lines.hdr, start, lines.starts)
     pid = lines.pid[order]
     pri = lines.pri[order]
     columns = {
@@ -118,7 +120,7 @@ def arrow(rows: Sorted) -> pa.Table:
         "msgid": _dictionary(rows.msgid, order),
         "sd": _binary(lines, *lines.column(scan.SD_S, scan.SD_E), order),
         "msg": _binary(lines, start, end, order),
-        "hdr": _binary(lines, line_start, hdr_end, order),
+        "hdr": _binary(lines, lines.starts, hdr_end, order),
         "tid": pa.array(rows.tid[order]),
         "blk": pa.array((np.arange(n) // GROUP_ROWS).astype(np.int32)),
     }
@@ -148,18 +150,25 @@ def filter_file(rows: Sorted) -> bytes:
     """Return filter.bin: a JSON line describing each block, then the blocks' Bloom filters one after the other."""
     lines, order = rows.lines, rows.order
     data, starts, ends = normalise(lines.data, lines.starts, lines.ends, lines.enc)
-    plain = (starts == lines.starts) & (ends == lines.ends)
     skip_s, skip_e = lines.column(scan.FRAC_S, scan.FRAC_E)
-    skip_s, skip_e = np.where(plain, skip_s, 0), np.where(plain, skip_e, 0)
+    if starts is not lines.starts:  # the places of decoded lines are others
+        plain = (starts == lines.starts) & (ends == lines.ends)
+        skip_s, skip_e = skip_s.copy(), skip_e.copy()
+        skip_s[~plain] = skip_e[~plain] = 0
     at = lines.at
     described, filters, place = [], [], 0
+    blocks = FIRST_FILTER_BLOCKS
     for begin in range(0, len(order), GROUP_ROWS):
         chosen = order[begin : begin + GROUP_ROWS]
-        blocks = _first_size(int((ends[chosen] - starts[chosen]).sum()))
-        bits = np.zeros(blocks * tokens.WORDS_PER_BLOCK, np.uint32)
-        distinct = tokens.fill(data, starts, ends, skip_s, skip_e, chosen, bits, blocks)
-        distinct += _fill_fields(rows, chosen, bits, blocks)
-        while blocks > 1 and blocks * 128 >= distinct * 12:
+        blocks = min(blocks * 2, MOST_FILTER_BLOCKS)  # the block before tells about how many are needed
+        while True:
+            bits = np.zeros(blocks * tokens.WORDS_PER_BLOCK, np.uint32)
+            distinct = tokens.fill(data, starts, ends, skip_s, skip_e, chosen, bits, blocks)
+            distinct += _fill_fields(rows, chosen, bits, blocks)
+            if blocks == MOST_FILTER_BLOCKS or blocks * 256 >= distinct * BITS_PER_TOKEN:
+                break
+            blocks = min(blocks * 8, MOST_FILTER_BLOCKS)
+        while blocks > 1 and blocks * 128 >= distinct * BITS_PER_TOKEN:
             tokens.fold(bits, blocks)
             blocks //= 2
         content = bits[: blocks * tokens.WORDS_PER_BLOCK].tobytes()
@@ -177,11 +186,6 @@ def filter_file(rows: Sorted) -> bytes:
         filters.append(content)
         place += len(content)
     return orjson.dumps({"v": 1, "blocks": described}) + b"\n" + b"".join(filters)
-
-
-def _first_size(text_bytes: int) -> int:
-    """Return how many filter blocks surely suffice: 12 bits for a token every four bytes, at most a megabyte."""
-    return min(1 << max(0, (text_bytes * 3 // 256).bit_length()), 1 << 15)
 
 
 def _fill_fields(rows: Sorted, chosen: Ints, bits: Table, blocks: int) -> int:

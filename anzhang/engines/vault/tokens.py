@@ -9,7 +9,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from anzhang.engines.vault.jit import HIGHS, Bytes, Ints, Table, below, digits, eight, kernel, leading, lowered, wide, words, zeros
+from anzhang.engines.vault.jit import (
+    HIGHS,
+    Bytes,
+    Ints,
+    Table,
+    below,
+    digits,
+    eight,
+    kernel,
+    leading,
+    lowered,
+    prefetch,
+    wide,
+    words,
+    zeros,
+)
 
 WORD, ADDRESS, BIGRAM = 0, 1, 2
 
@@ -26,6 +41,7 @@ SALTS = np.array([0x47B6137B, 0x44974D91, 0x8824AD5B, 0xA2B7289D, 0x705495C7, 0x
 
 WORDS_PER_BLOCK = 8
 RECENT = 1 << 10
+AHEAD = 12  # lines
 MOST_RUNS = 12  # of a line that differ from the line before; then the rest is cut in one go
 _DOTS = np.uint64(0x2E2E2E2E2E2E2E2E)
 
@@ -216,8 +232,10 @@ def fill(data: Bytes, starts: Ints, ends: Ints, skip_s: Ints, skip_e: Ints, rows
     recent = np.zeros(RECENT, np.uint64)  # most tokens were just inserted
     new = 0
     before = f = 0  # the line before
-    for row in rows:
-        s, e = starts[row], ends[row]
+    for i in range(len(rows)):
+        row = rows[i]
+        s, e = wide(starts[row]), wide(ends[row])
+        prefetch(data, starts[rows[min(i + AHEAD, len(rows) - 1)]])
         if (e - s) * 2 + 2 > room:
             room = (e - s) * 4
             hashes = np.empty(room, np.uint64)
