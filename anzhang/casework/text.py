@@ -36,6 +36,7 @@ MAX_BYTES = 20 << 20  # a regulation is some kilobytes
 MAX_UNPACKED = 100 << 20
 BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 TITLE_LENGTH = 200
+LONGEST_CHARACTER = 4  # bytes, in every encoding read here
 
 
 class TextError(Exception):
@@ -91,8 +92,11 @@ def decode(data: bytes) -> str:
     for encoding in encodings:
         try:
             text = data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
+        except UnicodeDecodeError as error:
+            if len(data) - error.start > LONGEST_CHARACTER - 1:
+                continue
+            # Cut inside its last character: a truncated text, which the alignment reports by article and sentence.
+            text = f"{data[: error.start].decode(encoding)}\ufffd"
         if "\0" in text:
             raise TextError("the file holds NUL characters: it is not text")
         return text

@@ -167,3 +167,13 @@ def test_the_operating_system_user_brings_the_first_text_and_replaces_none(actin
     version = RegulationVersion.objects.get()
     assert (version.current, version.published_on) == (True, date(2019, 5, 1))
     assert text.import_text(acting("mali"), other, clock.now, accept=True).stored
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "utf-16"])
+def test_a_text_cut_inside_a_character_is_reported_as_truncated_and_not_stored(encoding, clock):
+    whole = TEXT.rstrip().encode(encoding)
+    for end in (len(whole) - 1, len(whole) // 2, len(whole) // 2 + 1):
+        report = load(clock, whole[:end])
+        assert not report.is_aligned
+        assert report.alignment.differences or report.alignment.ends_early
+    assert RegulationVersion.objects.count() == 0
