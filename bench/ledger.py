@@ -1,0 +1,110 @@
+"""What the ledger costs: the same rows saved with and without an entry, in turns, each in a transaction of its own on a file.
+
+Prints CPU and wall time per act and the ratio unledgered / ledgered (1.0 would cost nothing). Two kinds of work: a bare
+save of one row, the least that can be; and a whole procedure of the approval engine, which is what people do.
+`python -m bench.ledger [--acts N]`
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+
+BLOCK = 50  # acts in one turn
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--acts", type=int, default=1000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="anzhang-bench-ledger-") as folder:
+        os.environ["ANZHANG_HOME"] = folder
+        os.environ["DJANGO_SETTINGS_MODULE"] = "anzhang.settings"
+        import django
+
+        django.setup()
+        print(json.dumps({"acts": options.acts, **_measure(options.acts)}, ensure_ascii=False, indent=1))
+
+
+def _measure(acts: int) -> dict[str, dict[str, float]]:
+    from django.core.management import call_command
+    from django.db import transaction
+
+    from anzhang import clock
+    from anzhang.casework import procedures as cases
+    from anzhang.demo import bureau as demo
+    from anzhang.events import Event
+    from anzhang.journal import procedures
+    from anzhang.permissions import Actor, Via
+
+    call_command("migrate", verbosity=0)
+    bureau = demo.build(clock.now())
+    row, user = bureau.person["P021"], bureau.user["sunli"]
+    clerk = Actor(id="user:sunli", via=Via.BROWSER, user_id=user.pk, person_id=row.pk, unit_id=row.unit_id, second_factor=True)
+
+    def bare() -> None:
+        with transaction.atomic():
+            row.save()
+
+    def ledgered() -> None:
+        with transaction.atomic():
+            procedures.write(demo.SETUP, Event.ROW_CHANGE, row, at=clock.now())
+
+    def engine() -> None:
+        form = {"person": "P022"}
+        with transaction.atomic():
+            case = cases.file_case(clerk, "officer_appointment", row.unit, row, "", form, clock.now())
+        with transaction.atomic():
+            cases.withdraw(clerk, case, "", clock.now())
+
+    def unledgered_engine() -> None:
+        with without_ledger():
+            engine()
+
+    return {"one row": _compare(bare, ledgered, acts), "file and withdraw a case": _compare(unledgered_engine, engine, acts // 5)}
+
+
+class without_ledger:  # noqa: N801 - used as a context manager only
+    """The same procedures, their entries left out: what `append` and the row digest do is skipped, the rest of the work stays."""
+
+    def __enter__(self) -> None:
+        from anzhang.journal import procedures
+
+        self.kept = procedures.append, procedures.row_digest
+        procedures.append = lambda *_: None  # type: ignore[assignment]
+        procedures.row_digest = lambda _: ""
+
+    def __exit__(self, *_: object) -> None:
+        from anzhang.journal import procedures
+
+        procedures.append, procedures.row_digest = self.kept
+
+
+def _compare(without: Callable[[], None], with_: Callable[[], None], acts: int) -> dict[str, float]:
+    spent = {"without": [0.0, 0.0], "with": [0.0, 0.0]}
+    for _ in range(5):
+        without()
+        with_()
+    for _ in range(max(1, acts // BLOCK)):
+        for name, act in (("without", without), ("with", with_)):
+            cpu, wall = time.process_time(), time.perf_counter()
+            for _ in range(BLOCK):
+                act()
+            spent[name][0] += time.process_time() - cpu
+            spent[name][1] += time.perf_counter() - wall
+    count = max(1, acts // BLOCK) * BLOCK
+    each = {
+        f"{name} {kind} ms": round(value / count * 1000, 3)
+        for name, pair in spent.items()
+        for kind, value in zip(("cpu", "wall"), pair, strict=True)
+    }
+    ratios = {f"ratio {kind}": round(spent["without"][i] / spent["with"][i], 3) for i, kind in enumerate(("cpu", "wall"))}
+    return each | ratios
+
+
+if __name__ == "__main__":
+    main()
