@@ -27,6 +27,8 @@ def warm() -> None:
             writer.append(Batch("C", "用户\n".encode("gbk"), at, encoding="gbk"))
             vault.search(Query(term="li"))
             writer.seal(at)
+            writer.append(Batch("A", _LINES, at))  # nothing to decode: other kernels than above
+            writer.seal(at)
         for query in (Query(term="li"), Query(phrase="用户 登录"), Query(substring="port"), Query(regex="port")):
             vault.search(query)
         vault.verify()
