@@ -22,7 +22,7 @@ import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -185,8 +185,9 @@ def _heads(database: Path) -> list[str]:
 
 
 def _add_vault(writer: _Writer, vault: Path, work: Path) -> int:
-    for file in sorted((vault / "wal").glob("**/*")):
-        if file.is_file():
+    for file in _files(vault / "wal"):
+        # Consumed since it was listed: its lines stand in a segment of the catalog, which is copied after this.
+        with suppress(FileNotFoundError):
             writer.add_file(f"vault/{file.relative_to(vault)}", file)
     if not (vault / "catalog.sqlite3").is_file():
         return 0
@@ -202,8 +203,13 @@ def _add_vault(writer: _Writer, vault: Path, work: Path) -> int:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield the finished files of a folder; names that begin with a dot are not finished, locks say nothing later."""
-    for file in sorted(folder.glob("**/*")):
-        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-        if file.is_file() and not file.is_symlink() and not hidden and file.name != "lock":
-            yield file
+    """Yield the finished files of a folder; names that begin with a dot are not finished, locks say nothing later.
+
+    Hidden folders are not entered: a segment being written stands in one, which is renamed away under the reader.
+    """
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            file = Path(place, name)
+            if not name.startswith(".") and name != "lock" and not file.is_symlink() and file.is_file():
+                yield file
