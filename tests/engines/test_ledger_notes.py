@@ -101,7 +101,7 @@ def test_it_writes_the_canonical_json_of_rfc_8785(value):
         ({1: 2}, "not ASCII text"),
         ({"n": 2**53}, r"\$\.n: 9007199254740992"),
         ({"s": {1, 2}}, "set"),
-        ({"at": datetime(2026, 1, 1)}, "no time zone"),  # noqa: DTZ001
+        ({"at": datetime(2026, 1, 1)}, "no time zone"),
         ({"bad": "\ud800"}, "surrogate|UTF-8|utf-8"),
     ],
 )

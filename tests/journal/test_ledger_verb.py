@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
+from django.db import connection
+
 from anzhang.engines.ledger import verifier
 from anzhang.events import Event
 from anzhang.journal import procedures
 from anzhang.journal.models import Entry, Head
 from anzhang.permissions import system
-from django.core.management import call_command
-from django.db import connection
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from anzhang.engines.vault import Vault
 from anzhang.home import Home
 from anzhang.journal import keys
@@ -35,6 +36,7 @@ class Sender(threading.Thread):
             self.stopping.wait(0.02)
 
 
+@pytest.mark.timeout(900)
 def test_it_restores_clean_with_everything_acknowledged_before(tmp_path):
     home = tmp_path / "home"
     build_template(home)
