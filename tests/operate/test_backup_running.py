@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+
 from anzhang.engines.vault import Vault
 from anzhang.home import Home
 from anzhang.journal import keys
