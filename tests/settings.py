@@ -3,7 +3,8 @@
 import os
 import tempfile
 
-os.environ.setdefault("ANZHANG_HOME", tempfile.mkdtemp(prefix="anzhang-tests-"))
+# Every process of the run has a home of its own: the shared cache of one must not be cleared by another.
+os.environ["ANZHANG_HOME"] = tempfile.mkdtemp(prefix="anzhang-tests-")
 
 from anzhang.settings import *  # noqa: F403
 
