@@ -37,8 +37,8 @@ fix: $(VENV)/installed-dev ## what ruff can mend
 bench: $(VENV)/installed-dev apt ## measure beside the named peers
 	$(PY) -m bench $(ARGS)
 
-migrations: ## write the migration that the models ask for
-	flock $(VENV)/migrations.lock sh -c 'rm -f anzhang/migrations/0*.py; $(PY) -m django makemigrations anzhang -n initial --settings anzhang.settings'
+migrations: ## write the migration that the models ask for (NAME=what_it_does); what has been released is never changed
+	flock $(VENV)/migrations.lock $(PY) -m django makemigrations anzhang -n $(NAME) --noinput --settings anzhang.settings
 
 assets: $(VENV)/installed ## make the page assets anew
 	$(PY) hatch_build.py
