@@ -35,6 +35,11 @@ def day_of(instant: datetime) -> date:
     return instant.astimezone(BEIJING).date()
 
 
+def minute(instant: datetime) -> str:
+    """Return an aware instant as `2026-11-22 09:10`, Beijing time."""
+    return instant.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M")
+
+
 def start_of(day: date) -> datetime:
     """Return the first instant of a Beijing calendar day, aware UTC."""
     return datetime(day.year, day.month, day.day, tzinfo=BEIJING).astimezone(UTC)

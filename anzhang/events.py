@@ -40,6 +40,7 @@ class Event(StrEnum):
     FINDING_PLAN = "casework:finding:plan"
     VERDICT_CHANGE = "casework:verdict:change"
     NOTICE_SEND = "casework:notice:send"
+    DOCUMENT_PRINT = "casework:document:print"
     INTERPRETATION_SIGN = "casework:interpretation:sign"
     REGULATION_IMPORT = "casework:regulation:import"
     OFFICER_APPOINT = "organization:officer:appoint"

@@ -1,7 +1,8 @@
 """The data directory of one installation: where everything that must survive lives.
 
 Layout (0700): `anzhang.toml` (the one settings file), `db.sqlite3`, `keys/` (0600), `vault/`,
-`attachments/`, `run/` (pid files), `log/` (the platform's own lines), `clock.json` (demo only). The directory is named by the
+`attachments/`, `fonts/` and `templates/` (the bureau's own, for printed forms; may be absent), `run/` (pid files), `log/` (the
+platform's own lines), `clock.json` (demo only). The directory is named by the
 environment variable ANZHANG_HOME; without it `var/anzhang` under the working directory.
 """
 
@@ -92,6 +93,16 @@ class Home:
     def attachments(self) -> Path:
         """Return the folder of uploaded files, outside anything served statically."""
         return self.path / "attachments"
+
+    @property
+    def fonts(self) -> Path:
+        """Return the folder of the bureau's own typefaces for printed forms; it may be absent."""
+        return self.path / "fonts"
+
+    @property
+    def templates(self) -> Path:
+        """Return the folder of the bureau's own Word templates; it may be absent."""
+        return self.path / "templates"
 
     @property
     def run(self) -> Path:

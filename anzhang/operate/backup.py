@@ -39,7 +39,7 @@ from anzhang.journal import heads
 FORMAT = 1
 LEAST_PASSPHRASE = 12
 CHUNK = 1 << 20
-WHOLE_FOLDERS = ("attachments", "collector")  # plain files, each replaced by rename
+WHOLE_FOLDERS = ("attachments", "collector", "fonts", "templates")  # plain files, each replaced by rename
 
 
 class BackupError(Exception):

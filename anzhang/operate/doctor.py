@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core import checks
 from django.db import DatabaseError, connection
 
+from anzhang.engines.printing import fonts
 from anzhang.home import Home, HomeError
 from anzhang.monitoring import quarantine
 from anzhang.operate import database, listen
@@ -38,6 +39,7 @@ def examine(home: Home) -> Iterator[Finding]:
     yield from _listeners(home)
     yield from _database()
     yield from _assets()
+    yield _faces(home)
     yield from _quarantine(home)
     free = shutil.disk_usage(home.path).free
     yield Finding("disk", free > LOW_DISK_BYTES, f"{free / 1024**3:.1f} GiB free", "make room before the collector has to push back")
@@ -87,6 +89,17 @@ def _assets() -> Iterator[Finding]:
     collected = Path(settings.STATIC_ROOT)
     manifest = collected / "staticfiles.json"
     yield Finding("page assets", manifest.is_file(), str(collected), "install the wheel again, or `make assets` in a checkout")
+
+
+def _faces(home: Home) -> Finding:
+    try:
+        found = fonts.faces(home.fonts)
+    except (fonts.FontsMissingError, OSError) as error:
+        return Finding("typefaces", False, f"none for {error}: forms cannot be printed", fonts.REMEDY.format(folder=home.fonts))
+    used = ", ".join(sorted({family for family, _weight in found.chosen.values()}))
+    # A free face is a whole answer; what the standard would rather have is said, not held against the installation.
+    lacking = f"; the standard's {'、'.join(found.lacking)} not found in {home.fonts}" if found.lacking else ""
+    return Finding("typefaces", True, f"{used}{lacking}")
 
 
 def _quarantine(home: Home) -> Iterator[Finding]:

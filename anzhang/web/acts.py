@@ -47,6 +47,7 @@ ACTS: Mapping[Event, Promise] = {
     Event.FINDING_PLAN: _("填写整改措施"),
     Event.VERDICT_CHANGE: _("落实情况变化"),
     Event.NOTICE_SEND: _("发出通知"),
+    Event.DOCUMENT_PRINT: _("打印单据"),
     Event.INTERPRETATION_SIGN: _("签署解释"),
     Event.REGULATION_IMPORT: _("导入办法原文"),
     Event.OFFICER_APPOINT: _("任命信息安全管理人员"),
@@ -82,6 +83,7 @@ ACTS: Mapping[Event, Promise] = {
 OBJECTS: Mapping[str, Promise] = {
     "backup": _("备份"),
     "clock": _("时钟"),
+    "document": _("单据"),
     "head": _("签名树头"),
     "installation": _("安装"),
     "ledger": _("存证"),

@@ -67,7 +67,7 @@ def article_of(obligation: str) -> int:
 @register.filter
 def beijing(instant: datetime | None) -> str:
     """Return an instant as `2026-11-22 09:10`, Beijing time; a dash for none."""
-    return instant.astimezone(clock.BEIJING).strftime("%Y-%m-%d %H:%M") if instant else "—"
+    return clock.minute(instant) if instant else "—"
 
 
 @register.filter
