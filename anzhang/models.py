@@ -1,5 +1,6 @@
 """Every model of the one Django app, in the order in which the layers stand."""
 
+from anzhang.casework.legal_basis import *  # noqa: F403
 from anzhang.casework.models import *  # noqa: F403
 from anzhang.directory.credentials import *  # noqa: F403
 from anzhang.directory.models import *  # noqa: F403
@@ -7,3 +8,4 @@ from anzhang.journal.models import *  # noqa: F403
 from anzhang.monitoring.models import *  # noqa: F403
 from anzhang.organization.models import *  # noqa: F403
 from anzhang.systems.models import *  # noqa: F403
+from anzhang.thirdparty.models import *  # noqa: F403

@@ -83,6 +83,7 @@ class Person(Ledgered):
     email = models.EmailField(_("工作邮箱"), blank=True)
     joined_on = models.DateField(_("入职日期"))
     left_on = models.DateField(_("离职日期"), null=True, blank=True)  # the first day not employed
+    provider = models.ForeignKey("anzhang.Provider", models.PROTECT, verbose_name=_("所属第三方机构"), null=True, blank=True)
     version = models.PositiveIntegerField(_("版本"), default=1, editable=False)
 
     class Meta:

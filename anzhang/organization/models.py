@@ -1,4 +1,4 @@
-"""Officers, filings, policy documents and training (Art. 3-6)."""
+"""Officers, filings, policy documents, training, responsibility statements; decisions, directives, inspections (Art. 3-6)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from django.utils.translation import gettext_lazy as _
 from anzhang.directory.models import Bitemporal
 from anzhang.journal.models import Ledgered
 
-__all__ = ["Filing", "Officer", "PolicyDocument", "TrainingRecord"]
+__all__ = [
+    "Decision",
+    "Directive",
+    "Filing",
+    "Inspection",
+    "Officer",
+    "PolicyDocument",
+    "ResponsibilityStatement",
+    "TrainingRecord",
+]
 
 
 class Officer(Bitemporal):
@@ -105,3 +114,160 @@ class TrainingRecord(Ledgered):
         verbose_name = _("培训记录")
         ordering = ("-trained_on", "pk")
         indexes = (models.Index(fields=["person", "trained_on"], name="training_person"),)
+
+
+class ResponsibilityStatement(Ledgered):
+    """A responsibility statement (责任书) of a person for a unit and term: handed out, signed, countersigned by the level above (Art. 4).
+
+    `on_paper` marks one that was signed outside the platform and entered by the Office; the platform did not see the hands.
+    """
+
+    number = models.CharField(_("责任书编号"), max_length=48, unique=True)
+    term = models.CharField(_("责任期"), max_length=16)
+    unit = models.ForeignKey("anzhang.Unit", models.PROTECT, verbose_name=_("单位"))
+    person = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("责任人"))
+    duties = models.TextField(_("责任内容"), max_length=2000)
+    issued_at = models.DateTimeField(_("下发时间"))
+    signed_at = models.DateTimeField(_("签字时间"), null=True, blank=True)
+    superior = models.ForeignKey(
+        "anzhang.Person", models.PROTECT, verbose_name=_("上一级签字人"), null=True, blank=True, related_name="statements_countersigned"
+    )
+    countersigned_at = models.DateTimeField(_("上一级签字时间"), null=True, blank=True)
+    on_paper = models.BooleanField(_("纸质补录"), default=False)
+    version = models.PositiveIntegerField(_("版本"), default=1, editable=False)
+
+    class Meta:
+        verbose_name = _("责任书")
+        ordering = ("-term", "unit", "pk")
+        indexes = (models.Index(fields=["person", "unit", "countersigned_at"], name="statement_person"),)
+        constraints = (
+            models.UniqueConstraint(fields=["person", "unit", "term"], name="one_statement_per_term"),
+            models.CheckConstraint(condition=Q(countersigned_at=None) | Q(signed_at__isnull=False), name="signed_before_countersigned"),
+            models.CheckConstraint(condition=Q(superior=None) | ~Q(superior=models.F("person")), name="nobody_countersigns_their_own"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.person}"
+
+    @property
+    def stage(self) -> str:
+        """Return whose turn it is: issued (to be signed), signed (to be countersigned), in_force."""
+        return "in_force" if self.countersigned_at else "signed" if self.signed_at else "issued"
+
+
+class Decision(Ledgered):
+    """A resolution of the leading group with the minutes of its meeting (Art. 4). Recorded when the vote has passed."""
+
+    number = models.CharField(_("决议编号"), max_length=32, unique=True)
+    title = models.CharField(_("议题"), max_length=200)
+    resolution = models.TextField(_("决议内容"), max_length=2000)
+    case = models.OneToOneField("anzhang.Case", models.PROTECT, verbose_name=_("表决事项"), related_name="decision")
+    about = models.ForeignKey(
+        "anzhang.Case", models.PROTECT, verbose_name=_("所议事项"), null=True, blank=True, related_name="decisions_about"
+    )
+    members = models.PositiveSmallIntegerField(_("应到人数"))
+    agreed = models.PositiveSmallIntegerField(_("同意人数"))
+    decided_at = models.DateTimeField(_("议定时间"))
+    held_on = models.DateField(_("会议日期"), null=True, blank=True)
+    chair = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("主持人"), null=True, blank=True, related_name="+")
+    present = models.JSONField(_("出席人员"), default=list, blank=True)  # codes of people
+    minutes = models.TextField(_("会议纪要"), max_length=10000, blank=True)
+    minuted_at = models.DateTimeField(_("纪要登记时间"), null=True, blank=True)
+    minuted_by = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("记录人"), null=True, blank=True, related_name="+")
+    version = models.PositiveIntegerField(_("版本"), default=1, editable=False)
+
+    class Meta:
+        verbose_name = _("决议")
+        ordering = ("-decided_at", "pk")
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.title}"
+
+
+class Directive(Ledgered):
+    """One unit's part of a deployment (工作部署): what to do, by when, what came of it and what proves it (Art. 4)."""
+
+    class State(models.TextChoices):
+        """Where the item stands."""
+
+        OPEN = "open", _("办理中")
+        REPORTED = "reported", _("已报送")
+        FINISHED = "finished", _("已办结")
+        WITHDRAWN = "withdrawn", _("已撤销")
+
+    number = models.CharField(_("部署编号"), max_length=32, unique=True)
+    title = models.CharField(_("部署事项"), max_length=200)
+    content = models.TextField(_("工作要求"), max_length=4000)
+    unit = models.ForeignKey("anzhang.Unit", models.PROTECT, verbose_name=_("承办单位"))
+    basis = models.ForeignKey(Decision, models.PROTECT, verbose_name=_("依据决议"), null=True, blank=True)
+    issued_at = models.DateTimeField(_("部署时间"))
+    issued_by = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("部署人"), null=True, blank=True, related_name="+")
+    due_on = models.DateField(_("办结期限"))
+    state = models.CharField(_("状态"), max_length=16, choices=State.choices, default=State.OPEN)
+    result = models.TextField(_("办理结果"), max_length=4000, blank=True)
+    evidence = models.CharField(_("办结凭据"), max_length=500, blank=True)  # document number, file name with its digest, link
+    reported_at = models.DateTimeField(_("报送时间"), null=True, blank=True)
+    reported_by = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("报送人"), null=True, blank=True, related_name="+")
+    remark = models.CharField(_("办公室意见"), max_length=500, blank=True)
+    finished_at = models.DateTimeField(_("办结时间"), null=True, blank=True)
+    reminded_at = models.DateTimeField(_("最近督办"), null=True, blank=True)
+    version = models.PositiveIntegerField(_("版本"), default=1, editable=False)
+
+    class Meta:
+        verbose_name = _("工作部署")
+        ordering = ("due_on", "pk")
+        indexes = (
+            models.Index(fields=["state", "due_on"], name="directive_due"),
+            models.Index(fields=["unit", "state", "due_on"], name="directive_unit"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.title}"
+
+
+class Inspection(Ledgered):
+    """A supervision visit to a unit, the notice (整改通知) that followed and the unit's reply (Art. 4)."""
+
+    class Form(models.TextChoices):
+        """How the unit was inspected."""
+
+        ON_SITE = "on_site", _("现场检查")
+        REMOTE = "remote", _("远程检查")
+        DOCUMENTS = "documents", _("书面检查")
+
+    number = models.CharField(_("检查编号"), max_length=32, unique=True)
+    unit = models.ForeignKey("anzhang.Unit", models.PROTECT, verbose_name=_("受检单位"))
+    inspected_on = models.DateField(_("检查日期"))
+    form = models.CharField(_("检查方式"), max_length=16, choices=Form.choices, default=Form.ON_SITE)
+    inspector = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("检查人"), null=True, blank=True, related_name="+")
+    result = models.TextField(_("检查情况"), max_length=4000)
+    notice = models.TextField(_("整改通知"), max_length=4000, blank=True)
+    notified_at = models.DateTimeField(_("通知时间"), null=True, blank=True)
+    reply_due_on = models.DateField(_("回复期限"), null=True, blank=True)
+    reply = models.TextField(_("单位回复"), max_length=4000, blank=True)
+    replied_at = models.DateTimeField(_("回复时间"), null=True, blank=True)
+    replied_by = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("回复人"), null=True, blank=True, related_name="+")
+    remark = models.CharField(_("办公室意见"), max_length=500, blank=True)
+    accepted_at = models.DateTimeField(_("认可时间"), null=True, blank=True)
+    version = models.PositiveIntegerField(_("版本"), default=1, editable=False)
+
+    class Meta:
+        verbose_name = _("监督检查")
+        ordering = ("-inspected_on", "-pk")
+        indexes = (
+            models.Index(fields=["unit", "-inspected_on"], name="inspection_unit"),
+            models.Index(fields=["-inspected_on", "-id"], name="inspection_newest"),
+        )
+        constraints = (
+            models.CheckConstraint(condition=Q(notified_at=None) | Q(reply_due_on__isnull=False), name="a_notice_names_its_reply_date"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.unit}"
+
+    @property
+    def stage(self) -> str:
+        """Return where it stands: done (no notice), notified (the unit owes a reply), replied, accepted."""
+        if self.notified_at is None:
+            return "done"
+        return "accepted" if self.accepted_at else "replied" if self.replied_at else "notified"
