@@ -7,5 +7,6 @@ from anzhang.directory.models import *  # noqa: F403
 from anzhang.journal.models import *  # noqa: F403
 from anzhang.monitoring.models import *  # noqa: F403
 from anzhang.organization.models import *  # noqa: F403
+from anzhang.registers.models import *  # noqa: F403
 from anzhang.systems.models import *  # noqa: F403
 from anzhang.thirdparty.models import *  # noqa: F403
