@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -11,13 +13,24 @@ from django.conf import settings
 from anzhang.casework.models import Interpretation
 from anzhang.regulation import catalog as catalogs
 from anzhang.regulation.catalog import Catalog, Parameter
-from anzhang.regulation.parameters import Values
+from anzhang.regulation.parameters import PLATFORM, Values
 
 
 @cache
 def catalog() -> Catalog:
     """Return the catalog that the installation runs (`bureau.catalog` of its settings). Raises CatalogError."""
-    return catalogs.load(settings.HOME.get("bureau", "catalog", catalogs.DEFAULT))
+    return catalogs.load(folder())
+
+
+def folder() -> Path:
+    """Return the folder of the installation's catalog."""
+    return catalogs.folder(settings.HOME.get("bureau", "catalog", catalogs.DEFAULT), settings.HOME.path)
+
+
+def articles_of(register: str, mainly: Iterable[int] = (), *, at_most: int = 3) -> tuple[int, ...]:
+    """Return the articles that a register serves in this catalog: of those that read it the ones named `mainly`, else the first few."""
+    reading = catalog().articles_reading(register)
+    return tuple(number for number in mainly if number in reading) or reading[:at_most]
 
 
 def values(at: datetime) -> Values:
@@ -35,7 +48,7 @@ def overlaid(rules: Catalog, signed_values: dict[str, Any]) -> Values:
     """Return the defaults of a catalog with signed values laid over its open words."""
     openings = {name for name, parameter in rules.parameters.items() if parameter.is_open}
     known = {name: value for name, value in signed_values.items() if name in openings}
-    defaults = {name: parameter.default for name, parameter in rules.parameters.items()}
+    defaults = {**PLATFORM, **{name: parameter.default for name, parameter in rules.parameters.items()}}
     return Values(defaults | known, frozenset(openings - set(known)))
 
 

@@ -31,7 +31,7 @@ from anzhang.journal.procedures import canonical, record
 from anzhang.permissions import Actor
 from anzhang.regulation.catalog import Catalog, Obligation
 from anzhang.regulation.checks import CHECKS, Context
-from anzhang.regulation.parameters import Tracked, Values
+from anzhang.regulation.parameters import MissingParameterError, Tracked, Values
 from anzhang.regulation.verdicts import Judgement, Outcome, State, Why, judge, worst
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,12 @@ def run(actor: Actor, at: datetime, vault: Any = None, obligations: Collection[s
     catalog, values = parameters.catalog(), parameters.values(at)
     chosen = catalog.obligations if obligations is None else [catalog.by_id[key] for key in obligations]
     measurements = [measure(catalog, obligation, values, at, vault) for obligation in chosen]
-    summary = Summary(at, failed=[m.obligation.id for m in measurements if m.judgements and m.judgements[0].why.code == "check_failed"])
+    summary = Summary(
+        at,
+        failed=[
+            m.obligation.id for m in measurements if m.judgements and m.judgements[0].why.code in {"check_failed", "parameter_missing"}
+        ],
+    )
     with transaction.atomic():
         summary.verdicts_written, states = _store(actor, measurements, at)
         measured = [(m.obligation, m.outcome) for m in measurements if m.outcome is not None]
@@ -106,6 +111,9 @@ def measure(catalog: Catalog, obligation: Obligation, values: Values, at: dateti
     try:
         outcome = check(Context(at, tracked, vault))
         judgements = judge(outcome, watches=obligation.watches)
+    except MissingParameterError as error:  # another regulation binds the check without giving the value it needs
+        why = Why("parameter_missing", {"check": obligation.check, "parameter": error.name})
+        return Measurement(obligation, [Judgement(None, State.UNKNOWN, why)], None, provisional=False)
     except Exception as error:  # a check that breaks must neither stop the others nor leave its square green
         log.exception("check %s of %s failed", obligation.check, obligation.id)
         why = Why("check_failed", {"check": obligation.check, "error": type(error).__name__})

@@ -18,10 +18,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.utils.translation import get_language
 
-CATALOGS = Path(__file__).resolve().parent.parent / "regulation" / "catalogs"
+from anzhang.casework import parameters
 
 ROLES = frozenset({"unit_head", "super_head", "security_officer", "system_manager", "office", "leading_group", "staff"})
 WHERES = frozenset({"applicant", "managing"})
@@ -145,7 +144,7 @@ def load(file: Path) -> dict[str, Route]:
 @cache
 def current() -> Mapping[str, Route]:
     """Return the routes of the installation's catalog."""
-    return load(CATALOGS / settings.HOME.get("bureau", "catalog", "tianjin-hrss") / "routes.toml")
+    return load(parameters.folder() / "routes.toml")
 
 
 def parse(row: Mapping[str, Any], file: str = "case") -> Route:

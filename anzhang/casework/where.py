@@ -10,7 +10,7 @@ from typing import Any
 
 from anzhang.casework import parameters
 from anzhang.registers.declaration import REGISTERS
-from anzhang.regulation.catalog import Obligation
+from anzhang.regulation.catalog import DEFAULT, Obligation
 from anzhang.regulation.checks import CHECKS, GATES, PAGES, PROCEDURES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,9 +65,15 @@ def _enforcement(obligation: Obligation, tests: dict[str, str]) -> Enforcement:
     procedures = [Place(name, _source(PROCEDURES.get(name))) for name in obligation.procedures]
     pages = [Place("article", f"/articles/{obligation.article}/")]
     pages += [Place("register", f"/registers/{name}/") for name in obligation.registers if name in REGISTERS]
-    pages += [Place(name, _source(view)) for name, view in sorted(PAGES.items()) if obligation.article in getattr(view, "articles", ())]
+    pages += [Place(name, _source(view)) for name, view in sorted(PAGES.items()) if _serves(view, obligation)]
     naming = [path for path, text in tests.items() if obligation.id in text]
     return Enforcement(obligation.id, obligation.title.zh, check, gate, procedures, pages, naming)
+
+
+def _serves(view: Callable[..., Any], obligation: Obligation) -> bool:
+    if obligation.nouns & getattr(view, "nouns", frozenset()):
+        return True
+    return parameters.catalog().name == DEFAULT and obligation.article in getattr(view, "articles", ())
 
 
 def _source(function: Callable[..., Any] | None) -> str:

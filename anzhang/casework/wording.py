@@ -28,6 +28,7 @@ WORDING: dict[str, str | Promise] = {
     "not_run": _("尚未核对"),
     "stale": _("最近一次核对在 %(checked_at)s，结论已过期"),
     "check_failed": _("核对程序出错（%(check)s：%(error)s）"),
+    "parameter_missing": _("规则集没有给出核对规则 %(check)s 所需的参数 %(parameter)s"),
     "waits_for": _("尚不能核对：缺少%(missing)s"),
     "waits_for_check": _("所需台账和事件均已具备，核对规则尚未编写"),
     "breaches": _("%(count)s 种情形不符合：%(reasons)s"),

@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from anzhang.permissions import RefusedError
+from anzhang.regulation.reading import CatalogError
 
 
 class BadInputError(Exception):
@@ -47,7 +48,7 @@ class Verb(BaseCommand):
             self.stop(1, f"refused ({refusal.code}): {refusal.message} {refusal.remedy}".rstrip())
         except FailedError as failure:
             self.stop(1, str(failure))
-        except BadInputError as error:
+        except (BadInputError, CatalogError) as error:
             self.stop(2, str(error))
         except BrokenPipeError:
             sys.stderr.close()

@@ -12,10 +12,13 @@ from django.conf import settings
 from django.core import checks
 from django.db import DatabaseError, connection
 
+from anzhang.casework import parameters, routes
 from anzhang.engines.printing import fonts
 from anzhang.home import Home, HomeError
 from anzhang.monitoring import quarantine
 from anzhang.operate import database, listen
+from anzhang.regulation.binding import load_bindings, unbound
+from anzhang.regulation.reading import CatalogError
 
 LOW_DISK_BYTES = 5 * 1024**3
 
@@ -37,6 +40,7 @@ def examine(home: Home) -> Iterator[Finding]:
         return
     yield from _files(home)
     yield from _listeners(home)
+    yield _catalog(home)
     yield from _database()
     yield from _assets()
     yield _faces(home)
@@ -69,6 +73,18 @@ def _listeners(home: Home) -> Iterator[Finding]:
         return
     for name, place in (("pages", web), ("syslog", syslog), ("log push", push)):
         yield Finding(f"{name} listener", True, f"{place}, {'not answering' if place.is_free else 'answering'}")
+
+
+def _catalog(home: Home) -> Finding:
+    remedy = f"correct {home.settings_file} [bureau] catalog, or the folder it names"
+    try:
+        found, ways = parameters.catalog(), routes.current()
+    except (CatalogError, routes.RouteError, HomeError) as error:
+        return Finding("catalog", False, str(error), remedy)
+    load_bindings()
+    strange = "; ".join(str(error) for error in unbound(found))
+    seen = f"{found.name}: {len(found.articles)} articles, {len(found.obligations)} obligations, {len(ways)} routes"
+    return Finding("catalog", not strange, strange or seen, remedy)
 
 
 def _database() -> Iterator[Finding]:

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anzhang.home import Home
+from anzhang.regulation.catalog import DEFAULT
 
 SETTINGS = """\
 # anzhang: the one settings file. Every value below is the default.
 
 [bureau]
 name = "{name}"
+catalog = "{catalog}"     # the regulation: a name of those that come with the program, or a folder
 demo = {demo}
 
 [server]
@@ -52,7 +54,7 @@ class Ports:
     push: int = 8601
 
 
-def make_directory(home: Home, *, name: str, demo: bool, ports: Ports) -> None:
+def make_directory(home: Home, *, name: str, demo: bool, ports: Ports, catalog: str = DEFAULT) -> None:
     """Create folder, secret and settings file; no database yet.
 
     Raises NotEmptyError when the folder exists and is not empty.
@@ -66,7 +68,8 @@ def make_directory(home: Home, *, name: str, demo: bool, ports: Ports) -> None:
         folder.mkdir(mode=0o700)
     write_private(home.keys / "secret.key", secrets.token_urlsafe(48).encode("ascii"))
     text = SETTINGS.format(
-        name=name.replace("\\", "\\\\").replace('"', '\\"'),
+        name=_quoted(name),
+        catalog=_quoted(catalog),
         demo="true" if demo else "false",
         port=ports.web,
         syslog_port=ports.syslog,
@@ -86,3 +89,8 @@ def write_private(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _quoted(text: str) -> str:
+    """Return a text as it stands inside a TOML string."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')

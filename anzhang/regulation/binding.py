@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
+import pkgutil
 from collections.abc import Iterator
 
 from anzhang.regulation.catalog import Catalog
@@ -24,16 +24,16 @@ CHAPTERS = (
     "monitoring",
     "accountability",
 )
-FILES = ("procedures", "obligations", "registers")
+NOT_BINDING = frozenset({"views", "models"})  # pages belong to the web face; models are loaded by Django
 
 
 def load_bindings() -> None:
-    """Import `procedures`, `obligations` and `registers` of every chapter that has them."""
+    """Import every module of every chapter: a chapter may keep a verb in a file of its own."""
     for chapter in ("directory", *CHAPTERS):
-        for file in FILES:
-            name = f"anzhang.{chapter}.{file}"
-            if importlib.util.find_spec(name) is not None:
-                importlib.import_module(name)
+        package = importlib.import_module(f"anzhang.{chapter}")
+        for module in pkgutil.iter_modules(package.__path__):
+            if module.name not in NOT_BINDING:
+                importlib.import_module(f"{package.__name__}.{module.name}")
 
 
 def unbound(catalog: Catalog) -> Iterator[BindingError]:

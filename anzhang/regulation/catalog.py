@@ -32,6 +32,11 @@ OBLIGATION_OPTIONS = frozenset({"conflicts", "check", "procedures"})
 SETS = ("chapter", "subject", "modality", "authority", "proof", "severity", "gate", "stream", "register")
 
 
+def folder(which: str, base: Path) -> Path:
+    """Return the folder of a catalog: one that the package carries by its name, else a path, relative to the data directory `base`."""
+    return base / which if re.search(r"[/\\.]", which) else CATALOGS / which
+
+
 @dataclass(frozen=True)
 class Text:
     """The same words in Chinese and English."""
@@ -167,6 +172,10 @@ class Catalog:
         """Return an article. Raises KeyError when the catalog has none of that number."""
         return {article.number: article for article in self.articles}[number]
 
+    def articles_reading(self, register: str) -> tuple[int, ...]:
+        """Return the articles whose obligations read a register, in order."""
+        return tuple(dict.fromkeys(each.article for each in self.obligations if register in each.registers))
+
     @cached_property
     def streams(self) -> frozenset[str]:
         """Return the names of the event streams."""
@@ -175,14 +184,14 @@ class Catalog:
 
 def load(which: str | Path = DEFAULT) -> Catalog:
     """Return the catalog of a folder, or of a name under `catalogs/`. Raises CatalogError for the first defect."""
-    folder = which if isinstance(which, Path) else CATALOGS / which
-    if not folder.is_dir():
-        raise CatalogError(str(folder), "", "", "no such folder")
-    articles, vocabulary = reading.toml(folder, "articles.toml"), reading.toml(folder, "vocabulary.toml")
-    obligations, locators = reading.toml(folder, "obligations.toml"), reading.toml(folder, "locators.toml")
-    parameters = _parameters(reading.toml(folder, "parameters.toml"))
+    place = which if isinstance(which, Path) else CATALOGS / which
+    if not place.is_dir():
+        raise CatalogError(str(place), "", "", "no such folder")
+    articles, vocabulary = reading.toml(place, "articles.toml"), reading.toml(place, "vocabulary.toml")
+    obligations, locators = reading.toml(place, "obligations.toml"), reading.toml(place, "locators.toml")
+    parameters = _parameters(reading.toml(place, "parameters.toml"))
     catalog = Catalog(
-        name=folder.name,
+        name=place.resolve().name,
         chapters=tuple(_chapter(row) for row in reading.rows(articles, "articles.toml", "chapter")),
         articles=tuple(_article(row) for row in reading.rows(articles, "articles.toml", "article")),
         obligations=tuple(_obligation(row) for row in reading.rows(obligations, "obligations.toml", "obligation")),
@@ -190,7 +199,7 @@ def load(which: str | Path = DEFAULT) -> Catalog:
         vocabulary={name: reading.table(vocabulary, "vocabulary.toml", name) for name in SETS},
         layers=tuple(frozenset(layer) for layer in reading.get(vocabulary, "vocabulary.toml", "", "layers", list)),
         locators={key: _locator(key, row) for key, row in reading.table(locators, "locators.toml", "locator").items()},
-        sentences=_sentences(reading.toml(folder, "sentences.toml")),
+        sentences=_sentences(reading.toml(place, "sentences.toml")),
     )
     from anzhang.regulation.defects import defects
 

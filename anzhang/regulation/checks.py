@@ -67,11 +67,14 @@ def procedure(name: str) -> Callable[[F], F]:
     return _register("procedure", PROCEDURES, name)
 
 
-def page(name: str, *, articles: tuple[int, ...] = ()) -> Callable[[F], F]:
-    """Name a page view and the articles it serves."""
+def page(name: str, *, articles: tuple[int, ...] = (), nouns: tuple[str, ...] = ()) -> Callable[[F], F]:
+    """Name a page view and what it serves: obligations that read one of the registers or streams `nouns`, in any catalog.
+
+    `articles` are numbers of the reference regulation, for a page whose nouns would say too little or too much.
+    """
 
     def bind(function: F) -> F:
-        function.articles = articles  # type: ignore[attr-defined]
+        function.articles, function.nouns = articles, frozenset(nouns)  # type: ignore[attr-defined]
         return _register("page", PAGES, name)(function)
 
     return bind

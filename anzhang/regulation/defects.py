@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from anzhang.regulation.catalog import Catalog, Obligation
+from anzhang.regulation.parameters import PLATFORM
 from anzhang.regulation.reading import CatalogError
 
 
@@ -19,7 +20,7 @@ def defects(catalog: Catalog) -> Iterator[CatalogError]:
         yield from _register_defects(catalog, obligation)
     used = {name for obligation in catalog.obligations for name in obligation.params}
     for name, parameter in catalog.parameters.items():
-        if name not in used:
+        if name not in used and name not in PLATFORM:
             yield CatalogError("parameters.toml", name, "", "no obligation uses it")
         if strange := set(parameter.terms) - set(catalog.by_id):
             yield CatalogError("parameters.toml", name, "terms", f"unknown obligation {min(strange)}")

@@ -6,6 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+# What the program itself needs a value of, whatever the text says; a catalog may set its own, bound to an obligation or not.
+PLATFORM: Mapping[str, Any] = {"remediation_days": {"critical": 7, "high": 30, "medium": 90, "low": 180}}
+
+
+class MissingParameterError(KeyError):
+    """A check asks for a parameter that the catalog does not give; `name` says which."""
+
+    def __init__(self, name: str) -> None:
+        """Keep the name."""
+        super().__init__(name)
+        self.name = name
+
 
 @dataclass(frozen=True)
 class Values(Mapping[str, Any]):
@@ -35,6 +47,8 @@ class Tracked(Mapping[str, Any]):
     read: set[str] = field(default_factory=set)
 
     def __getitem__(self, name: str) -> Any:
+        if name not in self.source:
+            raise MissingParameterError(name)
         self.read.add(name)
         return self.source[name]
 

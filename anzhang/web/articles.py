@@ -15,8 +15,9 @@ from django.views.decorators.http import require_GET
 from anzhang import clock
 from anzhang.casework import wording
 from anzhang.casework.board import Square, UnitVerdict, board
-from anzhang.casework.models import Finding, OfficialSentence
+from anzhang.casework.models import Finding
 from anzhang.casework.parameters import catalog, values
+from anzhang.casework.text import official
 from anzhang.registers.declaration import REGISTERS, Register
 from anzhang.registers.rights import Sight
 from anzhang.regulation.binding import load_bindings
@@ -83,7 +84,7 @@ def show(request: HttpRequest, number: int) -> HttpResponse:
     choice = boards.choose(request, sight)
     block = board(at, choice.unit, rules.by_article[number]).article(number)
     findings = _findings(sight, number, choice)
-    text = list(OfficialSentence.objects.filter(version__current=True, article=number))
+    text = official(number)
     in_force = values(at)
     parts = [
         Part(

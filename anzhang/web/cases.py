@@ -223,7 +223,7 @@ def case_or_404(request: HttpRequest, number: str) -> tuple[Case, Actor, datetim
     return case, actor, at
 
 
-@page("case", articles=(5,))
+@page("case", nouns=("case", "approval", "officer", "filing"))
 @require_GET
 @login_needed
 def show(request: HttpRequest, number: str) -> HttpResponse:

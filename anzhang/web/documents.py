@@ -40,7 +40,7 @@ FORM_WORDS = (("pdf", "PDF"), ("archive", gettext_lazy("归档版 PDF")), ("docx
 Compose = Callable[[Entry | None, str, str], Sheet]
 
 
-@page("case_sheet", articles=(5,))
+@page("case_sheet", nouns=("case", "approval", "officer", "filing"))
 @require_GET
 @login_needed
 def approval_sheet(request: HttpRequest, number: str, form: str) -> HttpResponse:
@@ -54,7 +54,7 @@ def approval_sheet(request: HttpRequest, number: str, form: str) -> HttpResponse
     return _send(request, Kind.APPROVAL_SHEET, case.number, form, case, compose, record)
 
 
-@page("filing_form", articles=(5,))
+@page("filing_form", nouns=("filing",))
 @require_GET
 @login_needed
 def filing_form(request: HttpRequest, pk: int, form: str) -> HttpResponse:

@@ -40,7 +40,7 @@ class Row:
     html: SafeString
 
 
-@page("search", articles=(29,))
+@page("search", nouns=("log_source", "vault_segment"))
 @require_GET
 @login_needed
 def search(request: HttpRequest) -> HttpResponse:
@@ -74,7 +74,7 @@ def search(request: HttpRequest) -> HttpResponse:
     return render(request, "search/search.html", context)
 
 
-@page("log_line", articles=(29,))
+@page("log_line", nouns=("log_source", "vault_segment"))
 @require_GET
 @login_needed
 def line(request: HttpRequest, number: int, seq: int) -> HttpResponse:

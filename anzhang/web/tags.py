@@ -13,8 +13,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from anzhang import clock
+from anzhang.casework import parameters, routes
 from anzhang.casework.board import PROOF_WORDS, STATE_WORDS
 from anzhang.casework.models import Case, Finding
+from anzhang.registers.declaration import Register
 from anzhang.web import acts
 
 register = template.Library()
@@ -56,6 +58,19 @@ def severity_word(code: str) -> str:
 def article_word(number: int | str) -> str:
     """Return `第21条`."""
     return _("第%(number)s条") % {"number": number}
+
+
+@register.filter
+def articles_served(about: Register) -> tuple[int, ...]:
+    """Return the articles that a register serves in the installation's catalog."""
+    return parameters.articles_of(about.id, about.articles)
+
+
+@register.simple_tag
+def basis_of(route: str) -> str:
+    """Return the articles that a route rests on in words, in brackets; empty where the catalog has no such route."""
+    way = routes.current().get(route)
+    return _("（%s）") % "、".join(map(article_word, way.articles)) if way and way.articles else ""
 
 
 @register.filter

@@ -3,14 +3,19 @@
 import subprocess
 import sys
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
 from anzhang import clock
+from anzhang.casework.routes import RouteError
+from anzhang.casework.routes import load as load_routes
 from anzhang.management import BadInputError, FailedError, Verb
 from anzhang.operate import listen
 from anzhang.operate.initialize import NotEmptyError, Ports, make_directory
+from anzhang.regulation import catalog as catalogs
+from anzhang.regulation.reading import CatalogError
 
 
 class Command(Verb):
@@ -21,6 +26,7 @@ class Command(Verb):
     def arguments(self, parser: ArgumentParser) -> None:
         """Take the bureau's name; `--stage` is how the second process of the same verb is told apart."""
         parser.add_argument("--name", default="天津市人力资源和社会保障局", help="name of the bureau")
+        parser.add_argument("--catalog", default=catalogs.DEFAULT, metavar="NAME|DIR", help="the regulation (default %(default)s)")
         parser.add_argument("--stage", choices=["directory", "database"], default="directory", help="internal")
 
     def run(self, **options: Any) -> None:
@@ -31,12 +37,19 @@ class Command(Verb):
         home = settings.HOME
         ports = Ports(listen.free_port(8600), listen.free_port(5514), listen.free_port(8601))
         try:
-            make_directory(home, name=options["name"], demo=False, ports=ports)
-        except (NotEmptyError, OSError) as error:
+            make_directory(home, name=options["name"], demo=False, ports=ports, catalog=self.catalog(options["catalog"]))
+        except (NotEmptyError, OSError, CatalogError, RouteError) as error:
             raise BadInputError(str(error)) from error
         done = subprocess.run([sys.executable, "-m", "anzhang", "--home", str(home.path), "init", "--stage", "database"], check=False)
         if done.returncode:
             raise FailedError(f"the database of {home.path} was not made; see above, remove the folder and try again")
+
+    def catalog(self, which: str) -> str:
+        """Return a catalog as the settings file names it, once it has been read whole. Raises CatalogError, RouteError."""
+        folder = catalogs.folder(which, Path.cwd())
+        catalogs.load(folder)
+        load_routes(folder / "routes.toml")
+        return which if folder.parent == catalogs.CATALOGS else str(folder.resolve())
 
     def database(self) -> None:
         """Fill the database and print the links."""

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from anzhang import clock
-from anzhang.casework import parameters, text
+from anzhang.casework import parameters, routes, text
 from anzhang.directory.identity import cli_actor
 from anzhang.management import BadInputError, FailedError, Verb
 from anzhang.regulation import catalog
+from anzhang.regulation.binding import load_bindings, unbound
 from anzhang.regulation.reading import CatalogError
+from anzhang.regulation.sentences import split
 
 WORDS = {
     "missing": "缺少",
@@ -22,15 +24,15 @@ WORDS = {
 
 
 class Command(Verb):
-    """Import the text that the bureau has, sentence by sentence; or say what is wrong with a catalog."""
+    """Import the text that the bureau has, sentence by sentence; say what is wrong with a catalog; or begin one."""
 
-    help = "import the official text (txt, docx), or check a catalog folder"
+    help = "import the official text (txt, docx), check a catalog folder, or digest a text for a new one"
     reads = True
 
     def arguments(self, parser: ArgumentParser) -> None:
         """Take the action and its file."""
-        parser.add_argument("action", choices=["import", "check"])
-        parser.add_argument("file", nargs="?", type=Path, help="the text; for `check` a catalog's folder")
+        parser.add_argument("action", choices=["import", "check", "digest"])
+        parser.add_argument("file", nargs="?", type=Path, help="the text; for `check` a catalog's folder, default the one in use")
         parser.add_argument("--accept", action="store_true", help="store a text that does not align throughout, marked so")
         parser.add_argument("--published-on", type=date.fromisoformat, metavar="YYYY-MM-DD", help="day of publication (Art. 36)")
         parser.add_argument("--effective-on", type=date.fromisoformat, metavar="YYYY-MM-DD", help="day from which it applies")
@@ -41,11 +43,14 @@ class Command(Verb):
             self.check_catalog(options["file"])
             return
         if options["file"] is None:
-            raise BadInputError("regulation import: name the file of the official text (txt or docx)")
+            raise BadInputError(f"regulation {options['action']}: name the file of the official text (txt or docx)")
         try:
             data = options["file"].read_bytes()
         except OSError as error:
             raise BadInputError(f"{options['file']}: {error.strerror}") from error
+        if options["action"] == "digest":
+            self.print_digests(options["file"], data)
+            return
         dates = {key: options[key] for key in ("published_on", "effective_on")}
         try:
             report = text.import_text(cli_actor("regulation"), data, clock.now(), accept=options["accept"], **dates)
@@ -60,12 +65,28 @@ class Command(Verb):
             raise FailedError(f"{len(report.alignment.differences)} differences from the catalog; {kept}")
 
     def check_catalog(self, folder: Path | None) -> None:
-        """Load a catalog; exit 2 with its first defect."""
+        """Load a catalog and its routes; exit 2 with the first defect, or with the names that nothing in the program carries."""
+        place = folder or parameters.folder()
         try:
-            found = catalog.load(folder) if folder else parameters.catalog()
-        except CatalogError as error:
+            found, ways = catalog.load(place), routes.load(place / "routes.toml")
+        except (CatalogError, routes.RouteError) as error:
             raise BadInputError(str(error)) from error
-        self.stdout.write(f"{found.name}: {len(found.articles)} articles, {len(found.obligations)} obligations")
+        load_bindings()
+        if strange := [str(error) for error in unbound(found)]:
+            raise BadInputError("; ".join(strange))
+        self.stdout.write(f"{found.name}: {len(found.articles)} articles, {len(found.obligations)} obligations, {len(ways)} routes")
+
+    def print_digests(self, file: Path, data: bytes) -> None:
+        """Print sentences.toml for a text: what a new catalog holds instead of the text."""
+        try:
+            articles = split(text.read(data))
+        except text.TextError as error:
+            raise BadInputError(f"{file}: {error}") from error
+        if not articles:
+            raise BadInputError(f"{file}: no article was found: a line that begins with 第1条 or 第一条 starts one")
+        for article in articles:
+            digests = "".join(f'  "{sentence.digest}",\n' for sentence in article.sentences)
+            self.stdout.write(f"[article.{article.number}]\nsha256 = [\n{digests}]\n")
 
     def print_report(self, report: text.Report) -> None:
         """Print counts, then one line per difference."""

@@ -3,6 +3,8 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from django.urls import resolve
+
 from anzhang.casework import where
 from anzhang.management import BadInputError, Verb
 
@@ -19,6 +21,7 @@ class Command(Verb):
 
     def run(self, **options: Any) -> None:
         """Print it."""
+        resolve("/")  # pages bind their names when the addresses are read
         try:
             found = where.where(options["what"])
         except where.NothingThereError as error:
