@@ -2,6 +2,7 @@
 
 from anzhang.casework.legal_basis import *  # noqa: F403
 from anzhang.casework.models import *  # noqa: F403
+from anzhang.casework.tables import *  # noqa: F403
 from anzhang.directory.credentials import *  # noqa: F403
 from anzhang.directory.models import *  # noqa: F403
 from anzhang.journal.models import *  # noqa: F403

@@ -38,6 +38,7 @@ class Case(Ledgered):
         APPROVED = "approved", _("已办结")
         REFUSED = "refused", _("不予批准")
         WITHDRAWN = "withdrawn", _("已撤回")
+        REVOKED = "revoked", _("批准已撤销")
 
     number = models.CharField(_("事项编号"), max_length=32, unique=True)
     route = models.CharField(_("流程"), max_length=64)
@@ -54,6 +55,8 @@ class Case(Ledgered):
     filed_at = models.DateTimeField(_("提出时间"))
     due_at = models.DateTimeField(_("办结时限"), null=True, blank=True)
     decided_at = models.DateTimeField(_("办结时间"), null=True, blank=True)
+    # Acted first, to be regularized (补批) until then; NULL for every other case.
+    emergency_until = models.DateTimeField(_("补批时限"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("事项")
@@ -64,6 +67,7 @@ class Case(Ledgered):
             models.Index(fields=["-filed_at", "id"], name="case_newest"),
             models.Index(fields=["applicant", "-filed_at"], name="case_applicant"),
             models.Index(fields=["filed_at"], name="case_stuck", condition=~Q(fault="")),
+            models.Index(fields=["emergency_until"], name="case_emergency", condition=Q(emergency_until__isnull=False)),
         )
 
     def __str__(self) -> str:
@@ -82,6 +86,7 @@ class Todo(models.Model):
         PENDING = "", _("待办")
         DONE = "done", _("已办")
         DROPPED = "dropped", _("已由他人办结")
+        DELEGATED = "delegated", _("已转办")
 
     case = models.ForeignKey(Case, models.PROTECT, verbose_name=_("事项"), related_name="todos")
     round = models.PositiveSmallIntegerField(_("轮次"))
@@ -91,11 +96,16 @@ class Todo(models.Model):
     due_at = models.DateTimeField(_("办结时限"))
     closed_at = models.DateTimeField(_("办结时间"), null=True, blank=True)
     outcome = models.CharField(_("结果"), max_length=16, choices=Outcome.choices, blank=True)
+    principal = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("代谁办理"), related_name="+", null=True, blank=True)
+    escalated = models.PositiveSmallIntegerField(_("催办级别"), default=0)  # escalation.Stage
 
     class Meta:
         verbose_name = _("待办")
         ordering = ("due_at", "pk")
-        indexes = (models.Index(fields=["person", "closed_at", "due_at"], name="todo_person"),)
+        indexes = (
+            models.Index(fields=["person", "closed_at", "due_at"], name="todo_person"),
+            models.Index(fields=["escalated", "due_at"], name="todo_escalation", condition=Q(closed_at=None)),
+        )
         constraints = (models.UniqueConstraint(fields=["case", "round", "step", "person"], name="one_todo_per_person_and_step"),)
 
 
@@ -103,7 +113,7 @@ class Act(Ledgered):
     """What somebody did to a case; append-only."""
 
     class Verb(models.TextChoices):
-        """The verbs of this release."""
+        """What may be done to a case."""
 
         FILE = "file", _("提出")
         AGREE = "agree", _("同意")
@@ -111,6 +121,16 @@ class Act(Ledgered):
         SEND_BACK = "send_back", _("退回")
         RESUBMIT = "resubmit", _("重新提交")
         WITHDRAW = "withdraw", _("撤回")
+        DELEGATE = "delegate", _("转办")
+        TAKE_BACK = "take_back", _("收回转办")
+        ADD_SIGNER = "add_signer", _("加签")
+        REVOKE = "revoke", _("撤销批准")
+
+    class Placement(models.TextChoices):
+        """When an added signer signs: before the people of the step, or after them."""
+
+        BEFORE = "before", _("前加签")
+        AFTER = "after", _("后加签")
 
     case = models.ForeignKey(Case, models.PROTECT, verbose_name=_("事项"), related_name="acts")
     round = models.PositiveSmallIntegerField(_("轮次"))
@@ -119,6 +139,9 @@ class Act(Ledgered):
     person = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("办理人"))
     opinion = models.CharField(_("意见"), max_length=1000, blank=True)
     form = models.JSONField(_("申请内容"), null=True, blank=True)  # what was asked, kept with filing and resubmitting
+    target = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("转办或加签给"), related_name="+", null=True, blank=True)
+    principal = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("代谁办理"), related_name="+", null=True, blank=True)
+    placement = models.CharField(_("加签方式"), max_length=8, choices=Placement.choices, null=True, blank=True)  # noqa: DJ001  # digests
     at = models.DateTimeField(_("时间"))
 
     class Meta:
@@ -135,13 +158,32 @@ class Approval(Bitemporal):
     """What was granted: kind, scope, validity. The gates read it. Written only when a case passes."""
 
     kind = models.CharField(_("批准种类"), max_length=64)
-    case = models.OneToOneField(Case, models.PROTECT, verbose_name=_("事项"), related_name="approval")
+
+    class Origin(models.TextChoices):
+        """How it came to be, where not by the last signature of its route."""
+
+        EMERGENCY = "emergency", _("应急先行")
+        REGULARIZED = "regularized", _("补批")
+        PAPER = "paper", _("纸质补录")
+
+    case = models.ForeignKey(Case, models.PROTECT, verbose_name=_("事项"), related_name="approvals")
     scope = models.JSONField(_("范围"))
     authority = models.CharField(_("批准机关"), max_length=32)
+    # NULL is left out of a row's digest, so that approvals of an earlier release keep theirs.
+    origin = models.CharField(_("来源"), max_length=16, choices=Origin.choices, null=True, blank=True)  # noqa: DJ001
+    scan_sha256 = models.CharField(_("扫描件摘要"), max_length=64, null=True, blank=True)  # noqa: DJ001
+    revoked_at = models.DateTimeField(_("撤销时间"), null=True, blank=True)
+    warned_at = models.DateTimeField(_("到期提醒时间"), null=True, blank=True)
+    expired_at = models.DateTimeField(_("到期处理时间"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("审批")
         ordering = ("-valid_from", "pk")
+        indexes = (
+            models.Index(fields=["kind", "valid_from"], name="approval_kind"),
+            models.Index(fields=["valid_to"], name="approval_ends", condition=Q(expired_at=None, superseded_at=None)),
+        )
+        constraints = (models.UniqueConstraint(fields=["case"], condition=Q(superseded_at=None), name="one_approval_per_case"),)
 
 
 class Verdict(models.Model):
@@ -207,6 +249,9 @@ class Finding(Ledgered):
     unit = models.ForeignKey("anzhang.Unit", models.PROTECT, verbose_name=_("责任单位"), null=True, blank=True)
     person = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("责任人"), null=True, blank=True)
     plan = models.CharField(_("整改措施"), max_length=1000, blank=True)
+    planned_on = models.DateField(_("计划完成日期"), null=True, blank=True)
+    waiver = models.ForeignKey(Approval, models.PROTECT, verbose_name=_("豁免批准"), related_name="+", null=True, blank=True)
+    waived_until = models.DateTimeField(_("豁免至"), null=True, blank=True)
     opened_at = models.DateTimeField(_("发现时间"))
     due_at = models.DateTimeField(_("整改时限"))
     last_seen_at = models.DateTimeField(_("最近核对"))

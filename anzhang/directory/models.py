@@ -126,6 +126,7 @@ class Assignment(Bitemporal):
         """Duties that checks and routes read."""
 
         UNIT_HEAD = "unit_head", _("单位负责人")
+        ACTING_HEAD = "acting_head", _("代理负责人")
         OFFICE_MEMBER = "office_member", _("办公室工作人员")
         SYSTEM_MANAGER = "system_manager", _("系统管理人员")
         DBA = "dba", _("数据库管理员")
