@@ -74,6 +74,16 @@ WORDING: dict[str, str | Promise] = {
 }
 LINKED = {"reasons"}  # parameters that hold reasons themselves
 SEPARATORS = {"zh": ("；", "、"), "en": ("; ", ", ")}
+    # cases that nobody can decide
+    "case_too_few": _("“%(title)s”（%(case)s）在“%(step)s”环节无人可办：%(role)s中有权办理的只有 %(people)s 人，须有 %(need)s 人"),
+    "case_seat_vacant": _("“%(title)s”（%(case)s）在“%(step)s”环节无人可办：%(role)s没有能办理的人"),
+    "role_unit_head": _("单位负责人"),
+    "role_super_head": _("上级单位负责人"),
+    "role_security_officer": _("信息安全管理人员"),
+    "role_system_manager": _("系统管理人员"),
+    "role_office": _("领导小组办公室人员"),
+    "role_leading_group": _("领导小组成员"),
+    "role_staff": _("本单位人员"),
 
 
 def text(why: Why | Mapping[str, Any]) -> str:

@@ -28,7 +28,7 @@ DEFAULT = "tianjin-hrss"
 WORDS = ("id", "subject", "modality", "authority", "chapter", "proof", "gate", "evidence", "breach_when", "severity")
 TEXTS = ("title_zh", "title_en", "duty_zh", "duty_en")
 OBLIGATION_KEYS = frozenset({*WORDS, *TEXTS, "article", "sentences", "registers", "params"})
-OBLIGATION_OPTIONS = frozenset({"conflicts", "check", "procedures"})
+OBLIGATION_OPTIONS = frozenset({"conflicts", "check", "procedures", "seats"})
 SETS = ("chapter", "subject", "modality", "authority", "proof", "severity", "gate", "stream", "register")
 
 
@@ -118,6 +118,7 @@ class Obligation:
     check: str
     procedures: tuple[str, ...]
     conflicts: tuple[Conflict, ...]
+    seats: tuple[str, ...] = ()  # roles that must be filled so that cases can be decided; a vacancy breaks this duty
 
     @property
     def watches(self) -> bool:
@@ -260,6 +261,7 @@ def _obligation(row: Mapping[str, Any]) -> Obligation:
         params=reading.items(row, file, name, "params", str),
         check=reading.get({"check": "", **row}, file, name, "check", str),
         procedures=reading.items({"procedures": [], **row}, file, name, "procedures", str),
+        seats=reading.items({"seats": [], **row}, file, name, "seats", str),
         conflicts=tuple(_conflict(name, conflict) for conflict in reading.get({"conflicts": [], **row}, file, name, "conflicts", list)),
         **words,
     )

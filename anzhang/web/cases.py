@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from anzhang import clock
-from anzhang.casework import forms, procedures, queries, routes
+from anzhang.casework import forms, procedures, queries, routes, stuck
 from anzhang.casework.models import Act, Approval, Case, Todo
 from anzhang.casework.routes import Field, Route
 from anzhang.directory.models import Person, Unit
@@ -24,6 +24,7 @@ from anzhang.permissions import Actor, RefusedError
 from anzhang.registers.rights import Sight
 from anzhang.regulation.checks import page
 from anzhang.web import chain
+from anzhang.web import findings as findings_page
 from anzhang.web.access import login_needed, second_factor_needed
 from anzhang.web.actors import actor_of
 from anzhang.web.asked import typed
@@ -250,7 +251,7 @@ def _page(
         "route": way,
         "chain": chain.links(way, case, acts, todos),
         "asked": forms.display(way, case.form),
-        "checked": chain.checked(case, todos, at),
+        "checked": chain.checked(case, todos, at, _stuck_findings(case, actor, at)),
         "acts": acts,
         "verbs": dict(Act.Verb.choices),
         "approval": approval,
@@ -265,6 +266,14 @@ def _page(
         "now": at,
     }
     return render(request, "cases/case.html", context)
+
+
+def _stuck_findings(case: Case, actor: Actor, at: datetime) -> list[str]:
+    """Return the numbers of the findings about a case that nobody can decide, of those the reader may open."""
+    if not case.fault:
+        return []
+    known = stuck.findings_of(case).values("pk")
+    return list(findings_page.seen(Sight(actor, at)).filter(pk__in=known).values_list("number", flat=True))
 
 
 @require_http_methods(["POST"])

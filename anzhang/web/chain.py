@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -61,16 +61,18 @@ class Checked:
 
     text: str
     good: bool
+    finding: str = ""  # number of the finding that says so, where the reader may open it
 
 
-def checked(case: Case, todos: Sequence[Todo], at: datetime) -> list[Checked]:
-    """Return what the registers say about an open case, in plain words."""
+def checked(case: Case, todos: Sequence[Todo], at: datetime, findings: Iterable[str] = ()) -> list[Checked]:
+    """Return what the registers say about an open case, in plain words; `findings` are those about it that the reader may open."""
     if case.state != Case.State.OPEN:
         return []
     found = [Checked(_("申请内容符合流程要求，流程规则在提出时已固定"), good=True)]
     found.append(Checked(_("申请人不参与办理，任何人不办理两个环节"), good=True))
     if case.fault:
-        found.append(Checked(_("当前环节有权办理的人员不足，请补齐任职"), good=False))
+        found.append(Checked(_("当前环节有权办理的人员不足，法定人数不减；补齐任职后自动继续"), good=False))
+        found += [Checked(_("无人可办已列为问题"), good=False, finding=number) for number in findings]
     waiting = [todo for todo in todos if todo.closed_at is None]
     if waiting and min(todo.due_at for todo in waiting) < at:
         found.append(Checked(_("当前环节已超过办理时限"), good=False))

@@ -40,10 +40,11 @@ def _one(reference: str, segments: Mapping[str, int]) -> Evidence:
         return Evidence(_("日志段 %(name)s") % {"name": key}, _listed("vault_segment", key))
     if kind == "entry" and key.isdigit():
         return Evidence(_("存证第 %(index)s 条") % {"index": key}, reverse("ledger_entry", args=[int(key)]))
-    if kind in REGISTERS and key.isdigit():
-        return Evidence(f"{REGISTERS[kind].title} {key}", reverse("register_row", args=[kind, key]))
+    if kind == "case":
+        return Evidence(_("事项 %(number)s") % {"number": key}, reverse("case", args=[key]))
     if kind in REGISTERS:
-        return Evidence(f"{REGISTERS[kind].title} {key}", _listed(kind, key))
+        href = reverse("register_row", args=[kind, key]) if key.isdigit() else _listed(kind, key)
+        return Evidence(f"{REGISTERS[kind].title} {key}", href)
     return Evidence(reference)
 
 
