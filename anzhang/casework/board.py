@@ -290,9 +290,14 @@ def _unit_square(obligation: Obligation, verdicts: Sequence[UnitVerdict]) -> Squ
     if own:
         return Square(obligation, own[0].state, own[0].why, (own[0],))
     bureau = verdicts[0] if verdicts else None
-    if bureau and (obligation.is_informative or (bureau.state is State.UNKNOWN and obligation.subject not in BODIES)):
+    if bureau and bears(obligation, bureau.state):
         return Square(obligation, bureau.state, bureau.why, (bureau,))
     return Square(obligation, State.NOT_APPLICABLE, Why("not_this_unit"))
+
+
+def bears(obligation: Obligation, bureau: State) -> bool:
+    """Whether a unit without a verdict of its own shows the bureau's."""
+    return obligation.is_informative or (bureau is State.UNKNOWN and obligation.subject not in BODIES)
 
 
 def _why(state: State, verdicts: Sequence[UnitVerdict]) -> Why:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 
+import orjson
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
@@ -14,7 +16,13 @@ from anzhang.permissions import RefusedError
 
 def route_of(case: Case) -> Route:
     """Return the route as frozen when the case was filed."""
-    return parse(case.rules, f"case {case.number}")
+    return _parsed(orjson.dumps(case.rules))
+
+
+@lru_cache(maxsize=256)
+def _parsed(rules: bytes) -> Route:
+    """Parse frozen rules once per process: a list shows fifty cases of a handful of routes."""
+    return parse(orjson.loads(rules), "case")
 
 
 def step_of(case: Case) -> Step:
@@ -58,6 +66,17 @@ def overdue_cases(at: datetime) -> QuerySet[Case]:
 def approval_of(case: Case) -> Approval | None:
     """Return what a case granted, None while it has not."""
     return Approval.objects.filter(case=case, superseded_at=None).first()
+
+
+def is_granted(case: Case) -> bool:
+    """Whether a case was granted by its route; what an emergency allowed for hours is not."""
+    approval = approval_of(case)
+    return approval is not None and approval.origin != Approval.Origin.EMERGENCY
+
+
+def in_force(kind: str, at: datetime) -> QuerySet[Approval]:
+    """Return the approvals of a kind that a gate may honour at the instant: granted, begun, not ended, expired or revoked."""
+    return Approval.objects.filter(Approval.in_force(at), kind=kind)
 
 
 def require_approval(case: Case, approval: Approval, route: str, at: datetime) -> None:

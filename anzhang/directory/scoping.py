@@ -6,12 +6,13 @@ One range over the materialised path, never EXISTS per row: `name LIKE 'x%' ESCA
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import connection, models
 from django.db.models import Exists, Q, QuerySet
 
 from anzhang.directory.models import Assignment, LeadingGroupMember, Unit
+from anzhang.directory.prepared import Prepared
 from anzhang.permissions import Actor, Via
 
 Row = TypeVar("Row", bound=models.Model)
@@ -26,14 +27,21 @@ def reach(actor: Actor, at: datetime) -> str | None:
         return None
     if actor.unit_id is None:
         return ""
-    in_force = Assignment.in_force(at) & Q(person_id=actor.person_id)
+    found = _STANDING.rows(unit=actor.unit_id, person=actor.person_id or 0, at=at)
+    if not found:
+        return ""
+    path, function, wide = found[0]
+    return None if wide or function == Unit.Function.OFFICE else str(path)
+
+
+def _standing(unit: int, person: int, at: datetime) -> QuerySet[Any]:
+    in_force = Assignment.in_force(at) & Q(person_id=person)
     office = Exists(Assignment.objects.filter(in_force, duty=Assignment.Duty.OFFICE_MEMBER))
     group = Exists(LeadingGroupMember.objects.filter(in_force))
-    found = Unit.objects.filter(pk=actor.unit_id).annotate(wide=office | group).values_list("path", "function", "wide").first()
-    if found is None:
-        return ""
-    path, function, wide = found
-    return None if wide or function == Unit.Function.OFFICE else path
+    return Unit.objects.filter(pk=unit).order_by().annotate(wide=office | group).values_list("path", "function", "wide")
+
+
+_STANDING = Prepared(_standing, unit=int, person=int, at=datetime)  # every page asks
 
 
 def sees_all(actor: Actor, at: datetime) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -12,9 +11,8 @@ from django.utils.translation import get_language
 from django.views.decorators.http import require_GET
 
 from anzhang import clock
-from anzhang.casework import board as boards
-from anzhang.casework.board import ArticleSquare, Board
 from anzhang.casework.parameters import catalog
+from anzhang.casework.tally import Tally, Tile, tally
 from anzhang.directory.models import Unit
 from anzhang.registers.rights import Sight
 from anzhang.regulation.checks import page
@@ -56,53 +54,33 @@ def choose(request: HttpRequest, sight: Sight) -> Choice:
 class Block:
     """One article as board and home draw it."""
 
-    square: ArticleSquare
+    tile: Tile
     title: str
 
     @property
     def number(self) -> int:
         """Return the article's number."""
-        return self.square.number
+        return self.tile.number
 
     @property
     def state(self) -> str:
         """Return the worst state."""
-        return self.square.state
-
-    @cached_property
-    def units(self) -> int:
-        """Return how many units answer for any part of it."""
-        return len(self._judged)
-
-    @cached_property
-    def units_without_breach(self) -> int:
-        """Return how many of those have no breach in it."""
-        return len(self._judged) - sum("breach" in states for states in self._judged.values())
+        return self.tile.state
 
     @property
     def proofs(self) -> list[tuple[str, int]]:
         """Return how many obligations are Met under each proof class, never added up."""
-        kinds = [each.obligation.proof for each in self.square.squares if each.state == "met"]
-        return [(kind, kinds.count(kind)) for kind in ("events", "register", "attested") if kind in kinds]
-
-    @property
-    def provisional(self) -> bool:
-        """Whether a part rests on an unsigned default."""
-        return any(each.provisional for each in self.square.squares)
+        return by_proof(self.tile.proofs)
 
     @property
     def counts(self) -> list[tuple[str, int]]:
         """Return how many obligations are in each state, the worst first."""
-        return [(state, self.square.counts[state]) for state in ("breach", "unknown", "met") if self.square.counts.get(state)]
+        return [(state, self.tile.counts[state]) for state in ("breach", "unknown", "met") if self.tile.counts.get(state)]
 
-    @cached_property
-    def _judged(self) -> dict[str, set[str]]:
-        states: dict[str, set[str]] = {}
-        for each in self.square.squares:
-            for verdict in each.by_unit:
-                if verdict.code and verdict.state != "not_applicable":
-                    states.setdefault(verdict.code, set()).add(str(verdict.state))
-        return states
+
+def by_proof(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return counts in the order of proof classes, without those of which there are none."""
+    return [(kind, counts[kind]) for kind in ("events", "register", "attested") if counts.get(kind)]
 
 
 @dataclass(frozen=True)
@@ -113,16 +91,10 @@ class Part:
     blocks: tuple[Block, ...]
 
 
-def blocks(found: Board) -> tuple[Block, ...]:
-    """Return the articles of a board in the language of the moment."""
+def blocks(found: Tally) -> tuple[Block, ...]:
+    """Return the articles of a tally in the language of the moment."""
     language = get_language() or "zh"
-    return tuple(Block(square, square.article.title.in_language(language)) for square in found.articles)
-
-
-def totals(found: Board) -> dict[str, int]:
-    """Return how many articles are in each state."""
-    states = [article.state for article in found.articles]
-    return {state: states.count(state) for state in ("met", "breach", "unknown", boards.SCOPE)}
+    return tuple(Block(tile, tile.article.title.in_language(language)) for tile in found.tiles)
 
 
 @page("board")
@@ -132,7 +104,7 @@ def show(request: HttpRequest) -> HttpResponse:
     """Show the board; `unit` chooses whose."""
     actor, at = actor_of(request), clock.now()
     choice = choose(request, Sight(actor, at))
-    found = boards.board(at, choice.unit)
+    found = tally(at, choice.unit)
     language = get_language() or "zh"
     every = {block.number: block for block in blocks(found)}
     chapters = [
@@ -140,10 +112,9 @@ def show(request: HttpRequest) -> HttpResponse:
         for chapter in catalog().chapters
     ]
     context = {
-        "board": found,
         "choice": choice,
         "chapters": chapters,
-        "totals": totals(found),
-        "met_by_proof": [(kind, found.met_by_proof[kind]) for kind in ("events", "register", "attested") if kind in found.met_by_proof],
+        "totals": found.totals,
+        "met_by_proof": by_proof(found.met_by_proof),
     }
     return render(request, "board/board.html", context)

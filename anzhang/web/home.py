@@ -7,9 +7,9 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from anzhang import clock
-from anzhang.casework import board as boards
 from anzhang.casework import notices, queries, wording
 from anzhang.casework.models import Finding
+from anzhang.casework.tally import tally
 from anzhang.registers.rights import Sight
 from anzhang.regulation.checks import page
 from anzhang.web import board
@@ -30,11 +30,11 @@ def home(request: HttpRequest) -> HttpResponse:
     todos = queries.todos(actor.person_id or 0)
     wrong = sight.narrowed(Finding.objects.exclude(state=Finding.State.CLOSED), ("unit__path",)).select_related("unit", "person")
     choice = board.choose(request, sight)
-    found = boards.board(at, choice.unit)
+    found = tally(at, choice.unit)
     context = {
         "choice": choice,
         "blocks": board.blocks(found),
-        "totals": board.totals(found),
+        "totals": found.totals,
         "todos": [(todo, queries.step_of(todo.case)) for todo in todos[:SHOWN]],
         "wrong": [(finding, wording.text(finding.reason)) for finding in wrong[:SHOWN]],
         "wrong_count": wrong.count(),

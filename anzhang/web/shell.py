@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from anzhang import clock
 from anzhang.casework import notices, queries
 from anzhang.directory.models import Person, User
+from anzhang.directory.prepared import Prepared
 from anzhang.permissions import Administrator
 
 
@@ -84,12 +85,12 @@ class Shell:
     @cached_property
     def todos(self) -> int:
         """Return how many cases wait for the reader."""
-        return queries.todos(self.person.pk).count() if self.person else 0
+        return _TODOS.count(person_id=self.person.pk) if self.person else 0
 
     @cached_property
     def unread(self) -> int:
         """Return how many notices the reader has not seen."""
-        return notices.unread(self.person.pk) if self.person else 0
+        return _UNREAD.count(person=self.person.pk) if self.person else 0
 
     @property
     def leave(self) -> str:
@@ -137,6 +138,10 @@ class Shell:
         else:
             current = path == href if href == "/" else path.startswith(href)
         return Entry(title, href + query, place or name, current, count)
+
+
+_TODOS = Prepared(queries.todos, person_id=int)
+_UNREAD = Prepared(lambda person: notices.inbox(person).filter(read_at=None), person=int)
 
 
 def _group(title: str, entries: tuple[Entry, ...]) -> Group:
