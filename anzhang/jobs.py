@@ -22,6 +22,7 @@ from anzhang.engines.vault.verify import Sealed
 from anzhang.journal import verify
 from anzhang.journal.queries import segment_seals
 from anzhang.monitoring.procedures import record_check
+from anzhang.registers import sheet_imports
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,13 @@ def vault(now: datetime) -> str:
     return f"{len(seals)} segments, {len(faults)} faults"
 
 
+def imports(now: datetime) -> str:
+    """Read and write the large sheets that wait, beside the other jobs."""
+    return "started" if sheet_imports.RUNNER.wake(now) else "nothing to start"
+
+
 JOBS: tuple[Job, ...] = (
+    Job("imports", timedelta(seconds=1), imports),
     Job("cases", timedelta(minutes=1), cases),
     Job("reconcile", timedelta(seconds=settings.HOME.get("worker", "reconcile_seconds", 60)), reconcile),
     Job("ledger", timedelta(days=1), ledger),

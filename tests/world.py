@@ -49,3 +49,8 @@ def enter(client: Client, user: User, *, second_factor: bool = True) -> None:
     if second_factor:
         actors.mark_second_factor(session, user, "test", clock.now())
     session.save()
+
+
+def actor_of_machine() -> Actor:
+    """Return the operating-system user at the command line."""
+    return Actor(id="os:root@host", via=Via.CLI)

@@ -6,6 +6,7 @@ with an approval as their basis (or with the set-up of an installation), and `or
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from anzhang import clock
 from anzhang.directory import queries, rows
+from anzhang.directory.bulk import Batch
 from anzhang.directory.models import Assignment, Bitemporal, LeadingGroupMember, Person, Unit
 from anzhang.events import Event
 from anzhang.permissions import Actor, Permission, RefusedError, Via
@@ -58,6 +60,18 @@ def change_unit(actor: Actor, row: Unit, *, at: datetime, expected_version: int 
 def register_person(actor: Actor, *, at: datetime, **values: Any) -> Person:
     """Add a person. Raises RowError."""
     return rows.create(actor, Person(**values), at)
+
+
+@procedure("register_people")
+def register_people(
+    actor: Actor, new: Iterable[Mapping[str, Any]], changes: Iterable[tuple[Person, Mapping[str, Any]]], *, at: datetime
+) -> Batch:
+    """Return the batch that adds and changes people as the verbs for one person would; days of leaving go one by one."""
+    batch = Batch(actor, at, Person)
+    batch.new.extend(Person(**values) for values in new)
+    for person, values in changes:
+        batch.change(person, values)
+    return batch
 
 
 @procedure("change_person")

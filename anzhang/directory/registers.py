@@ -41,13 +41,15 @@ declare(
         filters=(by_unit("unit"), by_choice(Person, "kind"), employed()),
         scope=("unit__path",),
         key=("code",),
-        fields=("code", "name", "kind", "unit", "post", "phone", "email", "joined_on", "left_on"),
+        fields=("code", "name", "kind", "unit", "post", "phone", "email", "joined_on", "left_on", "provider"),
         create="register_person",
         change="change_person",
+        bulk="register_people",
+        singly=frozenset({"left_on"}),
         fixed=frozenset({"code"}),
         writers=frozenset({Writer.SYSTEM_ADMIN, Writer.UNIT}),
         articles=(3, 5),
-        hints={"left_on": _("离职当日起不再在职；在职人员留空")},
+        hints={"left_on": _("离职当日起不再在职；在职人员留空"), "provider": _("外部人员填写所属的第三方机构")},
     )
 )
 declare(

@@ -47,6 +47,7 @@ CHAPTER_LABELS: Mapping[str, Promise] = {
     "organization": _("组织责任"),
     "systems": _("信息系统"),
     "monitoring": _("监测与日志"),
+    "thirdparty": _("第三方"),
     "casework": _("审批与问题"),
 }
 
@@ -91,6 +92,8 @@ class Register:
     create: str = ""  # names of procedures; without them the register is read-only
     change: str = ""
     whole_row: bool = False  # its procedures take a row as it should become, not the values
+    bulk: str = ""  # a procedure `(actor, new, changes, at=at)` that returns a `directory.bulk.Batch`: thousands of rows at once
+    singly: frozenset[str] = frozenset()  # fields whose change has consequences, so that it goes through `change` even in bulk
     fixed: frozenset[str] = frozenset()  # fields that a change cannot touch
     writers: frozenset[Writer] = frozenset()
     route: str = ""  # an authority register's rows come from cases of this route

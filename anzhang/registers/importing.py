@@ -6,8 +6,9 @@ alone, so importing an unchanged export writes nothing. Cells are read here; eve
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,11 +19,17 @@ from django.db.models import ForeignKey, Model
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from anzhang.directory.bulk import Batch
 from anzhang.permissions import Actor, RefusedError
 from anzhang.registers import procedures, rights, sheets, values
 from anzhang.registers.declaration import Register
+from anzhang.regulation.checks import PROCEDURES
 
-REHEARSED = 500  # a preview rehearses up to so many writes, rolled back; above, the confirm run reports refusals
+REHEARSED = 500  # a preview rehearses up to so many writes, rolled back; above, a register with a bulk procedure checks them all together
+EVERY = 1000  # rows between two reports of progress
+_KEYS = 500
+_REMEMBERED = 5000  # texts of one column whose reading is kept: units and days come again and again
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -64,47 +71,117 @@ class Plan:
         return len(self.writes) - self.created
 
     @property
+    def in_bulk(self) -> bool:
+        """Whether the rows are written together rather than one by one."""
+        return bool(self.register.bulk) and len(self.writes) > REHEARSED
+
+    @property
     def seal(self) -> str:
         """Return a digest of file, rows and versions: a confirm must meet the very plan that was shown."""
         state = [(w.number, w.row.pk if w.row else None, getattr(w.row, "version", None)) for w in self.writes]
         return hashlib.sha256(f"{self.register.id} {self.digest} {state}".encode()).hexdigest()
 
 
+FAULTS_HEADER = "问题（不导入）"  # the column that a sheet of faults carries; coming back with it is allowed
+
+
 class _RehearsalOverError(Exception):
     """Rolls a rehearsal back."""
 
 
-def plan(register: Register, data: bytes, name: str, actor: Actor, at: datetime) -> Plan:
-    """Return what the sheet would do, without writing.
+def plan(register: Register, data: bytes, name: str, actor: Actor, at: datetime, progress: Progress | None = None) -> Plan:
+    """Return what a sheet would do, told `progress(rows done, rows in all)` on the way.
 
-    Raises RefusedError when the actor may not write the register, sheets.BadSheetError when the file is no sheet of it.
+    Raises BadSheetError when the file or its headers cannot be taken, RefusedError when the actor may not write the register.
     """
     rights.require_write(register, actor, at)
     sheet = sheets.read(data, name)
     columns = _columns(register, sheet.headers)
     plan = Plan(register, hashlib.sha256(data).hexdigest())
     reader = _Reader(register, columns, rights.Sight(actor, at))
-    for number, cells in sheet.rows:
+    for place, (number, cells) in enumerate(sheet.rows):
         reader.read(plan, number, cells)
-    if not plan.faults and 0 < len(plan.writes) <= REHEARSED:
+        if progress is not None and place % EVERY == 0:
+            progress(place, len(sheet.rows))
+    if plan.in_bulk:
+        _check_batch(plan, actor, at)
+    elif not plan.faults and 0 < len(plan.writes) <= REHEARSED:
         _rehearse(plan, actor, at)
     return plan
 
 
-def apply(plan: Plan, actor: Actor, at: datetime) -> None:
-    """Write every row of a plan, or none. Raises RefusedError naming the row that a procedure refused."""
+def apply(plan: Plan, actor: Actor, at: datetime, also: Callable[[], None] | None = None, progress: Progress | None = None) -> None:
+    """Write every row of a plan, or none; `also` runs in the same transaction. Raises RefusedError naming the row that is refused.
+
+    What can be made beforehand is made beforehand, so that the transaction of a large sheet is short.
+    """
     if plan.faults:
         raise RefusedError("sheet_has_faults", _("表格有 %(count)d 处错误，未导入任何一行") % {"count": len(plan.faults)})
     if not plan.writes:
+        if also is not None:
+            also()
         return
+    rights.require_write(plan.register, actor, at)
+    batch, singly = _prepared(plan, actor, at, progress) if plan.in_bulk else (None, plan.writes)
     with transaction.atomic():
-        for write in plan.writes:
+        if batch is not None:
+            batch.write()
+            _require_places(plan.register, batch, rights.Sight(actor, at))
+        for write in singly:
             try:
                 _write(plan.register, write, actor, at)
             except RefusedError as refusal:
                 message = _("第 %(row)d 行：%(why)s；未导入任何一行") % {"row": write.number, "why": refusal.message}
                 raise RefusedError(refusal.code, message, refusal.remedy) from refusal
         procedures.record_import(actor, plan.register, at=at, created=plan.created, changed=plan.changed, digest=plan.digest)
+        if also is not None:
+            also()
+
+
+def _split(plan: Plan) -> tuple[list[Write], list[Write]]:
+    """Return the writes that go in bulk and those whose change has consequences of its own."""
+    together: list[Write] = []
+    singly: list[Write] = []
+    for write in plan.writes:
+        (singly if plan.register.singly & write.changes.keys() else together).append(write)
+    return together, singly
+
+
+def _batch(plan: Plan, together: list[Write], actor: Actor, at: datetime) -> Batch:
+    new = [write.data for write in together if write.row is None]
+    changes = [(copy.copy(write.row), write.data) for write in together if write.row is not None]
+    batch: Batch = PROCEDURES[plan.register.bulk](actor, new, changes, at=at)
+    return batch
+
+
+def _check_batch(plan: Plan, actor: Actor, at: datetime) -> None:
+    together, _singly = _split(plan)
+    together.sort(key=lambda write: write.row is not None)  # a batch counts its new rows first
+    for write in together:
+        try:
+            procedures.require_plausible(plan.register, write.data)
+        except RefusedError as error:
+            plan.faults.append(Fault(str(write.number), error.message))
+    for place, refusal in _batch(plan, together, actor, at).check(cleaned=True).items():
+        plan.faults.append(Fault(str(together[place].number), refusal.message))
+
+
+def _prepared(plan: Plan, actor: Actor, at: datetime, progress: Progress | None) -> tuple[Batch, list[Write]]:
+    together, singly = _split(plan)
+    batch, count = _batch(plan, together, actor, at), len(plan.writes)
+    batch.prepare((lambda done: progress(done, count)) if progress is not None else None)
+    return batch, singly
+
+
+def _require_places(register: Register, batch: Batch, sight: rights.Sight) -> None:
+    """Raise RefusedError when a written row lies outside what the actor sees."""
+    if sight.path is None:
+        return
+    keys = [row.pk for row in batch]
+    for start in range(0, len(keys), _KEYS):
+        some = keys[start : start + _KEYS]
+        if sight.rows(register).filter(pk__in=some).count() != len(some):
+            raise rights.foreign()
 
 
 def _rehearse(plan: Plan, actor: Actor, at: datetime) -> None:
@@ -139,6 +216,8 @@ def _columns(register: Register, headers: tuple[str, ...]) -> dict[str, int]:
     columns: dict[str, int] = {}
     faults: list[str] = []
     for place, header in enumerate(headers):
+        if header == FAULTS_HEADER:
+            continue
         name = known.get(header.rstrip(" *＊"))
         cell = sheets.address(1, place)
         if name is None:
@@ -169,6 +248,8 @@ class _Reader:
 
     def __init__(self, register: Register, columns: dict[str, int], sight: rights.Sight) -> None:
         self.register, self.columns = register, columns
+        self.fields = {name: register.field(name) for name in columns}
+        self.read_before: dict[str, dict[str, Any]] = {name: {} for name in columns}
         self.related: dict[str, dict[str, Any]] = {}
         for name in columns:
             relation = register.field(name)
@@ -184,12 +265,8 @@ class _Reader:
         before = len(plan.faults)
         data: dict[str, Any] = {}
         for name, place in self.columns.items():
-            field = self.register.field(name)
             try:
-                data[name] = values.read(field, cells[place], self.related.get(name))
-                if data[name] is None or data[name] == "":
-                    data[name] = self._nothing(name)
-                _clean(field, data[name])
+                data[name] = self._value(name, cells[place])
             except values.ValueFaultError as fault:
                 plan.faults.append(Fault(sheets.address(number, place), str(fault)))
         if len(plan.faults) > before:
@@ -199,7 +276,34 @@ class _Reader:
             plan.faults.append(Fault(str(number), _("与第 %(row)d 行重复") % {"row": self.seen[key]}))
             return
         self.seen[key] = number
+        lost = self._lost_zeros(key, cells)
+        if lost:
+            plan.faults.append(Fault(sheets.address(number, self.columns[self.register.key[0]]), lost))
+            return
         self._place(plan, number, data, self.known.get(key))
+
+    def _lost_zeros(self, key: tuple[Any, ...], cells: tuple[Any, ...]) -> str:
+        """Return what to say of a new row whose only key is a number that lacks the zeros of a known one."""
+        if len(key) > 1 or key in self.known or not isinstance(cells[self.columns[self.register.key[0]]], float | int):
+            return ""
+        return values.zeros_lost(str(key[0]), (str(known) for (known,) in self.known))
+
+    def _value(self, name: str, cell: Any) -> Any:
+        """Return the value of a cell; a text that its column had before is not read again."""
+        known = self.read_before[name]
+        if isinstance(cell, str) and cell in known:
+            return known[cell]
+        remembered = cell
+        field = self.fields[name]
+        if isinstance(cell, str) and field.unique:
+            cell = values.narrow(cell)
+        value = values.read(field, cell, self.related.get(name))
+        if value is None or value == "":
+            value = self._nothing(name)
+        _clean(field, value)
+        if isinstance(remembered, str) and len(known) < _REMEMBERED and not isinstance(value, list):
+            known[remembered] = value
+        return value
 
     def _place(self, plan: Plan, number: int, data: dict[str, Any], row: Model | None) -> None:
         if row is None:

@@ -14,7 +14,7 @@ __all__ = ["Attachment", "SavedFilter", "SheetImport"]
 class SheetImport(models.Model):
     """A large sheet on its way into a register: read and checked by the worker, confirmed by its owner, written at once.
 
-    The file and its staged rows wait under `run/imports/`; nothing of them is in the register before `state` is done,
+    The file and its staged rows wait under `run/sheets/`; nothing of them is in the register before `state` is done,
     which is written in the transaction of the rows.
     """
 

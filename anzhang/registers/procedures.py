@@ -27,7 +27,7 @@ from anzhang.regulation.checks import PROCEDURES
 def create(register: Register, actor: Actor, data: Mapping[str, Any], *, at: datetime) -> Model:
     """Create a row through the procedure that the register names. Raises RefusedError."""
     rights.require_write(register, actor, at)
-    _require_plausible(register, data)
+    require_plausible(register, data)
     with transaction.atomic():
         act = PROCEDURES[register.create]
         row: Model = act(actor, register.model(**data), at=at) if register.whole_row else act(actor, at=at, **data)
@@ -42,7 +42,7 @@ def change(register: Register, actor: Actor, row: Model, data: Mapping[str, Any]
         raise RefusedError("register_only_grows", _("该台账只能新增，不能修改"))
     if not differences(row, data):
         return row
-    _require_plausible(register, data)
+    require_plausible(register, data)
     with transaction.atomic():
         rights.require_place(register, row, rights.Sight(actor, at))
         changed = _change(register, actor, copy.copy(row), data, at, expected_version)
@@ -50,7 +50,7 @@ def change(register: Register, actor: Actor, row: Model, data: Mapping[str, Any]
     return changed
 
 
-def _require_plausible(register: Register, data: Mapping[str, Any]) -> None:
+def require_plausible(register: Register, data: Mapping[str, Any]) -> None:
     """Raise RefusedError for a slip such as the year 202: a check that reckons from it would fail for everybody."""
     for name, value in data.items():
         if isinstance(value, date) and not clock.is_plausible(value):

@@ -130,4 +130,9 @@ def require_place(register: Register, row: Model, sight: Sight) -> None:
     Runs inside the transaction of the write, after it, so that a move out of one's own units is undone with it.
     """
     if not sight.rows(register).filter(pk=row.pk).exists():
-        raise RefusedError("foreign_unit", _("该行属于您管辖范围以外的单位"), _("请由该单位填写"))
+        raise foreign()
+
+
+def foreign() -> RefusedError:
+    """Return the refusal of a row outside what the actor sees."""
+    return RefusedError("foreign_unit", _("该行属于您管辖范围以外的单位"), _("请由该单位填写"))

@@ -17,7 +17,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from django.utils.translation import gettext as _
-from python_calamine import CalamineError, CalamineWorkbook, load_workbook
+from python_calamine import CalamineError, CalamineSheet, load_workbook
 from xlsxwriter.utility import xl_col_to_name, xl_rowcol_to_cell
 
 MAX_BYTES = 32 * 2**20
@@ -30,6 +30,7 @@ MAX_FAULTS = 20
 _CHUNK = 2**20
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+_FORMULA = re.compile(rb"<(?:[A-Za-z0-9_]{1,32}:)?f[\s/>]")
 _GUARDED = re.compile(r"'+[=+\-@\t\r]")
 
 
@@ -57,17 +58,22 @@ def address(row: int, column: int) -> str:
 
 def read(data: bytes, name: str) -> Sheet:
     """Return the sheet in a file, told by its content and then by its name. Raises BadSheetError."""
+    return _shape(grid(data, name))
+
+
+def grid(data: bytes, name: str) -> list[list[Any]]:
+    """Return the cells of the first sheet that is shown, headers among them. Raises BadSheetError."""
     if len(data) > MAX_BYTES:
         raise BadSheetError(_("文件超过 %(mb)d MB") % {"mb": MAX_BYTES // 2**20})
     if not data.strip():
         raise BadSheetError(_("文件是空的"))
     if data[:4] == b"PK\x03\x04":
-        return _shape(_xlsx(data))
+        return _xlsx(data)
     if data[:8] == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
         raise BadSheetError(_("这是旧版 .xls 或加密的文件，请另存为 .xlsx 再导入"))
     if name.lower().endswith((".xlsx", ".xlsm")):
         raise BadSheetError(_("文件已损坏：不是 xlsx"))
-    return _shape(_csv(data))
+    return _csv(data)
 
 
 def unguard(text: str) -> str:
@@ -84,13 +90,18 @@ def _xlsx(data: bytes) -> list[list[Any]]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _bound(archive, data)
-            formulas = _formulas(archive)
+            if any(name.lower().endswith("vbaproject.bin") for name in archive.namelist()):
+                raise BadSheetError(_("文件含有宏，请另存为不含宏的 .xlsx 再导入"))
+            states = _sheet_entries(archive)
+            place = next((i for i, (_entry, shown) in enumerate(states) if shown), 0)
+            formulas = _formulas(archive, states[place][0])
         book = load_workbook(io.BytesIO(data))
         faults = [_("%(cell)s 是公式，请改为填写值") % {"cell": cell} for cell in formulas[:MAX_FAULTS]]
-        faults += _merged(book)
+        sheet = book.get_sheet_by_index(place)
+        faults += _merged(sheet)
         if faults:
             raise BadSheetError(*faults)
-        return list(book.get_sheet_by_index(0).to_python(skip_empty_area=False))
+        return list(sheet.to_python(skip_empty_area=False))
     except (zipfile.BadZipFile, CalamineError, ET.ParseError, KeyError, IndexError, zlib.error, struct.error, NotImplementedError) as error:
         raise BadSheetError(_("文件已损坏：不是 xlsx")) from error
 
@@ -126,25 +137,28 @@ def _inflated(packed: memoryview, limit: int) -> int:
     return size
 
 
-def _first_sheet(archive: zipfile.ZipFile) -> str:
-    """Return the entry of the first sheet: workbook.xml names a relation, the relations name the entry."""
+def _sheet_entries(archive: zipfile.ZipFile) -> list[tuple[str, bool]]:
+    """Return the entry of each sheet and whether it is shown: workbook.xml names relations, the relations name entries."""
     book = ET.fromstring(archive.read("xl/workbook.xml"))  # noqa: S314  # bounded above; expat refuses entity bombs
-    sheet = book.find(f"{_MAIN}sheets/{_MAIN}sheet")
-    if sheet is None:
+    relations = ET.fromstring(archive.read("xl/_rels/workbook.xml.rels"))  # noqa: S314  # as above
+    targets = {relation.get("Id"): relation.get("Target", "") for relation in relations}
+    found: list[tuple[str, bool]] = []
+    for sheet in book.iterfind(f"{_MAIN}sheets/{_MAIN}sheet"):
+        target = targets[next(value for key, value in sheet.attrib.items() if key.endswith("}id"))]
+        entry = target[1:] if target.startswith("/") else f"xl/{target}"
+        found.append((entry, sheet.get("state", "visible") == "visible"))
+    if not found:
         raise KeyError("sheet")
-    wanted = next(value for key, value in sheet.attrib.items() if key.endswith("}id"))
-    for relation in ET.fromstring(archive.read("xl/_rels/workbook.xml.rels")):  # noqa: S314  # as above
-        if relation.get("Id") == wanted:
-            target = relation.get("Target", "")
-            return target[1:] if target.startswith("/") else f"xl/{target}"
-    raise KeyError(wanted)
+    return found
 
 
-def _formulas(archive: zipfile.ZipFile) -> list[str]:
-    """Return the addresses of formula cells on the first sheet."""
+def _formulas(archive: zipfile.ZipFile, entry: str) -> list[str]:
+    """Return the addresses of formula cells on a sheet."""
     found: list[str] = []
     cell = ""
-    with archive.open(_first_sheet(archive)) as stream:
+    if not _mentions_formula(archive, entry):
+        return found
+    with archive.open(entry) as stream:
         for event, element in ET.iterparse(stream, events=("start", "end")):  # noqa: S314  # as above
             if event == "start" and element.tag == f"{_MAIN}c":
                 cell = element.get("r", "?")
@@ -155,8 +169,19 @@ def _formulas(archive: zipfile.ZipFile) -> list[str]:
     return found
 
 
-def _merged(book: CalamineWorkbook) -> list[str]:
-    ranges = book.get_sheet_by_index(0).merged_cell_ranges or []
+def _mentions_formula(archive: zipfile.ZipFile, entry: str) -> bool:
+    """Whether the XML has anything like a formula element: one pass over bytes, so that only such sheets are parsed twice."""
+    rest = b""
+    with archive.open(entry) as stream:
+        while part := stream.read(_CHUNK):
+            if _FORMULA.search(rest + part):
+                return True
+            rest = part[-64:]
+    return False
+
+
+def _merged(sheet: CalamineSheet) -> list[str]:
+    ranges = sheet.merged_cell_ranges or []
     return [
         _("%(first)s:%(last)s 是合并单元格，请拆分") % {"first": xl_rowcol_to_cell(*first), "last": xl_rowcol_to_cell(*last)}
         for first, last in ranges[:MAX_FAULTS]

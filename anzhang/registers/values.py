@@ -7,7 +7,8 @@ yes and no 是/否. Reading accepts the code alone, the stored value of a choice
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import string
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -30,6 +31,8 @@ _CODES = ("code", "number", "receipt_no", "username")
 _DAY_FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y年%m月%d日", "%Y%m%d")
 _INSTANT_FORMATS = ("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M")
 _EXACT = 2**53
+_WIDTH = 0xFEE0  # between a full-width character and its half-width form
+_NARROW = {ord(each) + _WIDTH: ord(each) for each in string.digits + string.ascii_letters + "-./:_"}
 
 
 class ValueFaultError(Exception):
@@ -123,11 +126,30 @@ def read(field: Field[Any, Any], cell: Any, rows: Mapping[str, Any] | None = Non
 
 
 def _relation(field: ForeignKey[Any, Any], cell: Any, rows: Mapping[str, Any]) -> Any:
-    text = _text(cell)
+    text = narrow(_text(cell))
     row = rows.get(text) or rows.get(text.split(maxsplit=1)[0])
+    if row is None and isinstance(cell, float | int):
+        padded = zeros_lost(text, rows)
+        if padded:
+            raise ValueFaultError(padded)
     if row is None:
         raise ValueFaultError(_("没有编号为“%(code)s”的%(what)s") % {"code": text[:40], "what": field.verbose_name})
     return row
+
+
+def narrow(text: str) -> str:
+    """Return a text with full-width digits and letters made half-width: an input method's slip in a code, a day or a number."""
+    return text.translate(_NARROW)
+
+
+def zeros_lost(text: str, known: Iterable[str]) -> str:
+    """Return what to say when a spreadsheet made a number of a code that begins with zeros; empty when none does."""
+    code = next((each for each in known if each != text and each.startswith("0") and each.lstrip("0") == text), "")
+    return (
+        _("单元格是数字 %(number)s，丢了前面的 0：应为 %(code)s？请把该列设为文本格式后重填") % {"number": text, "code": code}
+        if code
+        else ""
+    )
 
 
 def _choice(field: Field[Any, Any], cell: Any) -> Any:
@@ -144,7 +166,7 @@ def _day(cell: Any) -> date:
         return cell.date()
     if isinstance(cell, date):
         return cell
-    text = _text(cell)
+    text = narrow(_text(cell)).removesuffix(" 00:00:00")
     for pattern in _DAY_FORMATS:
         try:
             return datetime.strptime(text, pattern).date()  # noqa: DTZ007  # a calendar day has no zone
@@ -156,7 +178,7 @@ def _day(cell: Any) -> date:
 def _instant(cell: Any) -> datetime:
     if isinstance(cell, datetime):
         return cell if cell.tzinfo else cell.replace(tzinfo=clock.BEIJING)
-    text = _text(cell)
+    text = narrow(_text(cell))
     for pattern in _INSTANT_FORMATS:
         try:
             return datetime.strptime(text, pattern).replace(tzinfo=clock.BEIJING)
@@ -177,14 +199,14 @@ def _yes_or_no(cell: Any) -> bool:
 
 
 def _whole(cell: Any) -> int:
-    text = _text(cell)
+    text = narrow(_text(cell))
     if not text.lstrip("-").isascii() or not text.lstrip("-").isdigit() or len(text) > len(str(_EXACT)):
         raise ValueFaultError(_("“%(text)s”不是整数") % {"text": text[:40]})
     return int(text)
 
 
 def _decimal(cell: Any) -> Decimal:
-    text = repr(cell) if isinstance(cell, float) else _text(cell)
+    text = repr(cell) if isinstance(cell, float) else narrow(_text(cell))
     try:
         number = Decimal(text)
     except InvalidOperation:
