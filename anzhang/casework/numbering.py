@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from itertools import count
 from typing import TypeVar
 
 from django.db import IntegrityError, models, transaction
@@ -32,7 +33,14 @@ def numbered(model: type[M], field: str, prefix: str, at: datetime, save: Callab
     raise AssertionError(start)
 
 
-def _highest(model: type[M], field: str, start: str) -> int:
+def following(model: type[models.Model], field: str, prefix: str, at: datetime) -> Iterator[str]:
+    """Yield the next numbers without end, for rows that one transaction saves together; the unique column refuses a race."""
+    start = f"{prefix}{clock.day_of(at).year}-"
+    for number in count(_highest(model, field, start) + 1):
+        yield f"{start}{number:04d}"
+
+
+def _highest(model: type[models.Model], field: str, start: str) -> int:
     numbers = model._default_manager.filter(**{f"{field}__startswith": start}).values_list(field, flat=True)
     # By length first: after 9999 comes 10000, which sorts before it as text.
     last = numbers.order_by(Length(field).desc(), f"-{field}").first()

@@ -1,9 +1,12 @@
-"""The checks of what the text says about itself: interpretations signed are used, the effective date stands (Art. 35, 36)."""
+"""The checks of what the text says about itself: superior law, interpretations in use, the effective date (Art. 1, 35, 36)."""
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 from anzhang import clock
 from anzhang.casework import parameters
+from anzhang.casework.legal_basis import LegalBasis
 from anzhang.casework.models import Finding, RegulationVersion
 from anzhang.regulation.checks import Context, check
 from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
@@ -41,3 +44,37 @@ def effective_date_on_record(context: Context) -> Outcome:
         return Outcome((owes,))
     why = Why("finding_before_effect", {"finding": early.number, "effective_on": effective.isoformat()})
     return Outcome((owes,), (Breach(owes, why, (f"finding:{early.pk}",), early.opened_at),))
+
+
+@check("superior_law_reviewed")
+def superior_law_reviewed(context: Context) -> Outcome:
+    """Find articles that rest on law replaced or repealed for too long without a review since. Source: Art. 1.
+
+    Subjects are the versions in force or once in force that articles rest on; a review of the old version or of the new one
+    counts from the day of the change on.
+    """
+    today, limit = clock.day_of(context.at), timedelta(days=context.parameters["legal_review_days"])
+    rows = LegalBasis.objects.filter(in_force_from__lte=today).exclude(articles=[]).select_related("replaced_by").order_by("code")
+    population, breaches = [], []
+    for row in rows:
+        owes = Subject(f"legal_basis:{row.code}", str(row), None)
+        population.append(owes)
+        changed_on = _changed_on(row, today)
+        new = getattr(row, "replaced_by", None)
+        reviews = [day for day in (row.reviewed_on, new.reviewed_on if new else None) if day]
+        if changed_on is None or today - changed_on <= limit or any(day >= changed_on for day in reviews):
+            continue
+        params = {"law": str(row), "articles": list(row.articles), "since": changed_on.isoformat(), "days": limit.days, "new": str(new)}
+        why = Why("law_replaced" if new else "law_repealed", params)
+        breaches.append(Breach(owes, why, (f"legal_basis:{row.pk}",), clock.start_of(changed_on + limit)))
+    if not population:
+        return Outcome((), unknown=(Ground(None, Why("no_legal_basis")),))
+    return Outcome(tuple(population), tuple(breaches))
+
+
+def _changed_on(row: LegalBasis, today: date) -> date | None:
+    """Return the day on which a version was replaced or ended, None while it stands."""
+    new: LegalBasis | None = getattr(row, "replaced_by", None)
+    if new is not None and new.in_force_from <= today:
+        return new.in_force_from
+    return row.in_force_to if row.in_force_to is not None and row.in_force_to <= today else None

@@ -7,6 +7,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext_lazy as _
 
 from anzhang.casework import holidays  # noqa: F401  # its procedures write the holiday register
+from anzhang.casework.legal_basis import LegalBasis
 from anzhang.casework.models import Approval, Case, Finding, Holiday, Interpretation
 from anzhang.directory.models import Unit
 from anzhang.registers import values
@@ -76,6 +77,26 @@ declare(
         fixed=frozenset({"day"}),
         writers=frozenset({Writer.OFFICE}),
         hints={"is_workday": _("调休上班的周末填“是”，放假的日子填“否”")},
+    )
+)
+
+declare(
+    Register(
+        id="legal_basis",
+        chapter="casework",
+        model=LegalBasis,
+        kind=Kind.PLAIN,
+        columns=("code", "title", "kind", "edition", "in_force_from", "in_force_to", "reviewed_on"),
+        order=("kind", "code"),
+        search=("code", "title", "document_no"),
+        filters=(by_choice(LegalBasis, "kind"), by_year("in_force_from", _("施行年度"))),
+        key=("code",),
+        fields=("code", "title", "kind", "document_no", "edition", "in_force_from", "in_force_to", "replaces", "articles"),
+        create="register_legal_basis",
+        change="change_legal_basis",
+        fixed=frozenset({"code"}),
+        writers=frozenset({Writer.OFFICE}),
+        hints={"articles": _("条的序号，一行一个"), "replaces": _("被本版本代替的旧版本；旧版本自本版本施行之日起失效")},
     )
 )
 

@@ -25,7 +25,7 @@ from anzhang.casework import parameters
 ROLES = frozenset({"unit_head", "super_head", "security_officer", "system_manager", "office", "leading_group", "staff"})
 WHERES = frozenset({"applicant", "managing"})
 BUREAU_ROLES = frozenset({"office", "leading_group"})  # one of each in the bureau: they take no `@where`
-KINDS = frozenset({"text", "long_text", "date", "number", "choice", "person", "unit", "system", "parameter"})
+KINDS = frozenset({"text", "long_text", "date", "number", "choice", "person", "unit", "system", "parameter", "case"})
 AUTHORITIES = frozenset({"leading_group", "office", "managing_unit", "unit_head"})
 
 
@@ -61,7 +61,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a route's form. `kind` is one of `KINDS`; people, units, systems and parameters are given by their codes."""
+    """One field of a route's form. `kind` is one of `KINDS`; people, units, systems, parameters and cases are given by code or number."""
 
     name: str
     label: Text

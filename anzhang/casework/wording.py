@@ -34,11 +34,29 @@ WORDING: dict[str, str | Promise] = {
     "breaches": _("%(count)s 种情形不符合：%(reasons)s"),
     "unknowns": _("%(count)s 项无法核对：%(reasons)s"),
     "in_units": _("%(count)s 个单位（%(units)s）：%(reasons)s"),
+    # Art. 1
+    "no_legal_basis": _("尚未登记上位依据，无从核对"),
+    "law_replaced": _("第%(articles)s条所依据的%(law)s已于 %(since)s 被%(new)s代替，超过 %(days)s 天未复核"),
+    "law_repealed": _("第%(articles)s条所依据的%(law)s已于 %(since)s 失效，超过 %(days)s 天未复核"),
     # Art. 3
     "unit_without_head": _("%(unit)s没有在任的单位负责人"),
     "unit_kind_unknown": _("%(unit)s的单位类别不在适用范围内"),
     "closed_unit_owns": _("%(unit)s已撤销，名下仍有%(objects)s"),
+    "identity_unknown": _("%(place)s上的账号 %(account)s 自 %(at)s 起登录成功 %(count)s 次，超过 %(hours)s 小时查不到登记的人员"),
     # Art. 4
+    "matter_without_decision": _("%(case)s 属于重大事项，自 %(since)s 起生效，没有领导小组决议"),
+    "matter_before_decision": _("%(case)s 属于重大事项，自 %(since)s 起生效，早于领导小组决议"),
+    "decision_without_minutes": _("%(case)s 属于重大事项，所依据的决议没有会议纪要"),
+    "directive_overdue": _("%(unit)s承办的%(directive)s应于 %(due_on)s 前办结，尚未报送结果"),
+    "directive_not_closed": _("%(unit)s已报送%(directive)s，期限 %(due_on)s 已过，办公室尚未办结"),
+    "directive_without_evidence": _("%(unit)s承办的%(directive)s已办结，没有办结凭据"),
+    "never_inspected": _("%(unit)s自 %(since)s 设立以来未经监督检查，超过 %(days)s 天"),
+    "inspection_overdue": _("%(unit)s最近一次监督检查在 %(since)s，超过 %(days)s 天"),
+    "notice_unanswered": _("%(unit)s应于 %(due_on)s 前回复整改通知 %(inspection)s，尚未回复"),
+    "statement_missing": _("%(person)s（%(unit)s）没有责任书"),
+    "statement_not_signed": _("%(person)s（%(unit)s）的责任书本人尚未签字"),
+    "statement_not_countersigned": _("%(person)s（%(unit)s）的责任书上一级尚未签字"),
+    "statement_expired": _("%(person)s（%(unit)s）的责任书由上一级签于 %(since)s，超过 %(days)s 天未续签"),
     "signer_out_of_term": _("%(case)s 由%(person)s签署，签署时不在领导小组任期内，也无授权"),
     "system_without_planning": _("%(system)s未标明是否统一规划"),
     "system_without_level": _("%(system)s未标明管理级别"),
@@ -56,24 +74,6 @@ WORDING: dict[str, str | Promise] = {
     "officer_left": _("%(unit)s的信息安全管理人员%(person)s已于 %(since)s 离职，超过 %(days)s 天无人接任"),
     "appointment_not_filed": _("%(unit)s于 %(since)s 任命%(person)s为信息安全管理人员，超过 %(days)s 天未报备案"),
     "change_not_filed": _("%(unit)s的信息安全管理人员%(person)s于 %(since)s 变动，超过 %(days)s 天未报备案"),
-    # Art. 6
-    "responsible_is_not_center": _("%(system)s已纳入统一规划，安全责任单位却是%(unit)s"),
-    "no_information_center": _("单位台账中没有信息中心"),
-    # Art. 29
-    "source_never_heard": _("日志源 %(source)s 从未收到日志"),
-    "no_log_source": _("系统 %(system)s 没有接入日志"),
-    "no_vault": _("日志库不可用"),
-    "deleted_inside_floor": _("日志段 %(segment)s 不满留存期即已缺失（%(rows)s 行）"),
-    "kept_too_short": _("日志源 %(source)s 只留存了 %(days)s 天，应留存 %(floor)s 天（最早一段 %(segment)s）"),
-    "disk_fills_first": _("按目前的速度，磁盘 %(days)s 天后写满，而留存还需 %(needed_days)s 天"),
-    # Art. 35, 36
-    "value_differs": _("参数 %(parameter)s 按 %(value)s 执行，与办公室签署的 %(signed)s 不一致"),
-    "no_text_imported": _("尚未导入办法原文"),
-    "no_publication_date": _("现行办法版本没有发布日期"),
-    "finding_before_effect": _("问题 %(finding)s 的日期早于办法施行日期 %(effective_on)s"),
-}
-LINKED = {"reasons"}  # parameters that hold reasons themselves
-SEPARATORS = {"zh": ("；", "、"), "en": ("; ", ", ")}
     # cases that nobody can decide
     "case_too_few": _("“%(title)s”（%(case)s）在“%(step)s”环节无人可办：%(role)s中有权办理的只有 %(people)s 人，须有 %(need)s 人"),
     "case_seat_vacant": _("“%(title)s”（%(case)s）在“%(step)s”环节无人可办：%(role)s没有能办理的人"),
@@ -84,6 +84,26 @@ SEPARATORS = {"zh": ("；", "、"), "en": ("; ", ", ")}
     "role_office": _("领导小组办公室人员"),
     "role_leading_group": _("领导小组成员"),
     "role_staff": _("本单位人员"),
+    # Art. 6
+    "responsible_is_not_center": _("%(system)s已纳入统一规划，安全责任单位却是%(unit)s"),
+    "no_information_center": _("单位台账中没有信息中心"),
+    # Art. 29
+    "source_never_heard": _("日志源 %(source)s 从未收到日志"),
+    "no_log_source": _("系统 %(system)s 没有接入日志"),
+    "no_vault": _("日志库不可用"),
+    "deleted_inside_floor": _("日志段 %(segment)s 不满留存期即已缺失（%(rows)s 行）"),
+    "kept_too_short": _("日志源 %(source)s 只留存了 %(days)s 天，应留存 %(floor)s 天（最早一段 %(segment)s）"),
+    "disk_fills_first": _("按目前的速度，磁盘 %(days)s 天后写满，而留存还需 %(needed_days)s 天"),
+    # Art. 34
+    "system_without_kind": _("%(system)s没有归入规定的系统类别"),
+    # Art. 35, 36
+    "value_differs": _("参数 %(parameter)s 按 %(value)s 执行，与办公室签署的 %(signed)s 不一致"),
+    "no_text_imported": _("尚未导入办法原文"),
+    "no_publication_date": _("现行办法版本没有发布日期"),
+    "finding_before_effect": _("问题 %(finding)s 的日期早于办法施行日期 %(effective_on)s"),
+}
+LINKED = {"reasons"}  # parameters that hold reasons themselves
+SEPARATORS = {"zh": ("；", "、"), "en": ("; ", ", ")}
 
 
 def text(why: Why | Mapping[str, Any]) -> str:

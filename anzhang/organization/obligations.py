@@ -11,24 +11,11 @@ from django.db.models import Q
 from anzhang import clock
 from anzhang.casework.models import Act, Approval, Case
 from anzhang.directory.models import Assignment, Bitemporal, Delegation, LeadingGroupMember, Person, Unit
+from anzhang.organization import supervision as _supervision  # noqa: F401  # its checks are bound by name
 from anzhang.organization.models import Filing, Officer, PolicyDocument
+from anzhang.organization.subjects import covered_units, subject
 from anzhang.regulation.checks import Context, check
 from anzhang.regulation.verdicts import Breach, Outcome, Subject, Why
-
-
-def covered_units(context: Context) -> list[Unit]:
-    """Return the current units that the measures cover: the listed kinds (Art. 3).
-
-    The bureau's own row is the root of the tree, not one of the units under it.
-    """
-    today = clock.day_of(context.at)
-    current = Unit.objects.filter(Q(closed_on=None) | Q(closed_on__gt=today), established_on__lte=today)
-    return list(current.filter(kind__in=context.parameters["unit_kinds"]).order_by("path"))
-
-
-def subject(unit: Unit) -> Subject:
-    """Return a unit as the one that owes."""
-    return Subject(f"unit:{unit.code}", unit.name, unit.code)
 
 
 @check("units_registered")

@@ -25,6 +25,10 @@ from anzhang.directory import rows
 from anzhang.directory.models import Assignment, LeadingGroupMember, Person
 from anzhang.directory.queries import holders, office_members
 from anzhang.events import Event
+from anzhang.organization import decisions as _decisions  # noqa: F401  # named procedures
+from anzhang.organization import directives as _directives  # noqa: F401  # named procedures
+from anzhang.organization import inspections as _inspections  # noqa: F401  # named procedures
+from anzhang.organization import statements as _statements  # noqa: F401  # named procedures
 from anzhang.organization.models import Filing, Officer, PolicyDocument, TrainingRecord
 from anzhang.organization.queries import officers
 from anzhang.permissions import Actor, RefusedError

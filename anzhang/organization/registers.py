@@ -1,4 +1,4 @@
-"""The registers of Art. 3-6: officers, filings, policy documents, training."""
+"""The registers of Art. 3-6: officers, filings, policies, training, statements; decisions, directives, inspections."""
 
 from __future__ import annotations
 
@@ -9,9 +9,18 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from anzhang.directory.models import Bitemporal
-from anzhang.organization.models import Filing, Officer, PolicyDocument, TrainingRecord
+from anzhang.organization.models import (
+    Decision,
+    Directive,
+    Filing,
+    Inspection,
+    Officer,
+    PolicyDocument,
+    ResponsibilityStatement,
+    TrainingRecord,
+)
 from anzhang.registers.declaration import Kind, Register, Writer, declare
-from anzhang.registers.filters import by_choice, by_unit, by_year, in_force
+from anzhang.registers.filters import by_choice, by_flag, by_unit, by_year, in_force
 from anzhang.registers.rights import holds
 
 
@@ -82,5 +91,57 @@ declare(
         change="change_training",
         writers=frozenset({Writer.OFFICE, Writer.UNIT}),
         articles=(5,),
+    )
+)
+declare(
+    Register(
+        id="responsibility_statement",
+        chapter="organization",
+        model=ResponsibilityStatement,
+        kind=Kind.DECISION,
+        columns=("number", "term", "unit", "person", "signed_at", "superior", "countersigned_at", "on_paper"),
+        order=("-number",),
+        search=("number", "person__code", "person__name"),
+        filters=(by_unit("unit"), by_flag(ResponsibilityStatement, "on_paper")),
+        scope=("unit__path",),
+    )
+)
+declare(
+    Register(
+        id="decision",
+        chapter="organization",
+        model=Decision,
+        kind=Kind.DECISION,
+        columns=("number", "title", "about", "members", "agreed", "decided_at", "held_on", "minuted_at"),
+        order=("-decided_at",),
+        search=("number", "title"),
+        filters=(by_year("held_on", _("会议年度")),),
+        scope=("case__unit__path",),
+    )
+)
+declare(
+    Register(
+        id="directive",
+        chapter="organization",
+        model=Directive,
+        kind=Kind.DECISION,
+        columns=("number", "title", "unit", "issued_at", "due_on", "state", "evidence", "finished_at"),
+        order=("due_on",),
+        search=("number", "title"),
+        filters=(by_unit("unit"), by_choice(Directive, "state"), by_year("due_on", _("期限年度"))),
+        scope=("unit__path",),
+    )
+)
+declare(
+    Register(
+        id="inspection",
+        chapter="organization",
+        model=Inspection,
+        kind=Kind.DECISION,
+        columns=("number", "unit", "inspected_on", "form", "notified_at", "reply_due_on", "replied_at", "accepted_at"),
+        order=("-inspected_on",),
+        search=("number", "unit__name"),
+        filters=(by_unit("unit"), by_choice(Inspection, "form"), by_year("inspected_on", _("检查年度"))),
+        scope=("unit__path",),
     )
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from anzhang.casework import rules
+from anzhang.casework import rules, waiting
 from anzhang.directory.models import Unit
 from anzhang.regulation.checks import Context, check
 from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
@@ -53,3 +53,17 @@ def planned_systems_with_center(_context: Context) -> Outcome:
             params = {"system": system.name, "unit": system.responsible_unit.name}
             breaches.append(Breach(owes, Why("responsible_is_not_center", params)))
     return Outcome(tuple(population), tuple(breaches))
+
+
+@check("systems_classed")
+def systems_classed(context: Context) -> Outcome:
+    """Find systems of no listed kind. What hangs on them stays unknown until databases and devices stand. Source: Art. 34."""
+    kinds = context.parameters["system_kinds"]
+    systems = System.objects.exclude(state=System.State.RETIRED).select_related("managing_unit").order_by("code")
+    population, breaches = [], []
+    for system in systems:
+        owes = subject(system, system.managing_unit)
+        population.append(owes)
+        if system.kind not in kinds:
+            breaches.append(Breach(owes, Why("system_without_kind", {"system": system.name})))
+    return Outcome(tuple(population), tuple(breaches), waiting.ground("systems_classed"))

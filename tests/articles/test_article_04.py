@@ -1,4 +1,4 @@
-"""Art. 4: the leading group, its Office, planning and grading. A04.1, A04.2."""
+"""Art. 4: the leading group, its Office, planning and grading. A04.1, A04.2. What they deploy and sign: test_article_04_supervision.py."""
 
 from datetime import timedelta
 
