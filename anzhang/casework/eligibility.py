@@ -5,18 +5,21 @@
 2. The applicant never decides, in whatever role; nobody decides in two steps of one case.
 3. Excluding people never makes the quorum smaller: fewer eligible people than `need` is a fault of the case, not a pass.
 4. A voting body is frozen when its step opens: majority is more than half of all who sat in it then, a tie is none.
+5. A turn handed over (转办) stays the principal's seat: the deputy votes in it while a delegation runs, may do no more than the
+   principal, and one person never carries two seats. Added signers (加签) come on top of the quorum, never in its place.
 
 Roles that live in chapters above casework (security officers, managing units of systems) are added with `role` and `where`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from anzhang.casework import delegations
 from anzhang.casework.models import Act, Case
 from anzhang.casework.routes import BUREAU_ROLES, ROLES, WHERES, Need, RouteError, Step
 from anzhang.directory import queries
@@ -66,14 +69,14 @@ def where(name: str) -> Callable[[Place], Place]:
 
 @role("unit_head")
 def unit_head(ground: Ground, at: datetime) -> Iterable[Person]:
-    """Return the head of the unit."""
-    return queries.heads(ground.unit, at) if ground.unit else ()
+    """Return the head of the unit, and whoever acts as head for a time."""
+    return delegations.heads(ground.unit, at) if ground.unit else ()
 
 
 @role("super_head")
 def super_head(ground: Ground, at: datetime) -> Iterable[Person]:
     """Return the head of the unit above."""
-    return queries.heads(ground.unit.parent_id, at) if ground.unit and ground.unit.parent_id else ()
+    return delegations.heads(ground.unit.parent_id, at) if ground.unit and ground.unit.parent_id else ()
 
 
 @role("staff")
@@ -129,7 +132,10 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True)
 class Panel:
-    """Who may act in a step: `people` by id, `need` of them must agree; `members` is the whole body, excluded people included."""
+    """Who may act in a step: `people` by id hold its seats, `need` of them must agree; `members` is the whole body, excluded included.
+
+    `proxies` gives the deputy of a seat whose turn was handed over; `before` and `after` are the added signers.
+    """
 
     who: tuple[str, ...]
     members: frozenset[int]
@@ -137,21 +143,69 @@ class Panel:
     need: int
     fault: Fault | None = None
     vacant: tuple[str, ...] = ()
+    proxies: Mapping[int, int] = field(default_factory=dict)
+    before: frozenset[int] = frozenset()
+    after: frozenset[int] = frozenset()
+
+    @property
+    def seats(self) -> dict[int, int]:
+        """Return the seat that each voter fills: their own, or that of their principal."""
+        return {self.proxies.get(seat, seat): seat for seat in self.people}
+
+    @property
+    def signers(self) -> frozenset[int]:
+        """Return everybody who was added."""
+        return self.before | self.after
 
     def as_json(self) -> dict[str, Any]:
         """Return what the case keeps."""
-        return {
+        kept: dict[str, Any] = {
             "who": list(self.who),
             "members": sorted(self.members),
             "people": sorted(self.people),
             "need": self.need,
             "vacant": list(self.vacant),
         }
+        if self.proxies:
+            kept["proxies"] = [[seat, self.proxies[seat]] for seat in sorted(self.proxies)]
+        if self.signers:
+            kept["before"], kept["after"] = sorted(self.before), sorted(self.after)
+        return kept
+
+
+@dataclass(frozen=True)
+class Done:
+    """One act of a case, as far as it bears on who may act now."""
+
+    verb: str
+    round: int
+    step: int
+    person: int
+    target: int | None
+    principal: int | None
+    placement: str | None
+
+
+def history(case: Case) -> list[Done]:
+    """Return the acts of a case that bear on who may act, oldest first; one query."""
+    bearing = (*DECISIONS, Act.Verb.DELEGATE, Act.Verb.TAKE_BACK, Act.Verb.ADD_SIGNER)
+    acts = Act.objects.filter(case=case, verb__in=bearing).order_by("pk")
+    return [Done(*row) for row in acts.values_list("verb", "round", "step", "person", "target", "principal", "placement")]
 
 
 def convene(case: Case, step: Step, at: datetime) -> Panel:
     """Return the panel of a step as the registers have it now; `case.opening` is what it was when the step opened."""
-    fresh = _look_up(case, step, at)
+    done = history(case)
+    barred = _excluded(case, done)
+    panel = _frozen(case, step, _look_up(case, step, barred, at))
+    here = [each for each in done if (each.round, each.step) == (case.round, case.step)]
+    if any(each.target is not None for each in here):
+        panel = _with_proxies(panel, here, barred, case, at)
+        panel = _with_signers(panel, here, barred, at)
+    return panel
+
+
+def _frozen(case: Case, step: Step, fresh: Panel) -> Panel:
     if not step.is_body or not case.opening:
         return fresh
     frozen = case.opening
@@ -163,8 +217,7 @@ def convene(case: Case, step: Step, at: datetime) -> Panel:
     return Panel(step.who, fresh.members, fresh.people, need, Fault.TOO_FEW if len(fresh.people) < need else None)
 
 
-def _look_up(case: Case, step: Step, at: datetime) -> Panel:
-    barred = excluded(case)
+def _look_up(case: Case, step: Step, barred: set[int], at: datetime) -> Panel:
     who = step.who
     found = {each: resolve(each, case, at) for each in who}
     if step.otherwise and case.applicant_id in _union(found) and not _union(found) - barred:
@@ -188,10 +241,57 @@ def _union(found: dict[str, set[int]]) -> set[int]:
     return set().union(*found.values())
 
 
+def _with_proxies(panel: Panel, here: Sequence[Done], barred: set[int], case: Case, at: datetime) -> Panel:
+    """Let deputies fill the seats handed over to them; a hand-over that no longer holds gives the turn back.
+
+    Once the deputy has voted, the end of the delegation changes nothing: the vote was given while it ran.
+    """
+    handed: dict[int, int] = {}
+    for each in here:
+        if each.verb == Act.Verb.DELEGATE and each.target is not None:
+            handed[each.person] = each.target
+        elif each.verb == Act.Verb.TAKE_BACK:
+            handed.pop(each.person, None)
+    voted = {(each.principal, each.person) for each in here if each.principal is not None}
+    proxies: dict[int, int] = {}
+    for seat, deputy in handed.items():
+        taken = panel.people | set(proxies.values()) | barred
+        holds = (seat, deputy) in voted or (
+            delegations.runs(seat, deputy, roles_of(panel, seat, case, at), at) and _working({deputy}, at) == {deputy}
+        )
+        if seat in panel.people and deputy not in taken and holds:
+            proxies[seat] = deputy
+    return replace(panel, proxies=proxies) if proxies else panel
+
+
+def _with_signers(panel: Panel, here: Sequence[Done], barred: set[int], at: datetime) -> Panel:
+    """Add those whose signature somebody of the step asked for; who has left the bureau is waited for no longer."""
+    added = {each.target: each.placement for each in here if each.verb == Act.Verb.ADD_SIGNER and each.target is not None}
+    present = _working(set(added) - barred, at) - set(panel.seats)
+    if not present:
+        return panel
+    before = frozenset(each for each in present if added[each] == Act.Placement.BEFORE)
+    return replace(panel, before=before, after=frozenset(present) - before)
+
+
+def _working(people: set[int], at: datetime) -> set[int]:
+    return set(Person.objects.filter(queries.employed(at), pk__in=people).values_list("pk", flat=True)) if people else set()
+
+
+def roles_of(panel: Panel, seat: int, case: Case, at: datetime) -> frozenset[str]:
+    """Return the roles in which somebody sits on a panel; the head of the unit above sits there as a unit head."""
+    held = (who.partition("@")[0] for who in panel.who if seat in resolve(who, case, at))
+    return frozenset("unit_head" if name == "super_head" else name for name in held)
+
+
 def excluded(case: Case) -> set[int]:
     """Return who may not decide in the present step: the applicant, and whoever decided in another step of the case."""
-    elsewhere = Act.objects.filter(case=case, verb__in=DECISIONS).exclude(step=case.step).values_list("person", flat=True)
-    return {case.applicant_id, *elsewhere}
+    return _excluded(case, history(case))
+
+
+def _excluded(case: Case, done: Sequence[Done]) -> set[int]:
+    elsewhere = [each for each in done if each.step != case.step and each.verb in DECISIONS]
+    return {case.applicant_id, *(each.person for each in elsewhere), *(each.principal for each in elsewhere if each.principal)}
 
 
 class Tally(StrEnum):
@@ -204,11 +304,21 @@ class Tally(StrEnum):
 
 
 def count(need: Need | int, panel: Panel, agreed: Iterable[int], refused: Iterable[int]) -> Tally:
-    """Count the votes of those who still sit on the panel.
+    """Count the votes of those who still sit on the panel, then ask whether every added signer has signed.
 
     One refusal ends a step that needs one or all; a vote ends as refused as soon as enough agreement has become impossible.
     """
-    yes, no = panel.people & set(agreed), panel.people & set(refused)
+    agreed, refused = set(agreed), set(refused)
+    tally = quorum(need, panel, agreed, refused)
+    if panel.signers & refused:
+        return Tally.REFUSED
+    return Tally.OPEN if tally is Tally.PASSED and panel.signers - agreed else tally
+
+
+def quorum(need: Need | int, panel: Panel, agreed: Iterable[int], refused: Iterable[int]) -> Tally:
+    """Count the seats of the step alone, each once, through whoever votes in it."""
+    seats = panel.seats
+    yes, no = ({seats[who] for who in votes if who in seats} for votes in (agreed, refused))
     pending = panel.people - yes - no
     if no and need in {Need.ONE, Need.ALL}:
         return Tally.REFUSED
@@ -217,3 +327,9 @@ def count(need: Need | int, panel: Panel, agreed: Iterable[int], refused: Iterab
     if len(yes) >= panel.need and (need is not Need.ALL or not pending):
         return Tally.PASSED
     return Tally.REFUSED if len(yes) + len(pending) < panel.need else Tally.OPEN
+
+
+def hands(need: Need | int, panel: Panel, agreed: Iterable[int], refused: Iterable[int]) -> frozenset[int]:
+    """Return who has a turn or had one: those who vote in a seat, signers before them, and signers after once the quorum stands."""
+    reached = quorum(need, panel, agreed, refused) is Tally.PASSED
+    return frozenset(panel.seats) | panel.before | (panel.after if reached else frozenset())

@@ -5,6 +5,8 @@ Chapters above casework add how their objects are found with `lookup` (systems a
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -48,6 +50,26 @@ class Lookup:
 
 
 LOOKUPS: dict[str, Lookup] = {}
+Rule = Callable[[Mapping[str, Any], Unit, datetime], Mapping[str, str]]
+RULES: dict[str, Rule] = {}
+
+
+def rule(route: str) -> Callable[[Rule], Rule]:
+    """Say what the fields of a route's form must satisfy together; the function returns faults by field."""
+
+    def bind(function: Rule) -> Rule:
+        RULES[route] = function
+        return function
+
+    return bind
+
+
+def check_together(route: Route, form: Mapping[str, Any], unit: Unit, at: datetime) -> None:
+    """Raise FormError when a clean form's fields do not go together, so that nobody is asked to decide what cannot be done."""
+    found = RULES.get(route.key)
+    faults = found(form, unit, at) if found else {}
+    if faults:
+        raise FormError(faults)
 
 
 def lookup(kind: str, find: Callable[[str], str | None], options: Callable[[Unit, datetime], Options]) -> None:
@@ -141,7 +163,23 @@ def _named(field: Field, text: str) -> str:
     return text
 
 
-_READERS: dict[str, Callable[[str], Any]] = {"date": _date, "number": _number}
+def _rules(text: str) -> str:
+    try:
+        steps = json.loads(text)
+    except ValueError:
+        steps = None
+    if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+        raise FaultError(_("不是环节列表。"))
+    return json.dumps(steps, ensure_ascii=False, sort_keys=True)
+
+
+def _scan(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise FaultError(_("请选择扫描件。"))
+    return text
+
+
+_READERS: dict[str, Callable[[str], Any]] = {"date": _date, "number": _number, "rules": _rules, "scan": _scan}
 
 
 def _find_person(code: str) -> str | None:

@@ -19,13 +19,27 @@ from pathlib import Path
 from typing import Any
 
 from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
 
 from anzhang.casework import parameters
 
-ROLES = frozenset({"unit_head", "super_head", "security_officer", "system_manager", "office", "leading_group", "staff"})
+ROLE_NAMES = {
+    "unit_head": _("单位负责人"),
+    "super_head": _("上级单位负责人"),
+    "security_officer": _("信息安全管理人员"),
+    "system_manager": _("系统管理人员"),
+    "office": _("领导小组办公室人员"),
+    "leading_group": _("领导小组成员"),
+    "staff": _("本单位人员"),
+}
+ROLES = frozenset(ROLE_NAMES)
 WHERES = frozenset({"applicant", "managing"})
 BUREAU_ROLES = frozenset({"office", "leading_group"})  # one of each in the bureau: they take no `@where`
-KINDS = frozenset({"text", "long_text", "date", "number", "choice", "person", "unit", "system", "parameter", "case"})
+KINDS = frozenset({
+    "text", "long_text", "date", "number", "choice", "person", "unit", "system", "parameter", "case", "approval", "finding", "route",
+    "rules", "scan",
+})  # fmt: skip
+PSEUDO_FIELDS = frozenset({"unit_kind", "approval_authority"})  # what a condition may read besides the form: `conditions.fact`
 AUTHORITIES = frozenset({"leading_group", "office", "managing_unit", "unit_head"})
 
 
@@ -73,12 +87,34 @@ class Field:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """One comparison of a closed set: a field of the form is one of `any_of`, is at least `at_least`, or is given at all.
+
+    `field` may also be one of `PSEUDO_FIELDS`. Nothing here is an expression: whoever edits a route writes no code.
+    """
+
+    field: str
+    any_of: tuple[str, ...] = ()
+    at_least: int | None = None
+    given: bool = False
+
+    def holds(self, value: Any) -> bool:
+        """Whether the condition holds for the value of its field."""
+        if self.any_of:
+            return str(value) in self.any_of
+        if self.at_least is not None:
+            return isinstance(value, int) and value >= self.at_least
+        return value not in (None, "")
+
+
+@dataclass(frozen=True)
 class Step:
     """One step: `who` may act, `need` of them must agree, within `days` working days.
 
     `need` is one, all, majority, or a whole number k; `minimum` is the smallest number of distinct people that may ever carry
     it (default: k; for all, one per entry of `who`; for majority, 2). `otherwise` stands in for `who` when the applicant
-    alone would have decided: a unit head's own request goes to the head of the unit above.
+    alone would have decided: a unit head's own request goes to the head of the unit above. A step with `when` takes part only
+    in cases for which every condition holds.
     """
 
     key: str
@@ -90,6 +126,7 @@ class Step:
     minimum: int
     days: int
     effect: str
+    when: tuple[Condition, ...] = ()
 
     @property
     def is_body(self) -> bool:
@@ -99,7 +136,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Route:
-    """A way that a request takes; `source` is the table it was read from and what a case freezes."""
+    """A way that a request takes; `source` is the table it was read from and what a case freezes.
+
+    `emergency` are the conditions under which one may act first and be regularized afterwards (补批); None: never.
+    """
 
     key: str
     title: Text
@@ -111,6 +151,7 @@ class Route:
     fields: tuple[Field, ...]
     steps: tuple[Step, ...]
     source: Mapping[str, Any]
+    emergency: tuple[Condition, ...] | None = None
 
     @property
     def deciding(self) -> int:
@@ -161,6 +202,7 @@ def parse(row: Mapping[str, Any], file: str = "case") -> Route:
         fields=tuple(_field(each) for each in table.tables("field")),
         steps=tuple(_step(each) for each in table.tables("step")),
         source=row,
+        emergency=_conditions(table, "emergency") if "emergency" in table.row else None,
     )
     table.close()
     _check(route, table)
@@ -202,12 +244,28 @@ def _step(table: _Table) -> Step:
         table.fail("days", "must be 1 to 250 working days")
     step = Step(
         key=table.text("key"), title=table.label("title"), kind=kind, who=who, otherwise=otherwise, need=need,
-        minimum=minimum, days=days, effect=table.of("effect", str, ""),
+        minimum=minimum, days=days, effect=table.of("effect", str, ""), when=_conditions(table, "when"),
     )  # fmt: skip
     table.close()
     if step.effect and kind is StepKind.DECIDE:
         table.fail("effect", "a deciding step has none: the route's effect runs when all have passed")
     return step
+
+
+def _conditions(table: _Table, key: str) -> tuple[Condition, ...]:
+    found = []
+    for row in table.tables(key):
+        condition = Condition(
+            field=row.text("field"),
+            any_of=tuple(str(value) for value in row.of("any_of", list, [])),
+            at_least=row.of("at_least", int) if "at_least" in row.row else None,
+            given=row.of("given", bool, False),
+        )
+        row.close()
+        if sum((bool(condition.any_of), condition.at_least is not None, condition.given)) != 1:
+            row.fail("field", "a condition has exactly one of any_of, at_least and given = true")
+        found.append(condition)
+    return tuple(found)
 
 
 def _need(table: _Table) -> Need | int:
@@ -226,6 +284,12 @@ def _check(route: Route, table: _Table) -> None:
     kinds = [step.kind for step in route.steps]
     if kinds[0] is StepKind.RECEIVE or kinds != sorted(kinds, key=lambda kind: kind is StepKind.RECEIVE):
         table.fail("step", "deciding steps come first, receiving steps after them")
+    if all(step.when for step in route.steps if step.kind is StepKind.DECIDE):
+        table.fail("step", "at least one deciding step takes part whatever the form says")
+    fields = {field.name for field in route.fields} | PSEUDO_FIELDS
+    for condition in (*(each for step in route.steps for each in step.when), *(route.emergency or ())):
+        if condition.field not in fields:
+            table.fail("when", f"{condition.field!r} is no field of the form; also allowed: {', '.join(sorted(PSEUDO_FIELDS))}")
     for key, names in (("step", [step.key for step in route.steps]), ("field", [field.name for field in route.fields])):
         if len(set(names)) != len(names):
             table.fail(key, "the same name twice")

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # What the program itself needs a value of, whatever the text says; a catalog may set its own, bound to an obligation or not.
-PLATFORM: Mapping[str, Any] = {"remediation_days": {"critical": 7, "high": 30, "medium": 90, "low": 180}}
+PLATFORM: Mapping[str, Any] = {
+    "remediation_days": {"critical": 7, "high": 30, "medium": 90, "low": 180},
+    "regularization_hours": 24,  # an emergency is regularized (补批) within
+    "reminder_days": 1,  # a todo is called to mind so many days before its deadline
+    "escalation_days": 2,  # the Office is told so many days after the head was
+    "approval_warning_days": 7,  # an approval's holder is told so many days before it ends
+    "waiver_days": 366,  # the longest waiver of a finding
+}
 
 
 class MissingParameterError(KeyError):

@@ -7,7 +7,7 @@ from typing import Any
 
 from anzhang.casework import procedures as cases
 from anzhang.casework import routes
-from anzhang.directory.models import Assignment, LeadingGroupMember, Person
+from anzhang.directory.models import Assignment, Delegation, LeadingGroupMember, Person
 from anzhang.permissions import Actor, Via
 
 LABEL = {"zh": "测试", "en": "Test"}
@@ -55,4 +55,22 @@ def post(clock, someone: Person, duty: str, **keys: Any) -> Assignment:
         valid_from=clock.now - timedelta(days=30),
         recorded_at=clock.now,
         **keys,
+    )
+
+
+def walk(case, *people: Person, at) -> Any:
+    """Let people agree one after the other."""
+    for someone in people:
+        case = cases.agree(acting_as(someone), case, "同意", at)
+    return case
+
+
+def delegate_by_row(clock, principal: Person, deputy: Person, duty: str, *, days: int = 7) -> Delegation:
+    return Delegation.objects.create(
+        principal=principal,
+        deputy=deputy,
+        duty=duty,
+        valid_from=clock.now,
+        valid_to=clock.now + timedelta(days=days),
+        recorded_at=clock.now,
     )
