@@ -74,7 +74,7 @@ class Collector:
         self.push_place = listen.parse(home, "collector", "http", "127.0.0.1:8601")
         self.tls = _tls(home, self.push_place)
         self.seal_seconds = float(home.get("collector", "seal_seconds", 60))
-        self.seal_bytes = home.get("collector", "seal_bytes", 96 << 20)
+        self.seal_bytes = home.get("collector", "seal_bytes", 48 << 20)
         self.appenders = ThreadPoolExecutor(APPENDERS, "append")
         self.sealer = ThreadPoolExecutor(1, "seal")
         self.clerk = ThreadPoolExecutor(1, "database")

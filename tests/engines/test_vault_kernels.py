@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 
-from anzhang.engines.vault import jit, tokens
+from anzhang.engines.vault import jit, scan, tokens
 from anzhang.engines.vault.jit import Bytes, Table
 from anzhang.engines.vault.parse import numbers_of
 
@@ -41,12 +41,17 @@ def test_bytes_past_the_end_are_zeros() -> None:
     assert int(jit.eight(_array(b"abc"), 1)) == int.from_bytes(b"bc", "little")
 
 
-def test_copying_touches_nothing_else() -> None:
+def test_copying_fills_its_place_and_at_most_seven_bytes_more() -> None:
     for size in range(40):
-        source, out = _array(bytes(range(1, 60))), np.zeros(64, np.uint8)
+        source, out = _array(bytes(range(1, 60))), np.zeros(3 + size, np.uint8)
         assert jit.copy(out, 3, source, 5, 5 + size) == 3 + size
-        assert bytes(out) == bytes(3) + bytes(range(6, 6 + size)) + bytes(61 - size)
+        assert bytes(out) == bytes(3) + bytes(range(6, 6 + size))
+        out = np.zeros(64, np.uint8)
+        assert jit.copy(out, 3, source, 5, 5 + size) == 3 + size
+        assert bytes(out)[: 3 + size] == bytes(3) + bytes(range(6, 6 + size))
+        assert not any(out[3 + size + 7 :])
         assert jit.same(out, 3, source, 5, size)
+        out[3 + size] = 0
         assert not jit.same(out, 3, source, 5, size + 1)
 
 
@@ -60,6 +65,9 @@ def test_values_are_numbered_by_first_appearance_however_many_there_are() -> Non
         assert values[first].tolist() == list(expected)
 
 
+FIELDS = [scan.HOST_S, scan.HOST_E, scan.APP_S, scan.APP_E, scan.MSG_S]
+
+
 def test_a_filter_holds_exactly_the_tokens_of_every_line() -> None:
     dice = random.Random(20261124)
     for turn in range(60):
@@ -67,11 +75,20 @@ def test_a_filter_holds_exactly_the_tokens_of_every_line() -> None:
         data = _array(b"\n".join(content) + b"\n")
         ends = np.cumsum([len(line) + 1 for line in content]).astype(np.int64) - 1
         starts = ends - np.array([len(line) for line in content])
-        none = np.zeros(len(content), np.int64)
+        places = np.repeat(starts[:, np.newaxis], 11, axis=1).astype(np.int32)  # no header: every field begins with the line
+        tids = np.array([dice.randrange(3) for _ in content], np.int32)
+        left = []  # host and application, which `fill` leaves to `enter` where they are surely what they seem
+        for row, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+            if dice.random() < 0.6:  # whatever the fields say, no token may be lost
+                begin, stop, app_stop, message = sorted(dice.randint(start, end) for _ in range(4))
+                places[row, FIELDS] = begin, stop, min(stop + 1, app_stop), app_stop, message
+                left += [data[begin:stop].tobytes(), data[min(stop + 1, app_stop) : app_stop].tobytes()]
         rows = np.array(dice.sample(range(len(content)), len(content)) if turn % 2 else range(len(content)), np.int64)
         bits = np.zeros(256 * tokens.WORDS_PER_BLOCK, np.uint32)
-        tokens.fill(data, starts, ends, none, none, rows, bits, 256)
-        assert (bits == _plainly_filled(content, 256)).all()
+        tokens.fill(data, starts, ends, places, tids, rows, bits, 256)
+        plainly = _plainly_filled(content, 256)
+        assert not (bits & ~plainly).any()
+        assert ((bits | _plainly_filled(left, 256)) & plainly == plainly).all()
 
 
 def _lines_alike(dice: random.Random) -> list[bytes]:

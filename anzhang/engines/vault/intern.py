@@ -13,13 +13,12 @@ from anzhang.engines.vault.jit import (
     copy,
     digits,
     eight,
+    in_run,
     kernel,
     leading,
     prefetch,
     same,
     wide,
-    words,
-    zeros,
 )
 
 _FNV = np.uint64(0xCBF29CE484222325)
@@ -27,7 +26,6 @@ _PRIME = np.uint64(0x100000001B3)
 _MIX = np.uint64(0xFF51AFD7ED558CCD)
 _SHIFT = np.uint64(33)
 AHEAD = 12  # lines
-_DOTS, _DASHES = np.uint64(0x2E2E2E2E2E2E2E2E), np.uint64(0x2D2D2D2D2D2D2D2D)
 
 
 @kernel
@@ -99,6 +97,14 @@ def number(values: Table, codes: Table, first: Table, table: Table) -> int:
 
 
 @kernel
+def distribute(codes: Table, places: Ints, order: Ints) -> None:
+    """Fill `order` with the rows of each code in turn, in their order; places[c], where those of code c begin, is used up."""
+    for i in range(len(codes)):
+        order[places[codes[i]]] = i
+        places[codes[i]] += 1
+
+
+@kernel
 def gather_offsets(starts: Ints, ends: Ints, order: Ints, offsets: Table) -> int:
     """Fill Arrow offsets (n + 1) for slices taken in `order`; return the bytes they take."""
     total = 0
@@ -119,12 +125,6 @@ def gather(data: Bytes, starts: Ints, order: Ints, offsets: Table, out: Bytes) -
 
 
 @kernel
-def _in_run(x: np.uint64) -> np.uint64:
-    """Return the mask of the bytes of [A-Za-z0-9_.-]."""
-    return words(x) | zeros(x ^ _DOTS) | zeros(x ^ _DASHES)
-
-
-@kernel
 def fingerprint(data: Bytes, starts: Ints, ends: Ints, out: Table) -> None:
     """Hash the template of every slice: each run of [A-Za-z0-9_.-] that contains a digit counts as one blank."""
     for i in range(len(starts)):
@@ -132,7 +132,7 @@ def fingerprint(data: Bytes, starts: Ints, ends: Ints, out: Table) -> None:
         p, e = starts[i], ends[i]
         while p < e:
             x = eight(data, p) & below(e - p)
-            marks = _in_run(x)
+            marks = in_run(x)
             skip = min(leading(marks), e - p)
             if skip:
                 total = (total ^ (x & below(skip))) * _PRIME
@@ -147,14 +147,14 @@ def fingerprint(data: Bytes, starts: Ints, ends: Ints, out: Table) -> None:
             size = leading(~marks & HIGHS)
             if size == 8 - skip:  # the run may go on past the eight bytes
                 x = eight(data, p) & below(e - p)
-                size = leading(~_in_run(x) & HIGHS)
+                size = leading(~in_run(x) & HIGHS)
                 while size == 8:
                     run = (run ^ x) * _PRIME
                     run ^= run >> _SHIFT
                     number |= digits(x)
                     p += 8
                     x = eight(data, p) & below(e - p) if p < e else np.uint64(0)
-                    size = leading(~_in_run(x) & HIGHS)
+                    size = leading(~in_run(x) & HIGHS)
             rest = below(size)
             run = (run ^ (x & rest)) * _PRIME
             number |= digits(x) & rest

@@ -24,7 +24,13 @@ Table = NDArray[Any]
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile `function` with Numba on first use; `vault.warm()` does it at install."""
+    """Compile `function` with Numba on first use; `vault.warm()` does it at install. It makes no arrays, so no references are counted."""
+    options: Any = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+    return cast("Callable[P, R]", numba.njit(**options)(function))
+
+
+def maker(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a kernel that makes arrays, and so counts references to every array it touches."""
     return cast("Callable[P, R]", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
@@ -86,6 +92,7 @@ SEVENS = np.uint64(0x7F7F7F7F7F7F7F7F)
 ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _FOLD = np.uint64(0x2020202020202020)
 _LINE_FEEDS = np.uint64(0x0A0A0A0A0A0A0A0A)
+_DOTS, _DASHES = np.uint64(0x2E2E2E2E2E2E2E2E), np.uint64(0x2D2D2D2D2D2D2D2D)
 _LINES_UNDER = np.uint64(0x5F5F5F5F5F5F5F5F)
 _FROM_DIGIT, _PAST_DIGIT = np.uint64(0x5050505050505050), np.uint64(0x4646464646464646)  # 0x80 - "0", 0x80 - ":"
 _FROM_LETTER, _PAST_LETTER = np.uint64(0x1F1F1F1F1F1F1F1F), np.uint64(0x0505050505050505)  # 0x80 - "a", 0x80 - "{"
@@ -144,6 +151,12 @@ def words(x: np.uint64) -> np.uint64:
 
 
 @kernel
+def in_run(x: np.uint64) -> np.uint64:
+    """Return the mask of the bytes of [A-Za-z0-9_.-], of which the blanks of templates are made."""
+    return words(x) | zeros(x ^ _DOTS) | zeros(x ^ _DASHES)
+
+
+@kernel
 def lowered(x: np.uint64) -> np.uint64:
     """Return word characters with letters in lower case; one to one on them (the underscore becomes 0x7F)."""
     return x | _FOLD
@@ -151,10 +164,13 @@ def lowered(x: np.uint64) -> np.uint64:
 
 @kernel
 def copy(out: Bytes, o: int, data: Bytes, start: int, end: int) -> int:
-    """Copy data[start:end] to `out` from place `o`; return the place after it."""
+    """Copy data[start:end] to `out` from place `o`; return the place after it.
+
+    Whole eights are stored, so up to seven bytes after that place are overwritten: write from front to back.
+    """
     size = end - start
     k = 0
-    while k + 8 <= size:
+    while k < size and o + k + 8 <= len(out) and start + k + 8 <= len(data):
         _store(out, o + k, _load(data, start + k))
         k += 8
     while k < size:
@@ -171,11 +187,7 @@ def same(a: Bytes, i: int, b: Bytes, j: int, size: int) -> bool:
         if _load(a, i + k) != _load(b, j + k):
             return False
         k += 8
-    while k < size:
-        if a[i + k] != b[j + k]:
-            return False
-        k += 1
-    return True
+    return k == size or (eight(a, i + k) ^ eight(b, j + k)) & below(size - k) == 0
 
 
 @kernel

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from anzhang.engines.vault import scan
+from anzhang.engines.vault import render, scan
 from anzhang.engines.vault.batch import instant
 from anzhang.engines.vault.intern import intern, number
 from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel, wide
@@ -22,13 +22,17 @@ OCTET = 3
 
 @dataclass
 class Lines:
-    """Parsed lines. `record` maps a line to its record; places in `starts`, `ends` and `span` count from the start of `data`."""
+    """Parsed lines; places in `starts`, `ends` and `span` count from the start of `data`.
+
+    `high` is 0 for lines that are certainly ASCII, `record` maps a line to its record.
+    """
 
     data: Bytes
     records: list[Record]
     starts: Ints
     ends: Ints
     term: Table
+    high: Table
     record: Table
     kind: Table
     lay: Table
@@ -73,21 +77,21 @@ def parse(records: list[Record]) -> Lines:
     _count(data, bounds, octet, counts)
     total = int(counts.sum())
     starts, ends = np.empty(total, np.int64), np.empty(total, np.int64)
-    term, owner = np.empty(total, np.uint8), np.empty(total, np.int32)
-    _split(data, bounds, octet, starts, ends, term, owner)
+    term, high, owner = np.empty(total, np.uint8), np.empty(total, np.uint8), np.empty(total, np.int32)
+    _split(data, bounds, octet, starts, ends, term, high, owner)
     rts = np.array([r.received for r in records], np.int64)
     zones = [_zone(r.timezone, r.received // 3_600_000_000) for r in records]
     zone, year = np.array([z for z, _ in zones], np.int64), np.array([y for _, y in zones], np.int64)
     enc = np.array([encoding_code(r.encoding) for r in records], np.uint8)
     lines = Lines(
-        data, records, starts, ends, term, owner,
+        data, records, starts, ends, term, high, owner,
         kind=np.empty(total, np.uint8), lay=np.empty(total, np.uint8), form=np.empty(total, np.uint8), pri=np.empty(total, np.int16),
         ts=np.empty(total, np.int64), off=np.empty(total, np.int16), pid=np.empty(total, np.int32), flags=np.empty(total, np.uint8),
         hdr=np.empty(total, np.uint8), span=np.empty((total, 11), np.int32), rts=rts[owner], enc=enc[owner],
     )  # fmt: skip
     scan.scan(
         data, starts, ends, owner, rts, year, zone, lines.kind, lines.lay, lines.form, lines.pri, lines.ts, lines.off, lines.pid,
-        lines.flags, lines.hdr, lines.span,
+        lines.flags, lines.hdr, lines.span, np.empty(scan.SCRATCH + 128, np.uint8), np.empty(8, np.int64), *render.memory(),
     )  # fmt: skip
     return lines
 
@@ -126,19 +130,20 @@ def _count(data: Bytes, bounds: Ints, octet: Table, counts: Ints) -> None:
 
 
 @kernel
-def _split(data: Bytes, bounds: Ints, octet: Table, starts: Ints, ends: Ints, term: Table, owner: Table) -> None:
+def _split(data: Bytes, bounds: Ints, octet: Table, starts: Ints, ends: Ints, term: Table, high: Table, owner: Table) -> None:
     n = 0
     for r in range(len(octet)):
         s, e = bounds[r], bounds[r + 1]
         begin = n
         if not octet[r]:
-            n = scan.split_lines(data, s, e, starts, ends, term, n)
+            n = scan.split_lines(data, s, e, starts, ends, term, high, n)
         else:
             while s < e:
                 p, q = _frame(data, s, e)
                 framed = 0 if p == s else OCTET
                 s = q
                 term[n] = framed
+                high[n] = 1
                 if framed and q > p and data[q - 1] == 10:
                     q -= 1
                     term[n] = framed + 1

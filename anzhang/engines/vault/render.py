@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from anzhang.engines.vault.jit import Bytes, Ints, Table, copy, kernel
+from anzhang.engines.vault.jit import Bytes, Ints, Table, copy, kernel, maker
 
 HOST, TAG, PID, SPACE = 1, 2, 4, 8
 MONTHS = np.frombuffer(b"JanFebMarAprMayJunJulAugSepOctNovDec", np.uint8)
+NEVER = -(1 << 62)  # no second
 ROOM = 96  # the most a header takes besides host, app, msgid and sd
 
 
@@ -49,9 +50,10 @@ def _number(out: Bytes, o: int, value: int, width: int) -> int:
         digits += 1
         limit *= 10
     digits = max(digits, width)
+    rest = np.uint32(value)  # divides faster than a signed number
     for i in range(digits):
-        out[o + digits - 1 - i] = 48 + value % 10
-        value //= 10
+        out[o + digits - 1 - i] = np.uint32(48) + rest % np.uint32(10)
+        rest //= np.uint32(10)
     return o + digits
 
 
@@ -85,17 +87,26 @@ def _date_and_clock(out: Bytes, o: int, form: int, seconds: int) -> int:
     return _number(out, o + 1, rest % 60, 2)
 
 
+def memory() -> tuple[Table, Bytes]:
+    """Return what carries time stamps from line to line: for each of three shapes the second and the end of its text; the texts."""
+    return np.full((3, 2), NEVER, np.int64), np.empty(128, np.uint8)
+
+
 @kernel
-def _stamp(out: Bytes, o: int, form: int, ts: int, off: int, memo: Ints, memo_text: Bytes) -> int:
-    """Write the time stamp of instant `ts` (µs) at `off` minutes east. Neighbours often share the second, so the last one is kept."""
+def _stamp(out: Bytes, o: int, form: int, ts: int, off: int, memo: Table, memo_text: Bytes) -> int:
+    """Write the time stamp of instant `ts` (µs) at `off` minutes east.
+
+    Neighbours often share the second, so the last one of each shape is kept.
+    """
     local = ts + off * 60_000_000
     seconds = local // 1_000_000
     micro = local - seconds * 1_000_000
-    shape = min(form, 10)
-    if memo[0] != seconds or memo[1] != shape:
-        memo[0], memo[1] = seconds, shape
-        memo[2] = _date_and_clock(memo_text, 0, shape, seconds)
-    o = copy(out, o, memo_text, 0, memo[2])
+    shape = min(form, 10) % 10  # ISO 0, the others 1 and 2
+    begin = shape * 32
+    if memo[shape, 0] != seconds:
+        memo[shape, 0] = seconds
+        memo[shape, 1] = _date_and_clock(memo_text, begin, min(form, 10), seconds)
+    o = copy(out, o, memo_text, begin, memo[shape, 1])
     if form >= 10:
         fraction = form % 10
         if fraction > 0:
@@ -130,11 +141,11 @@ def _field(out: Bytes, o: int, data: Bytes, start: int, end: int) -> int:
 def header(
     out: Bytes, o: int, kind: int, lay: int, form: int, pri: int, ts: int, off: int, pid: int,
     hosts: Bytes, hs: int, he: int, apps: Bytes, as_: int, ae: int, mids: Bytes, ms: int, me: int, sds: Bytes, ss: int, se: int,
-    memo: Ints, memo_text: Bytes,
+    memo: Table, memo_text: Bytes,
 ) -> int:  # fmt: skip
     """Write the header of one line into `out` from place `o`; return the place after it.
 
-    `memo` (three numbers, the first two zero at the start) and `memo_text` (64 bytes) carry the last time stamp from line to line.
+    `memo` and `memo_text`, what `memory` returns, carry the last time stamps from line to line.
     """
     if kind == 0:
         return o
@@ -186,7 +197,7 @@ def header(
     return o if lay & SPACE else o - 1
 
 
-@kernel
+@maker
 def lines(
     out: Bytes, starts: Ints, ends: Ints, kind: Table, lay: Table, form: Table, pri: Table, ts: Ints, off: Table, pid: Table,
     hosts: Bytes, host_at: Table, apps: Bytes, app_at: Table, mids: Bytes, mid_at: Table, sds: Bytes, sd_at: Table,
@@ -197,7 +208,7 @@ def lines(
     The `*_at` arrays are Arrow offsets (n + 1). A non-empty `hdr` stands in for the rebuilt header.
     """
     o = 0
-    memo, memo_text = np.zeros(3, np.int64), np.empty(64, np.uint8)
+    memo, memo_text = np.full((3, 2), NEVER, np.int64), np.empty(128, np.uint8)
     for i in range(len(starts)):
         starts[i] = o
         if hdr_at[i + 1] > hdr_at[i]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anzhang.engines.vault.jit import ONES, Bytes, Ints, Table, eight, kernel, leading, line_feeds, same, wide
+from anzhang.engines.vault.jit import HIGHS, ONES, Bytes, Ints, Table, eight, kernel, leading, line_feeds, same, wide
 from anzhang.engines.vault.render import HOST, PID, SPACE, TAG, day_number, header
 
 AHEAD, BEHIND, NO_TIME = 1, 2, 4  # flags: clock more than a day ahead, more than a day behind, no usable time stamp
@@ -38,14 +38,23 @@ def count_lines(data: Bytes, start: int, end: int) -> int:
 
 
 @kernel
-def split_lines(data: Bytes, start: int, end: int, starts: Ints, ends: Ints, term: Table, n: int) -> int:
-    """Write begin, end (without terminator) and terminator of each newline-framed line from row `n`; return the next row."""
+def split_lines(data: Bytes, start: int, end: int, starts: Ints, ends: Ints, term: Table, high: Table, n: int) -> int:
+    """Write begin, end (without terminator), terminator and whether it may not be ASCII, of each newline-framed line from row `n`.
+
+    Return the next row.
+    """
     begin = start
     p = start
+    marks = np.uint64(0)
     while p < end:
-        p += leading(line_feeds(eight(data, p)))
-        if p >= end or data[p] != 10:
+        x = eight(data, p)
+        marks |= x
+        skip = leading(line_feeds(x))
+        p += skip
+        if skip == 8 or p >= end:
             continue
+        high[n] = 1 if marks & HIGHS else 0
+        marks = np.uint64(0)
         starts[n] = begin
         if p > begin and data[p - 1] == 13:
             ends[n] = p - 1
@@ -60,6 +69,7 @@ def split_lines(data: Bytes, start: int, end: int, starts: Ints, ends: Ints, ter
         starts[n] = begin
         ends[n] = end
         term[n] = 0
+        high[n] = 1
         n += 1
     return n
 
@@ -314,17 +324,16 @@ def _rfc3164(data: Bytes, p: int, e: int, span: Table, i: int) -> tuple[int, int
 def scan(  # noqa: C901, PLR0912, PLR0915  # a kernel stays in one piece
     data: Bytes, starts: Ints, ends: Ints, record: Table, rts: Ints, year: Ints, zone: Ints,
     kind: Table, lay: Table, form: Table, pri: Table, ts: Ints, off: Table, pid: Table, flags: Table, hdr: Table, span: Table,
+    scratch: Bytes, bounds: Ints, memo: Ints, memo_text: Bytes,
 ) -> None:  # fmt: skip
     """Parse all lines. `record` maps a line to its record; `rts` (µs), `year` and `zone` (minutes east) are per record.
 
     Fills the columns of render.py, `flags`, `hdr` (1 = keep the header verbatim) and `span` (byte places, see above).
     """
-    scratch = np.empty(SCRATCH + 128, np.uint8)
-    bounds = np.empty(8, np.int64)
-    memo, memo_text = np.zeros(3, np.int64), np.empty(64, np.uint8)
+    known = known_ts = known_p = known_r = 0  # the last time stamp of RFC 3164: most lines repeat it
     for i in range(len(starts)):
-        s, e = starts[i], ends[i]
-        r = record[i]
+        s, e = wide(starts[i]), wide(ends[i])
+        r = wide(record[i])
         for k in range(11):
             span[i, k] = s
         kind[i] = 0
@@ -363,7 +372,11 @@ def scan(  # noqa: C901, PLR0912, PLR0915  # a kernel stays in one piece
                     if fraction > 0:
                         span[i, FRAC_S], span[i, FRAC_E] = fraction, q
         else:
-            f, stamp = _bsd_stamp(data, p, e, year[r], rts[r], zone[r])
+            if known > 0 and r == known_r and p + 15 <= e and same(data, p, data, known_p, 15):
+                f, stamp = known, known_ts
+            else:
+                f, stamp = _bsd_stamp(data, p, e, year[r], rts[r], zone[r])
+                known, known_ts, known_p, known_r = f, stamp, p, r
             minutes = zone[r]
             q = p + 15
             fraction = 0

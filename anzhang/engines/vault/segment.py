@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from anzhang.engines.vault import scan, tokens, tree
 from anzhang.engines.vault.catalog import Key, Template
-from anzhang.engines.vault.intern import fingerprint, gather, gather_offsets
+from anzhang.engines.vault.intern import distribute, fingerprint, gather, gather_offsets
 from anzhang.engines.vault.jit import Ints, Table
 from anzhang.engines.vault.parse import Lines, codes_of, numbers_of
 from anzhang.engines.vault.text import normalise
@@ -26,10 +26,12 @@ TEMPLATE_LINES = 8  # a message shape becomes a template when a segment holds it
 MOST_TEMPLATES = 1 << 16
 PATTERN_BYTES = 400
 BITS_PER_TOKEN = 12
-FIRST_FILTER_BLOCKS, MOST_FILTER_BLOCKS = 1 << 9, 1 << 15  # of 32 bytes
+FIRST_FILTER_BLOCKS, MOST_FILTER_BLOCKS = 1 << 12, 1 << 15  # of 32 bytes
 _BLANK = re.compile(rb"[A-Za-z0-9_.\-]*[0-9][A-Za-z0-9_.\-]*")
 _DICTIONARY = ["source", "address", "host", "app", "msgid", "pri", "kind", "lay", "form", "off", "flags", "term", "enc", "tid"]
 _DELTA = {"ts": "DELTA_BINARY_PACKED", "rts": "DELTA_BINARY_PACKED", "seq": "DELTA_BINARY_PACKED", "pid": "DELTA_BINARY_PACKED"}
+_NULLABLE = ("pri", "pid")
+FIELDS = ("source", "host", "app", "address")
 FIELD_SOURCE, FIELD_HOST, FIELD_APP, FIELD_ADDRESS = range(4)
 
 
@@ -61,9 +63,21 @@ def arrange(lines: Lines, first_seq: int, known: Mapping[int, int], number: int)
     rank[sorted(range(len(app[1])), key=app[1].__getitem__)] = np.arange(len(app[1]))
     key = (rank[app[0]] << 32) | np.where(tid == 0, (1 << 32) - 1, tid).astype(np.int64)
     return Sorted(
-        lines, first_seq, np.argsort(key, kind="stable"), tid, _per_record(lines, [r.source for r in lines.records]),
+        lines, first_seq, _order(key), tid, _per_record(lines, [r.source for r in lines.records]),
         _per_record(lines, [r.address for r in lines.records]), host, app, msgid,
     ), new  # fmt: skip
+
+
+def _order(key: Ints) -> Ints:
+    """Return the stable order of keys that have few values."""
+    codes, first = numbers_of(key.view(np.uint64))
+    ranked = np.argsort(key[first])
+    counts = np.bincount(codes, minlength=len(first))[ranked]
+    places = np.empty(len(first), np.int64)
+    places[ranked] = np.cumsum(counts) - counts
+    order = np.empty(len(key), np.int64)
+    distribute(codes, places, order)
+    return order
 
 
 def _per_record(lines: Lines, values: list[str]) -> tuple[Table, list[bytes]]:
@@ -124,7 +138,8 @@ def arrow(rows: Sorted) -> pa.Table:
         "tid": pa.array(rows.tid[order]),
         "blk": pa.array((np.arange(n) // GROUP_ROWS).astype(np.int32)),
     }
-    return pa.table(columns)
+    fields = [pa.field(name, column.type, nullable=name in _NULLABLE) for name, column in columns.items()]
+    return pa.Table.from_arrays(list(columns.values()), schema=pa.schema(fields))
 
 
 def _dictionary(coded: tuple[Table, list[bytes]], order: Ints) -> pa.Array:
@@ -149,12 +164,13 @@ def write_rows(table: pa.Table, path: Path) -> None:
 def filter_file(rows: Sorted) -> bytes:
     """Return filter.bin: a JSON line describing each block, then the blocks' Bloom filters one after the other."""
     lines, order = rows.lines, rows.order
-    data, starts, ends = normalise(lines.data, lines.starts, lines.ends, lines.enc)
-    skip_s, skip_e = lines.column(scan.FRAC_S, scan.FRAC_E)
-    if starts is not lines.starts:  # the places of decoded lines are others
-        plain = (starts == lines.starts) & (ends == lines.ends)
-        skip_s, skip_e = skip_s.copy(), skip_e.copy()
-        skip_s[~plain] = skip_e[~plain] = 0
+    data, starts, ends = normalise(lines.data, lines.starts, lines.ends, lines.enc, lines.high)
+    places = lines.span
+    if starts is not lines.starts:  # decoded lines stand elsewhere, and where their fields are is not known
+        decoded = starts != lines.starts
+        places = places.copy()
+        places[decoded] = starts[decoded, np.newaxis]
+    fields = [_Values.of(getattr(rows, name), number) for number, name in enumerate(FIELDS)]
     at = lines.at
     described, filters, place = [], [], 0
     blocks = FIRST_FILTER_BLOCKS
@@ -163,8 +179,8 @@ def filter_file(rows: Sorted) -> bytes:
         blocks = min(blocks * 2, MOST_FILTER_BLOCKS)  # the block before tells about how many are needed
         while True:
             bits = np.zeros(blocks * tokens.WORDS_PER_BLOCK, np.uint32)
-            distinct = tokens.fill(data, starts, ends, skip_s, skip_e, chosen, bits, blocks)
-            distinct += _fill_fields(rows, chosen, bits, blocks)
+            distinct = tokens.fill(data, starts, ends, places, rows.tid, chosen, bits, blocks)
+            distinct += sum(column.enter(chosen, bits, blocks) for column in fields)
             if blocks == MOST_FILTER_BLOCKS or blocks * 256 >= distinct * BITS_PER_TOKEN:
                 break
             blocks = min(blocks * 8, MOST_FILTER_BLOCKS)
@@ -188,13 +204,30 @@ def filter_file(rows: Sorted) -> bytes:
     return orjson.dumps({"v": 1, "blocks": described}) + b"\n" + b"".join(filters)
 
 
-def _fill_fields(rows: Sorted, chosen: Ints, bits: Table, blocks: int) -> int:
-    new = 0
-    fields = (rows.source, FIELD_SOURCE), (rows.host, FIELD_HOST), (rows.app, FIELD_APP), (rows.address, FIELD_ADDRESS)
-    for (codes, values), field in fields:
-        for code in np.unique(codes[chosen]):
-            new += tokens.insert(bits, blocks, field_hash(field, values[code]))
-    return new
+@dataclass(frozen=True)
+class _Values:
+    """A column for the filter: code per line; hash per value; the tokens found[at[c]:at[c + 1]] of value c."""
+
+    codes: Table
+    wholes: Table
+    at: Ints
+    found: Table
+
+    @classmethod
+    def of(cls, coded: tuple[Table, list[bytes]], field: int) -> _Values:
+        codes, values = coded
+        at = np.cumsum([0, *(len(value) for value in values)]).astype(np.int64)
+        found = np.empty(int(at[-1]) * 2 + 2 * len(values), np.uint64)
+        column = cls(codes, np.empty(len(values), np.uint64), np.empty(len(values) + 1, np.int64), found)
+        tokens.values(
+            np.frombuffer(bytearray(b"".join(values) or b"\0"), np.uint8), at[:-1], at[1:], field, column.wholes, column.at, found
+        )
+        return column
+
+    def enter(self, chosen: Ints, bits: Table, blocks: int) -> int:
+        """Put what the chosen lines have into a filter; return how many tokens were new."""
+        seen = np.zeros(len(self.wholes), np.uint8)
+        return tokens.enter(self.codes[chosen], seen, self.wholes, self.at, self.found, bits, blocks)
 
 
 def field_hash(field: int, value: bytes) -> np.uint64:

@@ -7,6 +7,7 @@ import numpy as np
 from anzhang.engines.vault.jit import HIGHS, Bytes, Ints, Table, eight, kernel, leading, wide
 
 UTF8, GB18030 = 0, 1
+_THREE, _IDEOGRAPH = np.uint64(0xC0C0F0), np.uint64(0x8080E0)  # lead and two further bytes, the first byte lowest
 ENCODINGS = {"utf-8": UTF8, "utf8": UTF8, "gbk": GB18030, "gb2312": GB18030, "gb18030": GB18030}
 
 
@@ -24,9 +25,11 @@ def encoding_code(name: str) -> int:
 
 @kernel
 def _foreign(data: Bytes, starts: Ints, ends: Ints, enc: Table, out: Table) -> int:  # noqa: C901, PLR0912  # a kernel stays in one piece
-    """Mark the lines whose bytes are not their text in UTF-8; return how many."""
+    """Leave marked of the lines marked those whose bytes are not their text in UTF-8; return how many."""
     count = 0
     for i in range(len(starts)):
+        if not out[i]:
+            continue
         p, e = starts[i], ends[i]
         out[i] = 0
         while p < e:
@@ -41,9 +44,14 @@ def _foreign(data: Bytes, starts: Ints, ends: Ints, enc: Table, out: Table) -> i
             count += 1
             continue
         while p < e:
+            x = eight(data, p)
+            skip = leading(x & HIGHS)
+            if skip:
+                p += skip
+                continue
             a = wide(data[p])
-            if a < 0x80:
-                p += 1
+            if x & _THREE == _IDEOGRAPH and a not in (0xE0, 0xED) and p + 3 <= e:  # what most Chinese text consists of
+                p += 3
                 continue
             if 0xC2 <= a <= 0xDF:
                 length, low, top = 2, 0x80, 0xBF
@@ -78,9 +86,12 @@ def decode(line: bytes, enc: int) -> str:
     return line.decode("gb18030", "replace")
 
 
-def normalise(data: Bytes, starts: Ints, ends: Ints, enc: Table) -> tuple[Bytes, Ints, Ints]:
-    """Return the same lines as UTF-8 text: (data, starts, ends), the arguments themselves when nothing needs decoding."""
-    marked = np.empty(len(starts), np.uint8)
+def normalise(data: Bytes, starts: Ints, ends: Ints, enc: Table, high: Table | None = None) -> tuple[Bytes, Ints, Ints]:
+    """Return the same lines as UTF-8 text: (data, starts, ends), the arguments themselves when nothing needs decoding.
+
+    `high`, when known, is 0 for lines that are certainly ASCII.
+    """
+    marked = np.ones(len(starts), np.uint8) if high is None else high.copy()
     if _foreign(data, starts, ends, enc, marked) == 0:
         return data, starts, ends
     rows = np.flatnonzero(marked)

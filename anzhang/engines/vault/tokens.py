@@ -17,14 +17,17 @@ from anzhang.engines.vault.jit import (
     below,
     digits,
     eight,
+    in_run,
     kernel,
     leading,
     lowered,
+    maker,
     prefetch,
+    same,
     wide,
     words,
-    zeros,
 )
+from anzhang.engines.vault.scan import APP_E, APP_S, FRAC_E, FRAC_S, HOST_E, HOST_S, MSG_S
 
 WORD, ADDRESS, BIGRAM = 0, 1, 2
 
@@ -42,8 +45,7 @@ SALTS = np.array([0x47B6137B, 0x44974D91, 0x8824AD5B, 0xA2B7289D, 0x705495C7, 0x
 WORDS_PER_BLOCK = 8
 RECENT = 1 << 10
 AHEAD = 12  # lines
-MOST_RUNS = 12  # of a line that differ from the line before; then the rest is cut in one go
-_DOTS = np.uint64(0x2E2E2E2E2E2E2E2E)
+MOST_BLANKS = 64  # of a message; one with more is cut whole
 
 
 @kernel
@@ -192,18 +194,6 @@ def _joins(c: int) -> bool:
 
 
 @kernel
-def _run_end(data: Bytes, p: int, e: int) -> int:
-    """Return where the bytes that tokens may span end."""
-    while p < e:
-        x = eight(data, p)
-        size = leading(~(words(x) | zeros(x ^ _DOTS) | x) & HIGHS)
-        p += size
-        if size < 8:
-            break
-    return min(p, e)
-
-
-@kernel
 def _common(data: Bytes, p: int, e: int, q: int, f: int) -> int:
     """Return how many bytes data[p:e] and data[q:f] have in common at the start."""
     size = min(e - p, f - q)
@@ -217,61 +207,216 @@ def _common(data: Bytes, p: int, e: int, q: int, f: int) -> int:
 
 
 @kernel
-def fill(data: Bytes, starts: Ints, ends: Ints, skip_s: Ints, skip_e: Ints, rows: Ints, bits: Table, blocks: int) -> int:  # noqa: C901, PLR0912  # a kernel stays in one piece
+def _apart(data: Bytes, s: int, p: int, e: int) -> bool:
+    """Return whether no token of data[s:e] spans the place `p`."""
+    return p <= s or p >= e or not (_joins(data[p - 1]) and _joins(data[p]))
+
+
+@kernel
+def _other(data: Bytes, p: int, e: int, q: int, f: int) -> int:
+    """Return where the tokens of data[p:e] begin that data[q:f] does not begin with, `e` when there are none."""
+    begin = p + _common(data, p, e, q, f)
+    if begin == e and e - p == f - q:
+        return e
+    while begin > p and _joins(data[begin - 1]):
+        begin -= 1
+    return begin
+
+
+@kernel
+def _blank_end(data: Bytes, p: int, e: int) -> int:
+    """Return where the run of [A-Za-z0-9_.-] at `p` ends."""
+    while p < e:
+        size = leading(~in_run(eight(data, p)) & HIGHS)
+        p += size
+        if size < 8:
+            break
+    return min(p, e)
+
+
+@kernel
+def _word_end(data: Bytes, p: int, e: int) -> int:
+    """Return where the letters, digits and underscores at `p` end."""
+    while p < e:
+        size = leading(~words(eight(data, p)) & HIGHS)
+        p += size
+        if size < 8:
+            break
+    return min(p, e)
+
+
+@kernel
+def _word(data: Bytes, p: int, e: int) -> np.uint64:
+    """Return the hash of the word data[p:e], as `cut` does."""
+    h = _FNV
+    while p < e:
+        h = (h ^ (lowered(eight(data, p)) & below(e - p))) * _MIX
+        h ^= h >> _SHIFT
+        p += 8
+    return _finish(h)
+
+
+@kernel
+def _enter(h: np.uint64, recent: Table, bits: Table, blocks: int) -> int:
+    """Put a token into a filter unless it was just put in; return 1 when it was not there."""
+    place = np.int64(h & np.uint64(RECENT - 1))
+    if recent[place] == h:
+        return 0
+    recent[place] = h
+    return insert(bits, blocks, h)
+
+
+@maker
+def values(data: Bytes, starts: Ints, ends: Ints, field: int, wholes: Table, at: Ints, found: Table) -> None:
+    """Fill the hash of every whole value, and in found[at[i]:at[i + 1]] its tokens; `found` has room for two a byte and two a value."""
+    longest = 0
+    for i in range(len(starts)):
+        longest = max(longest, ends[i] - starts[i])
+    hashes, kinds = np.empty(longest * 2 + 2, np.uint64), np.empty(longest * 2 + 2, np.uint8)
+    begins, stops = np.empty(longest * 2 + 2, np.int64), np.empty(longest * 2 + 2, np.int64)
+    place = 0
+    at[0] = 0
+    for i in range(len(starts)):
+        wholes[i] = whole(data, starts[i], ends[i], field)
+        for k in range(cut(data, starts[i], ends[i], hashes, kinds, begins, stops)):
+            found[place] = hashes[k]
+            place += 1
+        at[i + 1] = place
+
+
+@kernel
+def enter(codes: Table, seen: Table, wholes: Table, at: Ints, found: Table, bits: Table, blocks: int) -> int:
+    """Put whole values and their tokens into a filter, once each (`seen` is zeros, one a value); return how many were new."""
+    new = 0
+    for i in range(len(codes)):
+        code = codes[i]
+        if seen[code]:
+            continue
+        seen[code] = 1
+        new += insert(bits, blocks, wholes[code])
+        for k in range(at[code], at[code + 1]):
+            new += insert(bits, blocks, found[k])
+    return new
+
+
+@kernel
+def _shape(data: Bytes, p: int, e: int, fixed: Ints, blanks: Ints) -> int:
+    """List the lengths of what stands between the runs that contain a digit, and of those runs; return how many runs, -1 for too many."""
+    n = 0
+    begin = p
+    while p < e:
+        x = eight(data, p) & below(e - p)
+        skip = leading(in_run(x))
+        p += skip
+        if skip == 8 or p >= e:
+            continue
+        end = _blank_end(data, p, e)
+        number = False
+        for k in range(p, end):
+            number |= 48 <= data[k] <= 57
+        if number:
+            if n == MOST_BLANKS:
+                return -1
+            fixed[n] = p - begin
+            blanks[n] = end - p
+            n += 1
+            begin = end
+        p = end
+    fixed[n] = e - begin
+    return n
+
+
+@maker
+def fill(data: Bytes, starts: Ints, ends: Ints, places: Table, tids: Table, rows: Ints, bits: Table, blocks: int) -> int:  # noqa: C901, PLR0912, PLR0915  # a kernel stays in one piece
     """Put the tokens of the lines `rows` into a filter; return how many were new.
 
-    Lines are sorted by their shape, so a line is compared with the one before it: runs that are byte for byte the same were put in
-    with that one, and only the others are cut. Words inside a line's [skip_s, skip_e) - the fraction of its time stamp - stay out
-    when they are 3, 6 or 9 digits long, because they would be different on every line; `query` knows.
+    `places` are the lines' fields (scan.py), `tids` their templates. Lines are sorted by template, so a line is compared with the one
+    before it. What stands before the host, and between application and message, is cut from where the two lines begin to differ. Host
+    and application themselves are left to `enter`, unless it is not certain where they are. In a message of the same template what
+    stands between the blanks is compared and found equal; then only the blanks that differ are cut. A template is a mere hint: where
+    the bytes are not those expected, the whole message is cut. Words inside a time stamp's fraction stay out when they are 3, 6 or 9
+    digits long, because they would be different on every line; `query` knows.
     """
-    room = 64
-    hashes = np.empty(room, np.uint64)
-    kinds = np.empty(room, np.uint8)
-    begins = np.empty(room, np.int64)
-    stops = np.empty(room, np.int64)
+    room = 1024
+    hashes, kinds = np.empty(room, np.uint64), np.empty(room, np.uint8)
+    begins, stops = np.empty(room, np.int64), np.empty(room, np.int64)
     recent = np.zeros(RECENT, np.uint64)  # most tokens were just inserted
+    fixed, blanks = np.empty(MOST_BLANKS + 1, np.int64), np.empty(MOST_BLANKS + 1, np.int64)
+    pieces = np.empty((MOST_BLANKS + 4, 2), np.int64)
+    shape = -1  # runs of the message before, when it has a template
+    template = 0
+    s0 = a0 = b0 = m0 = e0 = 0  # the places of the line before
     new = 0
-    before = f = 0  # the line before
     for i in range(len(rows)):
         row = rows[i]
-        s, e = wide(starts[row]), wide(ends[row])
         prefetch(data, starts[rows[min(i + AHEAD, len(rows) - 1)]])
+        s, e, m = wide(starts[row]), wide(ends[row]), wide(places[row, MSG_S])
         if (e - s) * 2 + 2 > room:
             room = (e - s) * 4
-            hashes = np.empty(room, np.uint64)
-            kinds = np.empty(room, np.uint8)
-            begins = np.empty(room, np.int64)
-            stops = np.empty(room, np.int64)
-        p, q = s, before  # never inside a run
-        runs = 0
-        while p < e:
-            common = _common(data, p, e, q, f)
-            begin = p + common
-            if begin == e and q + common == f:
-                break
-            while begin > p and _joins(data[begin - 1]):
-                begin -= 1
-            q = _run_end(data, q + begin - p, f)
-            runs += 1
-            p = _run_end(data, begin, e) if runs < MOST_RUNS else e
-            n = cut(data, begin, p, hashes, kinds, begins, stops)
-            for k in range(n):
-                if begins[k] == skip_s[row] and stops[k] <= skip_e[row] and begins[k] > s and kinds[k] == WORD:
+            hashes, kinds = np.empty(room, np.uint64), np.empty(room, np.uint8)
+            begins, stops = np.empty(room, np.int64), np.empty(room, np.int64)
+        a, b = wide(places[row, HOST_S]), wide(places[row, APP_E])
+        host_end, app = wide(places[row, HOST_E]), wide(places[row, APP_S])
+        if host_end <= a:
+            a = app
+        elif b <= app:
+            b = host_end
+        elif app != host_end + 1 or _joins(data[host_end]):
+            a = s
+        if not (s < a <= b <= m and _apart(data, s, a, e) and _apart(data, s, b, e) and _apart(data, s, m, e)):
+            a = b = m = s
+        n = 0
+        p = _other(data, s, a, s0, a0)
+        if p < a:
+            pieces[n, 0], pieces[n, 1] = p, a
+            n += 1
+        p = _other(data, b, m, b0, m0)
+        if p < m:
+            pieces[n, 0], pieces[n, 1] = p, m
+            n += 1
+        header = n
+        expected = shape >= 0 and tids[row] == template
+        p, q = m, m0
+        if expected:
+            for k in range(shape):
+                size = fixed[k]
+                if p + size >= e or not same(data, p, data, q, size):
+                    expected = False
+                    break
+                p, q = p + size, q + size
+                end = _word_end(data, p, e)
+                one = end > p and (end == e or not (data[end] == 45 or data[end] == 46))
+                if not one:
+                    end = _blank_end(data, end, e)
+                if end - p != blanks[k] or not same(data, p, data, q, end - p):
+                    if one:
+                        new += _enter(_word(data, p, end), recent, bits, blocks)
+                    else:
+                        pieces[n, 0], pieces[n, 1] = p, end
+                        n += 1
+                q += blanks[k]
+                blanks[k] = end - p
+                p = end
+            expected = expected and e - p == fixed[shape] and same(data, p, data, q, e - p)
+        if not expected:
+            n = header
+            p = _other(data, m, e, m0, e0)
+            if p < e:
+                pieces[n, 0], pieces[n, 1] = p, e
+                n += 1
+            template = tids[row]
+            shape = _shape(data, m, e, fixed, blanks) if template else -1
+        skip_s, skip_e = wide(places[row, FRAC_S]), wide(places[row, FRAC_E])
+        for piece in range(n):
+            for k in range(cut(data, pieces[piece, 0], pieces[piece, 1], hashes, kinds, begins, stops)):
+                if begins[k] == skip_s and stops[k] <= skip_e and kinds[k] == WORD and begins[k] > s:
                     length = stops[k] - begins[k]
                     if data[stops[k] - 1] == 90:
                         length -= 1
                     if length in (3, 6, 9):
                         continue
-                place = np.int64(hashes[k] & np.uint64(RECENT - 1))
-                if recent[place] != hashes[k]:
-                    recent[place] = hashes[k]
-                    new += insert(bits, blocks, hashes[k])
-            if p < e and (q >= f or data[p] != data[q]):
-                while p < e and not _joins(data[p]):
-                    p += 1
-                while q < f and not _joins(data[q]):
-                    q += 1
-        before, f = s, e
+                new += _enter(hashes[k], recent, bits, blocks)
+        s0, a0, b0, m0, e0 = s, a, b, m, e
     return new
 
 

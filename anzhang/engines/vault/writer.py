@@ -33,7 +33,7 @@ from anzhang.engines.vault.text import encoding_code
 from anzhang.engines.vault.verify import locate, stream_path
 
 CHINA = timezone(timedelta(hours=8))  # segments are filed under the calendar day of the bureau
-SEAL_BYTES = 256 << 20  # the most raw bytes in one segment
+SEAL_BYTES = 64 << 20  # the most raw bytes in one segment
 MOST_PENDING = 1 << 30  # above it append refuses until something is sealed
 LARGEST_BATCH = 64 << 20
 KEYS_KEPT = timedelta(days=7)
@@ -125,7 +125,7 @@ class Writer:
         return record.number, Ack(record.number)
 
     def seal(self, at: datetime) -> SealedSegment | None:
-        """Seal what was appended, at most 256 MB of it; return the segment, or None when nothing waits.
+        """Seal what was appended, at most 64 MB of it; return the segment, or None when nothing waits.
 
         Whatever fails before the segment is published leaves the write-ahead log as it was.
         """

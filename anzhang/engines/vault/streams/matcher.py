@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel, wide
+from anzhang.engines.vault import jit
+from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel, maker, same, wide
 from anzhang.engines.vault.streams.program import END, FIT, JUMP, LAZY, LITERAL, MARK, RUN, SAVE, SET, SPAN, SPLIT, STOP
 
 STEPS, STEPS_PER_BYTE = 65_536, 64  # what a pattern may take on one message, so that no sender makes a seal take time in squares
@@ -33,12 +34,7 @@ def _run(data: Bytes, s: int, e: int, pc: int, code: Table, sets: Table, pool: B
         good = True
         if op == LITERAL:
             size = code[pc, 2]
-            good = p + size <= e
-            if good:
-                for k in range(size):
-                    if data[p + k] != pool[a + k]:
-                        good = False
-                        break
+            good = p + size <= e and same(data, p, pool, a, size)
             p += size
             pc += 1
         elif op == MARK:
@@ -142,7 +138,7 @@ def _run(data: Bytes, s: int, e: int, pc: int, code: Table, sets: Table, pool: B
                     top = frame
 
 
-@kernel
+@maker
 def fit(
     data: Bytes, starts: Ints, ends: Ints, begin: Ints, end: Ints, code: Table, sets: Table, pool: Bytes, entry: Ints, first: Ints,
     rows: Ints, which: Ints, spans: Table,
@@ -190,9 +186,7 @@ def measure(starts: Table, ends: Table, offsets: Table, valid: Bytes) -> int:
 def copy(data: Bytes, starts: Table, offsets: Table, out: Bytes) -> None:
     """Copy the slices of `measure` into `out`."""
     for i in range(len(starts)):
-        at, place = offsets[i], starts[i]
-        for k in range(offsets[i + 1] - at):
-            out[at + k] = data[place + k]
+        jit.copy(out, offsets[i], data, starts[i], starts[i] + offsets[i + 1] - offsets[i])
 
 
 @kernel
