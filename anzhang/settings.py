@@ -109,7 +109,7 @@ TEMPLATES = [
                     ],
                 )
             ],
-            "builtins": ["django_cotton.templatetags.cotton", "anzhang.web.tags", "anzhang.web.marks"],
+            "builtins": ["django_cotton.templatetags.cotton", "anzhang.web.tags", "anzhang.web.marks", "anzhang.web.rows"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",

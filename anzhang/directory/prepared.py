@@ -8,6 +8,7 @@ Meant for the few queries that every page asks. What a value decides about the *
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any
@@ -23,7 +24,7 @@ MARK = "\ue007"  # private use: in no name and no code
 
 
 class NotPreparableError(Exception):
-    """A query does not use each of its values as they are; the message says which."""
+    """A query does not use its values as they are; the message says which."""
 
 
 class Prepared:
@@ -64,42 +65,37 @@ class Prepared:
 
     def _written(self, write: Callable[[QuerySet[Any]], tuple[str, Sequence[Any]]]) -> tuple[str, tuple[Any, ...]]:
         text, params = write(self._build(**{name: _stand_in(i, kind) for i, (name, kind) in enumerate(self._kinds.items())}))
-        missing = set(self._kinds)
-        places = []
-        for param in params:
-            place = self._place(param)
-            missing -= set(place.names if isinstance(place, _Place) else ())
-            places.append(place)
-        if missing:
-            raise NotPreparableError(f"{', '.join(sorted(missing))}: not found among the parameters of {text}")
-        return text, tuple(places)
+        return text, tuple(self._place(param) for param in params)
 
     def _place(self, param: Any) -> Any:
         """Return where a value goes, or the constant that a parameter is."""
-        for i, (name, kind) in enumerate(self._kinds.items()):
-            if kind is str:
-                continue
-            if param == _adapted(_stand_in(i, kind)):
+        stand_ins = {name: _adapted(_stand_in(i, kind)) for i, (name, kind) in enumerate(self._kinds.items())}
+        for name, stand_in in stand_ins.items():
+            if type(param) is type(stand_in) and param == stand_in:
                 return _Place((name,))
-        if isinstance(param, str) and MARK in param:
-            return _Place(tuple(name for i, name in enumerate(self._kinds) if _mark(i) in param), param)
-        if str(param).startswith(str(FIRST_INSTANT.year)) or (isinstance(param, int) and param >= FIRST_NUMBER):
+        if isinstance(param, str):
+            marks = {name: str(stand_in) for name, stand_in in stand_ins.items() if str(stand_in) in param}
+            if marks:
+                return _Place(tuple(marks), param, marks)
+        if str(FIRST_INSTANT.year) in str(param) or (isinstance(param, int) and param >= FIRST_NUMBER):
             raise NotPreparableError(f"{param!r} was reckoned from a value")
         return param
 
     def _filled(self, params: Sequence[Any], values: Mapping[str, Value]) -> list[Any]:
-        marks = {name: _mark(i) for i, name in enumerate(self._kinds)}
-        return [place.filled(values, marks) if isinstance(place, _Place) else place for place in params]
+        if values.keys() != self._kinds.keys():
+            raise TypeError(f"expected {', '.join(self._kinds)}, not {', '.join(values)}")
+        return [place.filled(values) if isinstance(place, _Place) else place for place in params]
 
 
+@dataclass(frozen=True)
 class _Place:
-    """A parameter to fill in: a whole value, or a text with values inside."""
+    """A parameter to fill in: a whole value, or a text with values where their marks stand."""
 
-    def __init__(self, names: tuple[str, ...], text: str = "") -> None:
-        self.names = names
-        self.text = text
+    names: tuple[str, ...]
+    text: str = ""
+    marks: Mapping[str, str] = field(default_factory=dict)
 
-    def filled(self, values: Mapping[str, Value], marks: Mapping[str, str]) -> Any:
+    def filled(self, values: Mapping[str, Value]) -> Any:
         """Return the parameter."""
         if not self.text:
             return _adapted(values[self.names[0]])
@@ -107,18 +103,14 @@ class _Place:
         for name in self.names:
             value = str(values[name])
             # Django escapes what stands in a pattern when it builds one; so does whoever fills one in.
-            text = text.replace(marks[name], connection.ops.prep_for_like_query(value) if self.text.endswith("%") else value)
+            text = text.replace(self.marks[name], connection.ops.prep_for_like_query(value) if self.text.endswith("%") else value)
         return text
-
-
-def _mark(i: int) -> str:
-    return f"{MARK}{i}{MARK}"
 
 
 def _stand_in(i: int, kind: type[Value]) -> Value:
     if kind is datetime:
         return FIRST_INSTANT + timedelta(seconds=i)
-    return FIRST_NUMBER + i if kind is int else _mark(i)
+    return FIRST_NUMBER + i if kind is int else f"{MARK}{i}{MARK}"
 
 
 def _adapted(value: Value) -> Any:

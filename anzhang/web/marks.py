@@ -6,6 +6,7 @@ Written here and not as components, because a list draws them a hundred times an
 from __future__ import annotations
 
 from datetime import datetime
+from html import escape
 
 from django import template
 from django.utils.html import format_html
@@ -20,7 +21,8 @@ register = template.Library()
 @register.filter
 def state_mark(code: str) -> SafeString:
     """Return a state as its mark and word."""
-    return format_html('<span class="az-state az-{}"><span class="az-mark" aria-hidden="true"></span>{}</span>', code, state_word(code))
+    word = escape(state_word(code))
+    return SafeString(f'<span class="az-state az-{escape(str(code))}"><span class="az-mark" aria-hidden="true"></span>{word}</span>')
 
 
 @register.filter
@@ -32,7 +34,7 @@ def proof_mark(kind: str) -> SafeString:
 @register.filter
 def instant(at: datetime | None) -> SafeString:
     """Return an instant as `<time>`, Beijing time to the minute."""
-    return format_html('<time datetime="{}">{}</time>', iso(at), beijing(at))
+    return SafeString(f'<time datetime="{iso(at)}">{beijing(at)}</time>')
 
 
 @register.simple_tag
@@ -41,5 +43,5 @@ def due(at: datetime | None, now: datetime, done: datetime | None = None) -> Saf
     if not at:
         return SafeString("—")
     late = not done and at < now
-    style, word = (SafeString(' class="az-late"'), f" {_('逾期')}") if late else ("", "")
-    return format_html('<time datetime="{}"{}>{}{}</time>', iso(at), style, beijing(at), word)
+    style, word = (' class="az-late"', f" {escape(_('逾期'))}") if late else ("", "")
+    return SafeString(f'<time datetime="{iso(at)}"{style}>{beijing(at)}{word}</time>')

@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 
 import pytest
-from django.db.models import Q
 
 from anzhang.directory import scoping
 from anzhang.directory.models import Assignment, Person, Unit
@@ -32,6 +31,14 @@ def test_a_condition_is_put_on_another_query_of_the_table():
 
 
 @pytest.mark.usefixtures("bureau")
+def test_a_number_may_stand_in_a_text():
+    coded = Prepared(lambda key: Unit.objects.filter(code=str(key)).values_list("name"), key=int)
+    Unit.objects.filter(code="IC").update(code="17")
+    assert len(coded.rows(key=17)) == 1
+    assert coded.rows(key=18) == []
+
+
+@pytest.mark.usefixtures("bureau")
 def test_a_value_is_never_read_as_sql_or_as_a_pattern():
     named = Prepared(lambda text: Unit.objects.filter(name__icontains=text).values_list("code"), text=str)
     assert named.rows(text="信息")
@@ -40,10 +47,10 @@ def test_a_value_is_never_read_as_sql_or_as_a_pattern():
 
 
 @pytest.mark.usefixtures("bureau")
-def test_it_refuses_what_a_value_decides_or_does_not_reach():
+def test_it_refuses_reckoned_values_unknown_values_and_joins():
     with pytest.raises(NotPreparableError, match="reckoned"):
         Prepared(lambda at: Assignment.objects.filter(valid_from__lt=at - timedelta(days=1)), at=datetime).count(at=world.START)
-    with pytest.raises(NotPreparableError, match="person"):
-        Prepared(lambda person: Assignment.objects.filter(Q(person_id=None)), person=int).count(person=1)
+    with pytest.raises(TypeError, match="expected at"):
+        Prepared(lambda at: Assignment.objects.filter(valid_from__lt=at), at=datetime).count(person=1)
     with pytest.raises(NotPreparableError, match="join"):
         Prepared(lambda name: Assignment.objects.filter(person__name=name), name=str).condition(name="张华")

@@ -18,7 +18,10 @@ from anzhang.home import Home
 from anzhang.journal import export, heads, keys, procedures
 from anzhang.journal.models import Entry, HeadConfirmation, LedgerCheck
 from anzhang.organization.models import TrainingRecord
+from anzhang.permissions import Actor, Via
+from anzhang.registers.rights import Sight
 from anzhang.web import acts, entries, evidence, ledger
+from tests import world
 from tests.web.visitors import enter
 
 pytestmark = pytest.mark.django_db
@@ -273,3 +276,13 @@ def test_every_act_way_and_object_has_a_word():
 
 def test_evidence_leads_to_its_entry():
     assert evidence.of(["entry:12"])[0].href == "/ledger/12/"
+
+
+def test_the_prepared_scope_is_the_scope_for_every_reader_and_for_one_without_unit(bureau, clock):
+    for username in bureau.user:
+        sight = Sight(world.actor(bureau, username), clock.now)
+        if sight.actor.administrator is None:
+            assert set(entries.seen(sight)) == set(entries._walked(Entry.objects.all()).filter(entries._scope(sight))), username
+    nobody = Sight(Actor("user:nobody", Via.BROWSER, user_id=999_999), clock.now)
+    assert nobody.path == ""
+    assert not entries.seen(nobody).filter(object_type__in=["case", "finding", "user"]).exists()
