@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
+from functools import wraps
+from http import HTTPStatus
 from typing import Annotated, Any
 
 import orjson
@@ -17,10 +19,10 @@ from django.db.models import Field, ForeignKey, Model
 from django.forms.models import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI, Query, Schema, Status
-from ninja.errors import AuthenticationError, AuthorizationError, HttpError, ValidationError
 from ninja.parser import Parser
 from ninja.security import HttpBearer, SessionAuth
 from pydantic import ConfigDict, StringConstraints, create_model
+from pydantic import Field as ValueField
 
 import anzhang
 from anzhang import clock
@@ -29,27 +31,19 @@ from anzhang.permissions import Actor, RefusedError
 from anzhang.registers import forms, importing, listing, procedures, rights, values
 from anzhang.registers.declaration import REGISTERS, Register
 from anzhang.registers.rights import Sight
+from anzhang.web import problems, rest
 from anzhang.web.actors import actor_of
 
-REFUSED: dict[str, int] = {
-    "stale": 409,
-    "version_conflict": 409,
-    "writer_role_missing": 403,
-    "foreign_unit": 403,
-    "token_scope": 403,
-    "not_permitted": 403,
-    "register_is_read_only": 405,
-    "too_many_wrong_tokens": 429,
-}
-PROBLEM = "application/problem+json"
+_LARGEST = 2**63 - 1
 
 
 class Token(HttpBearer):
     """A token that the security administrator issued; it reads, or writes plain registers, and never decides."""
 
     def authenticate(self, request: HttpRequest, token: str) -> Actor | None:  # `tokens` reads the header itself
-        """Return the actor of the token."""
-        return tokens.authenticate(request)
+        """Return the actor of the token; its scope is asked for the part of the API that the address names."""
+        parts = request.path.removeprefix("/api/").split("/")
+        return tokens.authenticate(request, parts[1] if parts[0] == "registers" and len(parts) > 1 else parts[0])
 
 
 class Session(SessionAuth):
@@ -68,19 +62,39 @@ class StrictParser(Parser):
         return orjson.loads(request.body)
 
 
-api = NinjaAPI(title="anzhang", version=anzhang.__version__, auth=[Token(), Session()], urls_namespace="api", parser=StrictParser())
+def _known(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Show the description to whoever is logged in or holds a token that reads."""
+
+    @wraps(view)
+    def shown(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            known = request.user.is_authenticated or tokens.authenticate(request) is not None
+        except RefusedError as error:
+            return problems.on_refused(api, request, error)
+        return view(request, *args, **kwargs) if known else problems.on_stranger(api, request)
+
+    return shown
 
 
-class Problem(Schema):
-    """An error (RFC 9457): `code` is stable; `fields` names what is wrong where."""
+class Api(NinjaAPI):
+    """The REST face; its description says that errors are problems."""
 
-    type: str = "about:blank"
-    title: str
-    status: int
-    code: str
-    detail: str = ""
-    remedy: str = ""
-    fields: dict[str, list[str]] = {}
+    def get_openapi_schema(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the description of every operation."""
+        schema = super().get_openapi_schema(*args, **kwargs)
+        for operations in schema["paths"].values():
+            for operation in operations.values():
+                for status, answer in operation["responses"].items():
+                    if int(status) >= HTTPStatus.BAD_REQUEST and "application/json" in answer.get("content", {}):
+                        answer["content"] = {problems.PROBLEM: answer["content"]["application/json"]}
+        return schema
+
+
+api = Api(
+    title="anzhang", version=anzhang.__version__, auth=[Token(), Session()], urls_namespace="api", parser=StrictParser(),
+    description="Registers, cases, findings and verdicts. A token reads, or writes plain registers; it never decides.",
+    docs_decorator=_known,
+)  # fmt: skip
 
 
 class Described(Schema):
@@ -95,7 +109,9 @@ class Described(Schema):
     changeable: bool
 
 
-@api.get("/registers", response=list[Described], operation_id="registers", summary="Registers", tags=["registers"])
+@api.get(
+    "/registers", response={200: list[Described], **problems.PROBLEMS}, operation_id="registers", summary="Registers", tags=["registers"]
+)
 def describe(request: HttpRequest) -> list[Register]:  # noqa: ARG001  # ninja passes it
     """List the registers."""
     return list(REGISTERS.values())
@@ -116,10 +132,12 @@ def as_json(register: Register, row: Model) -> dict[str, Any]:
 def _add(register: Register) -> None:
     """Add the operations of one register."""
     row_schema, page_schema, query_schema = _schemas(register)
-    tag, path = [register.id], f"/registers/{register.id}"
+    path = f"/registers/{register.id}"
 
     def rows(request: HttpRequest, query: Any) -> dict[str, Any]:
-        given = {name: str(value) for name, value in query.dict().items()}
+        given = {name: str(value) for name, value in query.dict().items() if value is not None}
+        if query.after is not None:
+            return _walk(register, given, query.after, sight_of(request))
         page = listing.page(register, listing.parse(register, given), sight_of(request), register.shown, exact=True)
         items = [as_json(register, row) for row in page.rows]
         return {"count": page.count, "page": page.query.page, "size": page.query.size, "items": items}
@@ -129,21 +147,28 @@ def _add(register: Register) -> None:
     def row(request: HttpRequest, pk: int) -> dict[str, Any]:
         return as_json(register, _row(register, pk, sight_of(request)))
 
-    options: dict[str, Any] = {"tags": tag}
-    api.get(path, response={200: page_schema}, operation_id=f"{register.id}_rows", summary=f"Rows of {register.id}", **options)(rows)
-    api.get(path + "/{int:pk}", response={200: row_schema}, operation_id=f"{register.id}_row", summary=f"One {register.id}", **options)(row)
+    _offer(api.get, path, {200: page_schema}, f"{register.id}_rows", f"Rows of {register.id}")(rows)
+    _offer(api.get, path + "/{int:pk}", {200: row_schema}, f"{register.id}_row", f"One {register.id}")(row)
     if register.writable:
-        api.post(path, response={201: row_schema}, operation_id=f"{register.id}_create", summary=f"Create a {register.id}", **options)(
-            _create(register)
-        )
+        _offer(api.post, path, {201: row_schema}, f"{register.id}_create", f"Create a {register.id}")(_create(register))
     if register.changeable:
-        api.put(
-            path + "/{int:pk}",
-            response={200: row_schema},
-            operation_id=f"{register.id}_change",
-            summary=f"Change a {register.id}",
-            **options,
-        )(_change(register))
+        _offer(api.put, path + "/{int:pk}", {200: row_schema}, f"{register.id}_change", f"Change a {register.id}")(_change(register))
+
+
+def _offer(method: Callable[..., Any], path: str, answers: dict[int, Any], name: str, summary: str) -> Callable[..., Any]:
+    """Add an operation of a register under its tag; every one may answer a problem."""
+    tag = path.split("/")[2]
+    made: Callable[..., Any] = method(path, response={**answers, **problems.PROBLEMS}, operation_id=name, summary=summary, tags=[tag])
+    return made
+
+
+def _walk(register: Register, given: dict[str, str], after: int, sight: Sight) -> dict[str, Any]:
+    """Return the rows whose key follows `after`, in the order of their keys: nothing is skipped while rows are added."""
+    query = listing.parse(register, given | {"sort": "", "page": "1"})
+    found = listing.select(register, query, sight).select_related(*register.relations(register.shown))
+    rows = list(found.filter(pk__gt=after).order_by("pk")[: query.size + 1])
+    items = [as_json(register, row) for row in rows[: query.size]]
+    return {"size": query.size, "items": items, "next": items[-1]["id"] if len(rows) > query.size else None}
 
 
 def _create(register: Register) -> Callable[..., Any]:
@@ -179,17 +204,11 @@ def _row(register: Register, pk: int, sight: Sight) -> Any:
     return row
 
 
-class _BadFieldsError(Exception):
-    """A body whose fields do not hold; `fields` maps names to messages."""
-
-    def __init__(self, fields: dict[str, list[str]]) -> None:
-        super().__init__("invalid")
-        self.fields = fields
-
-
 def _cleaned(form: ModelForm[Any]) -> dict[str, Any]:
     if not form.is_valid():
-        raise _BadFieldsError({("" if name == "__all__" else name): [str(each) for each in errors] for name, errors in form.errors.items()})
+        raise problems.BadFieldsError(
+            {("" if name == "__all__" else name): [str(each) for each in errors] for name, errors in form.errors.items()}
+        )
     return form.cleaned_data
 
 
@@ -198,11 +217,16 @@ def _schemas(register: Register) -> tuple[type[Schema], type[Schema], type[Schem
     # Not required: a schema of a row says what may be there; Any for JSON columns.
     shown: dict[str, Any] = {each: (_type(register.field(each)) | None, None) for each in register.shown if each != "id"}
     row = create_model(f"{name}Row", __base__=Schema, id=(int, ...), version=(int | None, None), **shown)
-    page = create_model(f"{name}Page", __base__=Schema, count=(int, ...), page=(int, ...), size=(int, ...), items=(list[row], ...))  # type: ignore[valid-type]
+    page = create_model(
+        f"{name}Page", __base__=Schema, count=(int | None, None), page=(int | None, None), size=(int, ...), items=(list[row], ...),  # type: ignore[valid-type]
+        next=(int | None, ValueField(None, description="`after` of the next call; null at the end or when pages are numbered")),
+    )  # fmt: skip
     filters: dict[str, Any] = {each.name: (str, "") for each in register.filters}
     query = create_model(
-        f"{name}Query", __base__=Schema, q=(str, ""), sort=(str, ""), page=(int, 1), size=(int, listing.DEFAULT_SIZE), **filters
-    )
+        f"{name}Query", __base__=Schema, q=(str, ""), sort=(str, ""), page=(int, 1), size=(int, listing.DEFAULT_SIZE),
+        after=(int | None, ValueField(None, ge=0, le=_LARGEST, description="walk by key from here on, 0 to begin; not with sort and page")),
+        **filters,
+    )  # fmt: skip
     return row, page, query
 
 
@@ -235,65 +259,7 @@ def _type(field: Field[Any, Any]) -> Any:
     return next((kind for model_field, kind in _TYPES if isinstance(field, model_field)), str)
 
 
-def _problem(request: HttpRequest, status: int, code: str, title: str, **more: Any) -> HttpResponse:
-    body = Problem(title=title, status=status, code=code, **more)
-    response = api.create_response(request, body.dict(), status=status)
-    response["Content-Type"] = PROBLEM
-    if status == 401:  # RFC 9110: 401 names the scheme
-        response["WWW-Authenticate"] = "Bearer"
-    return response
-
-
-@api.exception_handler(RefusedError)
-def on_refused(request: HttpRequest, error: RefusedError) -> HttpResponse:
-    """Answer a refusal of a procedure."""
-    return _problem(request, REFUSED.get(error.code, 422), error.code, "refused", detail=error.message, remedy=error.remedy)
-
-
-@api.exception_handler(_BadFieldsError)
-def on_bad_fields(request: HttpRequest, error: _BadFieldsError) -> HttpResponse:
-    """Answer a body whose values do not hold."""
-    return _problem(request, 422, "invalid", "invalid fields", fields=error.fields)
-
-
-@api.exception_handler(ValidationError)
-def on_bad_shape(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    """Answer a request that does not fit its schema."""
-    fields: dict[str, list[str]] = {}
-    for each in error.errors:
-        fields.setdefault(".".join(str(part) for part in each["loc"][1:]) or str(each["loc"][0]), []).append(str(each["msg"]))
-    return _problem(request, 422, "invalid", "invalid request", fields=fields)
-
-
-@api.exception_handler(listing.BadQueryError)
-def on_bad_query(request: HttpRequest, error: listing.BadQueryError) -> HttpResponse:
-    """Answer a query parameter that makes no sense."""
-    return _problem(request, 422, "bad_query", "invalid query", detail=error.message, fields={error.name: [error.message]})
-
-
-@api.exception_handler(Http404)
-def on_missing(request: HttpRequest, error: Http404) -> HttpResponse:  # noqa: ARG001  # ninja passes it
-    """Answer what is not there, or not visible."""
-    return _problem(request, 404, "not_found", "not found")
-
-
-@api.exception_handler(AuthenticationError)
-def on_stranger(request: HttpRequest, error: AuthenticationError) -> HttpResponse:  # noqa: ARG001  # ninja passes it
-    """Answer a caller without a valid token or session."""
-    return _problem(request, 401, "login_needed", "authentication required")
-
-
-@api.exception_handler(AuthorizationError)
-def on_forbidden(request: HttpRequest, error: AuthorizationError) -> HttpResponse:  # noqa: ARG001  # ninja passes it
-    """Answer a caller who may not."""
-    return _problem(request, 403, "forbidden", "forbidden")
-
-
-@api.exception_handler(HttpError)
-def on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    """Answer malformed JSON and a failed CSRF check."""
-    return _problem(request, error.status_code, "bad_request", str(error))
-
-
+problems.install(api)
 for _register in REGISTERS.values():
     _add(_register)
+api.add_router("", rest.router)

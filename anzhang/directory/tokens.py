@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Collection
@@ -30,6 +31,7 @@ LONGEST = timedelta(days=90)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SEEN_EVERY = timedelta(minutes=1)
 WRONG_PER_MINUTE = 20
+_SCOPE = re.compile(r"(read|write):[a-z][a-z0-9_]{0,63}")
 
 # Wrong tokens per address in the running minute. Per process is enough: 256 random bits are not guessed, this only spares the CPU.
 _wrong: OrderedDict[str, list[datetime]] = OrderedDict()
@@ -48,7 +50,7 @@ def issue(
     if not 1 <= days <= LONGEST.days:
         raise RefusedError("token_too_long", _("令牌有效期为 1 至 90 天。"))
     wanted = sorted(set(scopes))
-    if not wanted or not set(wanted) <= set(ApiToken.Scope.values):
+    if not wanted or not all(_SCOPE.fullmatch(scope) or scope in ApiToken.Scope.values for scope in wanted):
         raise RefusedError("token_scope", _("请选择令牌的权限。"))
     try:
         network = ipaddress.ip_network(address.strip(), strict=False)
@@ -99,8 +101,10 @@ def check(text: str, address: str, at: datetime) -> ApiToken | None:
     return token if inside else None
 
 
-def authenticate(request: HttpRequest) -> Actor | None:
+def authenticate(request: HttpRequest, resource: str = "") -> Actor | None:
     """Return the actor of the request's `Authorization: Bearer` token, or None (answer 401).
+
+    A scope is `read`, `write`, or one of them for one resource: `write:person` is good for the register `person` alone.
 
     Raises RefusedError when the token is good but lacks the scope of the request's method, or when the address sent too many
     wrong tokens within a minute.
@@ -116,8 +120,8 @@ def authenticate(request: HttpRequest) -> Actor | None:
         _wrong.setdefault(address, []).append(at)
         return None
     scope = ApiToken.Scope.READ if request.method in SAFE_METHODS else ApiToken.Scope.WRITE
-    if scope not in token.scopes:
-        raise RefusedError("token_scope", _("该令牌没有所需的权限：%(scope)s。") % {"scope": scope.label})
+    if scope not in token.scopes and f"{scope}:{resource}" not in token.scopes:
+        raise RefusedError("token_scope", _("该令牌没有所需的权限：%(scope)s。") % {"scope": f"{scope.label} {resource}".strip()})
     _seen(token, at)
     return actor_of_token(token, address)
 

@@ -26,6 +26,7 @@ from anzhang.directory.credentials import ApiToken, IdentityRequest
 from anzhang.directory.models import Person, Unit, User
 from anzhang.journal.models import Entry
 from anzhang.permissions import Administrator, Permission, RefusedError
+from anzhang.registers.declaration import REGISTERS
 from anzhang.web import actors
 from anzhang.web.access import permission_needed, second_factor_needed
 from anzhang.web.asked import typed
@@ -58,6 +59,12 @@ class AccountForm(forms.Form):
         return person
 
 
+def _resources() -> list[tuple[str, str]]:
+    """Return what a token may be narrowed to: the parts of the API by their names in its addresses."""
+    parts = [("board", _("条款落实")), ("cases", _("事项")), ("findings", _("核对问题"))]
+    return parts + [(register.id, register.title) for register in REGISTERS.values()]
+
+
 class TokenForm(forms.Form):
     """A new token for a user or for a service of a unit."""
 
@@ -67,8 +74,19 @@ class TokenForm(forms.Form):
     scopes = forms.MultipleChoiceField(
         label=gettext_lazy("权限"), choices=ApiToken.Scope.choices, widget=forms.CheckboxSelectMultiple, initial=["read"]
     )
+    only = forms.MultipleChoiceField(
+        label=gettext_lazy("只限于（不选为全部）"), choices=_resources, required=False, widget=forms.SelectMultiple(attrs={"size": 8})
+    )
     address = forms.CharField(label=gettext_lazy("绑定地址或网段"), max_length=64)
     days = forms.IntegerField(label=gettext_lazy("有效天数（至多 90）"), min_value=1, max_value=90, initial=30)
+
+    def clean(self) -> dict[str, Any]:
+        """Narrow the scopes to the chosen resources."""
+        data: dict[str, Any] = super().clean() or {}
+        only = data.pop("only", [])
+        if only and "scopes" in data:
+            data["scopes"] = [f"{scope}:{each}" for scope in data["scopes"] if scope != ApiToken.Scope.INGEST for each in only]
+        return data
 
     def clean_user(self) -> User | None:
         """Return the user of the name."""

@@ -5,6 +5,8 @@ import json
 import pytest
 from django.test import Client
 
+from anzhang import permissions
+from anzhang.casework import procedures, reconciliation
 from anzhang.directory import tokens
 from anzhang.directory.models import Person
 from anzhang.journal.models import Entry
@@ -167,3 +169,85 @@ def test_the_hash_of_a_sources_token_is_on_no_face(bureau, bearer):
     text = client.get("/api/registers/log_source").content.decode()
     assert "f" * 64 not in text
     assert "token_hash" not in text
+
+
+def test_a_walk_by_key_meets_every_row_once_while_rows_are_added(bearer, bureau, clock):
+    client, met, after = bearer("zhengkai", "read"), [], 0
+    Person.objects.bulk_create(Person(code=f"X{i:03}", name="甲", unit=bureau.unit["JYC"], joined_on=clock.now.date()) for i in range(60))
+    while after is not None:
+        page = client.get(f"/api/registers/person?size=25&after={after}").json()
+        met += [item["code"] for item in page["items"]]
+        after = page["next"]
+        if len(met) < 60:
+            Person.objects.create(code=f"A{len(met)}", name="新", unit=bureau.unit["JYC"], joined_on=clock.now.date())
+    assert sorted(met) == sorted(Person.objects.values_list("code", flat=True))
+
+
+@pytest.mark.parametrize("after", ["-1", "x", "9" * 30])
+def test_a_senseless_key_is_a_problem(after, bearer):
+    assert bearer("zhengkai", "read").get(f"/api/registers/person?after={after}").status_code == 422
+
+
+def test_a_token_for_one_register_opens_no_other(bearer, bureau):
+    client = bearer("liuyang", "read:person", "write:person")
+    assert client.get("/api/registers/person").status_code == 200
+    assert send(client, "post", "/api/registers/person", NEW).status_code == 201
+    for address in ("/api/registers/unit", "/api/registers/finding", "/api/board", "/api/cases", "/api/findings"):
+        assert (client.get(address).status_code, client.get(address).json()["code"]) == (403, "token_scope")
+    assert send(client, "post", "/api/registers/training_record", {}).status_code == 403
+    assert bearer("liuyang", "read:board").get("/api/board").status_code == 200
+
+
+def test_the_board_is_that_of_the_caller(bearer):
+    whole = bearer("zhengkai", "read").get("/api/board").json()
+    own = bearer("liuyang", "read").get("/api/board").json()
+    assert (whole["unit"], own["unit"]["code"]) == (None, "JYC")
+    assert whole["counts"]["articles"] == 36
+    assert len([square for article in whole["articles"] for square in article["obligations"]]) == 152
+    assert bearer("liuyang", "read").get("/api/board?unit=SBZX").status_code == 404
+    assert bearer("zhengkai", "read").get("/api/board?unit=SBZX").json()["unit"]["code"] == "SBZX"
+    assert Client().get("/api/board").status_code == 401
+
+
+def test_cases_and_findings_are_those_the_caller_sees(bearer, bureau, acting, clock):
+    person = bureau.person["P020"]
+    form = {"person": "P021", "reason": "新任"}
+    case = procedures.file_case(acting("liuyang"), "officer_appointment", bureau.unit["JYC"], person, "", form, clock.now)
+    reconciliation.run(permissions.system("test"), clock.now, vault=None)
+    head = bearer("liuyang", "read")
+    found = head.get(f"/api/cases/{case.number}").json()
+    assert (found["state"], found["form"]["person"], found["acts"][0]["verb"], found["approval"]) == ("open", "P021", "file", None)
+    assert [item["number"] for item in head.get("/api/cases?route=officer_appointment").json()["items"]] == [case.number]
+    assert head.get("/api/cases/nothing").status_code == 404
+    seen = {item["unit"] for item in head.get("/api/findings?size=100").json()["items"]}
+    assert seen == {"JYC"}
+    everything = bearer("zhengkai", "read").get("/api/findings?size=100").json()
+    foreign = next(item for item in everything["items"] if item["unit"] not in {"JYC", None})
+    assert head.get(f"/api/findings/{foreign['number']}").status_code == 404
+    own = next(item for item in everything["items"] if item["unit"] == "JYC")
+    assert head.get(f"/api/findings/{own['number']}").json()["reason"]["text"]
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+@pytest.mark.parametrize("address", ["/api/board", "/api/cases", "/api/cases/X", "/api/findings", "/api/findings/X"])
+def test_nothing_is_decided_through_the_api(method, address, bearer):
+    client = bearer("liuyang", "read", "write")
+    before = Entry.objects.count()
+    assert send(client, method, address, {"act": "agree"}).status_code == 405
+    assert Entry.objects.count() == before
+
+
+def test_the_description_names_every_operation_with_its_errors(bearer):
+    described = bearer("zhengkai", "read").get("/api/openapi.json").json()
+    assert {"/api/board", "/api/cases", "/api/cases/{number}", "/api/findings", "/api/findings/{number}"} <= set(described["paths"])
+    for register in REGISTERS.values():
+        assert set(described["paths"][f"/api/registers/{register.id}"]) == ({"get", "post"} if register.writable else {"get"})
+        assert set(described["paths"][f"/api/registers/{register.id}/{{pk}}"]) == ({"get", "put"} if register.changeable else {"get"})
+    for operations in described["paths"].values():
+        for operation in operations.values():
+            assert list(operation["responses"]["404"]["content"]) == ["application/problem+json"]
+
+
+def test_a_stranger_does_not_read_the_description():
+    assert Client().get("/api/openapi.json").status_code == 401
+    assert Client().get("/api/docs").status_code == 401
