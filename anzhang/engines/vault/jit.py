@@ -5,7 +5,9 @@ Eight bytes stand in one 64-bit number, the first one lowest. A mask has 0x80 in
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
@@ -14,6 +16,23 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
+
+_SOURCES = [*sorted(Path(__file__).parent.rglob("*.py")), Path(__file__).parents[2] / "daemons" / "framing.py"]
+
+
+def _cache_folder() -> Path:
+    """Return where the machine code of just these sources is kept.
+
+    Numba compiles a kernel anew when its own file changed, but not when one that it calls did, in another file: it would go on running
+    the old one. So all kernels share one folder, named for what all their files say.
+    """
+    state = hashlib.sha256()
+    for source in _SOURCES:
+        state.update(source.read_bytes())
+    return Path(__file__).parent / "__pycache__" / f"kernels-{state.hexdigest()[:16]}"
+
+
+setattr(numba.config, "CACHE_DIR", str(_cache_folder()))  # noqa: B010  # the attribute is made at run time
 
 P = ParamSpec("P")
 R = TypeVar("R")
