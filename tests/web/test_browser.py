@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pypdfium2
 import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
@@ -82,13 +83,72 @@ def test_the_main_pages_are_quiet_in_english(new, site):
     look(window, "english")
 
 
-def test_axe_finds_nothing_serious_on_the_main_pages(new, site):
+def inner_pages(visit: Visit) -> dict[str, str]:
+    """Return a page of each kind that lies behind a main page."""
+    found = {"import": "/registers/holiday/import/", "new": "/registers/holiday/new/", "search": "/search/?q=sshd", "route": "/cases/new/"}
+    for name, path in (("finding", "/findings/"), ("row", "/registers/officer/"), ("entry", "/ledger/")):
+        found[name] = str(visit.go(path).locator(f"main td a[href^='{path}']").first.get_attribute("href"))
+    return found
+
+
+@pytest.mark.parametrize("language", ["zh-Hans", "en"])
+def test_axe_finds_nothing_serious_on_any_kind_of_page(new, site, language):
     window = visit(new, site, "wujie")
+    if language == "en":
+        window.page.click("button[name=language]")
     found = []
-    for path in main_pages(window).values():
-        window.go(path)
+    for path in {**main_pages(window), **inner_pages(window)}.values():
+        page = window.go(path)
+        assert page.locator("html").get_attribute("lang") == language
         found += [f"{path} {line}" for line in window.violations()]
     assert found == []
+
+
+def test_axe_finds_nothing_serious_where_administrators_work_and_people_log_in(new, site):
+    found = []
+    for username in ("guolei", "mali", "chenjing"):
+        window = visit(new, site, username)
+        window.go(str(window.go("/").locator("nav a[data-place=administration]").get_attribute("href")))
+        found += [f"{username} {line}" for line in window.violations()]
+    stranger = Visit(new.new_context(viewport=browsers.WIDE), site.address)
+    stranger.go("/")
+    found += stranger.violations()
+    assert found == []
+
+
+def test_a_printed_page_says_whose_it_is_and_nothing_is_cut(new, site):
+    window = visit(new, site, "wujie")
+    window.page.emulate_media(media="print")
+    window.page.set_viewport_size({"width": 673, "height": 1000})  # what an A4 page leaves between its margins
+    for name, path in main_pages(window).items():
+        page = window.go(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 673, name
+        assert page.locator(".az-printed").is_visible(), name
+        assert "演示数据" in page.inner_text(".az-printed")
+        assert not page.locator(".az-nav").is_visible()
+    sheet = pypdfium2.PdfDocument(window.go("/registers/person/").pdf(format="A4"))
+    assert len(sheet) == 1
+    text = sheet[0].get_textpage().get_text_bounded()
+    assert "离职日期" in text
+    assert "赵强" in text
+
+
+def test_every_stop_of_the_keyboard_can_be_seen(new, site):
+    window = visit(new, site, "wujie")
+    for path in ("/", "/board/", "/registers/person/"):
+        page = window.go(path)
+        seen = 0
+        for _press in range(25):
+            page.keyboard.press("Tab")
+            drawn = page.evaluate(
+                """() => { const it = document.activeElement; if (it === document.body) return null;
+                const style = getComputedStyle(it), box = it.getBoundingClientRect();
+                return (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2 || style.boxShadow !== "none")
+                    && box.width > 0 && box.bottom > 0 && box.top < innerHeight }"""
+            )
+            assert drawn in {True, None}, f"{path}: {page.evaluate('document.activeElement.outerHTML')[:200]}"
+            seen += drawn is True
+        assert seen > 15, path
 
 
 def test_the_main_pages_read_without_javascript(new, site):
