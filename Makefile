@@ -7,14 +7,15 @@ PIP := $(PY) -m pip --disable-pip-version-check -q
 ANZHANG_HOME ?= var/demo
 export ANZHANG_HOME
 ARGS ?=
-APT := rsyslog openssh-server chromium fonts-noto-cjk debootstrap
-APT_PROGRAMS := rsyslogd sshd chromium debootstrap
+APT := clamav-daemon rsyslog openssh-server chromium fonts-noto-cjk debootstrap
+APT_PROGRAMS := clamd rsyslogd sshd chromium debootstrap
 
 .PHONY: help run test test-long lint fix bench migrations lock assets clean
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: $(VENV)/installed ## set up, then run the demo bureau in the foreground (ARGS=--once prints the board and ends)
+	@$(PY) -m compileall -q anzhang # compiled sources halve the time a process takes to start
 	@exec $(VENV)/bin/anzhang demo $(ARGS)
 
 test: $(VENV)/installed-dev apt ## the tests, with the real programs they use

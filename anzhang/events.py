@@ -25,6 +25,8 @@ class Event(StrEnum):
     ROW_CHANGE = "registers:row:change"
     ROW_IMPORT = "registers:sheet:import"
     ROW_EXPORT = "registers:sheet:export"
+    ATTACHMENT_ADD = "registers:attachment:add"
+    ATTACHMENT_REMOVE = "registers:attachment:remove"
     CASE_FILE = "casework:case:file"
     CASE_AGREE = "casework:case:agree"
     CASE_REFUSE = "casework:case:refuse"

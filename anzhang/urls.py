@@ -18,6 +18,7 @@ from anzhang.web import (
     inbox,
     language,
     ledger,
+    register_files,
     register_imports,
     registers,
     search,
@@ -68,6 +69,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("registers/<slug:register_id>/import/<slug:key>/faults.xlsx", register_imports.faults, name="register_import_faults"),
     path("registers/<slug:register_id>/export.<slug:form>", registers.export, name="register_export"),
     path("registers/<slug:register_id>/<int:pk>/", registers.row, name="register_row"),
+    path("registers/<slug:register_id>/<int:pk>/files/", register_files.add, name="register_files"),
+    path("registers/<slug:register_id>/<int:pk>/files/<int:file>/", register_files.download, name="register_file"),
+    path("registers/<slug:register_id>/<int:pk>/files/<int:file>/remove/", register_files.remove, name="register_file_remove"),
     path("registers/<slug:register_id>/<int:pk>/edit/", registers.change, name="register_edit"),
 ]
 

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from anzhang import clock
 from anzhang.casework import routes
 from anzhang.permissions import RefusedError
-from anzhang.registers import exporting, forms, history, listing, panels, procedures, rights, values
+from anzhang.registers import attachments, exporting, forms, history, listing, panels, procedures, rights, values
 from anzhang.registers.declaration import CHAPTER_LABELS, REGISTERS, Filter, Kind, Register
 from anzhang.registers.rights import Sight
 from anzhang.web.access import login_needed
@@ -129,6 +129,10 @@ def row(request: HttpRequest, register_id: str, pk: int) -> HttpResponse:
         "fields": fields,
         "revisions": history.revisions(register, found),
         "panels": [(title, lines) for title, lines in sides if lines],
+        "files": attachments.of(register, found),
+        "may_attach": attachments.may_attach(register, sight.actor, sight.at),
+        "accepted": ",".join(attachments.TYPES),
+        "largest": attachments.MAX_BYTES // 2**20,
         "may_change": register.changeable and rights.may_write(register, sight.actor, sight.at),
         "file_case": _case_link(register),
     }
