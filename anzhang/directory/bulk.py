@@ -7,10 +7,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import connection, models
@@ -24,6 +24,7 @@ from anzhang.journal import bulk
 from anzhang.journal.models import Ledgered
 from anzhang.permissions import Actor, RefusedError
 
+R = TypeVar("R", bound=Ledgered)
 Progress = Callable[[int], None]
 EVERY = 1000  # rows between two reports of progress
 _LOOKUPS: dict[str, Callable[[Any, Any], bool]] = {
@@ -52,9 +53,9 @@ class Change:
 class Batch:
     """Rows of one class, new and changed, on their way in."""
 
-    def __init__(self, actor: Actor, at: datetime, model: type[Ledgered]) -> None:
-        """Start empty."""
-        self.actor, self.at, self.model = actor, at, model
+    def __init__(self, actor: Actor, at: datetime, model: type[Ledgered], act: Event = Event.ROW_CREATE) -> None:
+        """Start empty; `act` is what the entry of a new row is called."""
+        self.actor, self.at, self.model, self.act = actor, at, model, act
         self.new: list[Any] = []
         self.changes: list[Change] = []
         self._entries: list[bulk.Prepared] = []
@@ -120,7 +121,7 @@ class Batch:
         for place, row in enumerate(self.new):
             row.pk = self._keys[place]
             payload = {"row": rows.snapshot(row)}
-            self._entries.append(bulk.prepare(self.actor, Event.ROW_CREATE, row, at=self.at, payload=payload))
+            self._entries.append(bulk.prepare(self.actor, self.act, row, at=self.at, payload=payload))
             _report(progress, place)
         for place, change in enumerate(self.changes, start=len(self.new)):
             payload = {"changed": dict(change.changed)}
@@ -161,6 +162,17 @@ class Batch:
 
     def _values(self, row: Any, *, add: bool) -> list[Any]:
         return [field.get_db_prep_save(field.pre_save(row, add), connection) for field in self.fields]
+
+
+def write_many(actor: Actor, model: type[R], new: Iterable[R], at: datetime, act: Event = Event.ROW_CREATE) -> list[R]:
+    """Write new rows of one class with their entries, inside a transaction; return them. Raises what the first wrong row breaks."""
+    batch = Batch(actor, at, model, act)
+    batch.new.extend(new)
+    for fault in batch.check().values():
+        raise fault
+    batch.prepare()
+    batch.write()
+    return batch.new
 
 
 def _report(progress: Progress | None, place: int) -> None:

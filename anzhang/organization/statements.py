@@ -14,6 +14,7 @@ from anzhang.casework import notices
 from anzhang.casework.numbering import following
 from anzhang.directory import procedures as directory
 from anzhang.directory import rows
+from anzhang.directory.bulk import write_many
 from anzhang.directory.models import Person, Unit
 from anzhang.events import Event
 from anzhang.organization import desk
@@ -127,7 +128,7 @@ def enter_paper_statements(actor: Actor, term: str, duties: str, papers: Iterabl
             )
             for paper, number in zip(papers, numbers, strict=False)
         ]  # fmt: skip
-        return [rows.create(actor, each, at, Event.STATEMENT_ENTER) for each in made]
+        return write_many(actor, Statement, made, at, Event.STATEMENT_ENTER)
 
 
 def superiors_of(statement: ResponsibilityStatement, at: datetime) -> set[int]:
