@@ -1,17 +1,20 @@
 """A sheet becomes rows, all or none."""
 
 import io
+from datetime import date
 
 import pytest
 import xlsxwriter
 
+from anzhang.casework.legal_basis import LegalBasis
 from anzhang.casework.models import Holiday
-from anzhang.directory.models import Person
+from anzhang.directory.models import Person, Unit
 from anzhang.journal.models import Entry
 from anzhang.permissions import Actor, Administrator, RefusedError, Via
 from anzhang.registers import exporting, importing, listing, rights, sheets
 from anzhang.registers.declaration import REGISTERS, Kind
 from anzhang.registers.rights import Sight
+from anzhang.thirdparty.models import Provider
 
 pytestmark = pytest.mark.usefixtures("bureau")
 PERSON, HOLIDAY = REGISTERS["person"], REGISTERS["holiday"]
@@ -40,6 +43,9 @@ def test_it_creates_changes_and_leaves_alone(clock):
 @pytest.mark.parametrize("form", ["xlsx", "csv"])
 def test_an_export_imports_back_as_unchanged(register_id, form, clock):
     Holiday.objects.create(day="2026-10-01", is_workday=False, name="=国庆节")
+    begun = date(2019, 12, 1)
+    LegalBasis.objects.create(code="STD-1", title="基本要求", kind="standard", edition="2019 版", in_force_from=begun, articles=["8", "9"])
+    Provider.objects.create(code="V01", name="某公司", kind="company", unit=Unit.objects.get(code="IC"), purpose="运维", began_on=begun)
     register = REGISTERS[register_id]
     rows = listing.select(register, listing.Query(), Sight(OPERATOR, clock.now))
     body, count = exporting.export(register, rows, form)
