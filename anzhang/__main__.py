@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pkgutil
+import signal
 import sys
 from pathlib import Path
 
 from anzhang.home import HomeError
 
 EXIT_BAD_INPUT = 2
+STARTERS = frozenset({"up", "demo"})  # they only start other processes, or set Django up themselves: loading it twice costs a second
+DAEMONS = frozenset({"worker", "collector"})
 
 
 def verbs() -> list[str]:
@@ -34,12 +38,27 @@ def main() -> None:
     verb = arguments[0].replace("-", "_")
     if verb not in verbs():
         _leave(f"no verb {arguments[0]!r}; `anzhang help` lists them")
-    from django.core.management import ManagementUtility
-
     try:
-        ManagementUtility(["anzhang", verb, *arguments[1:]]).execute()
+        _run(verb, ["anzhang", verb, *arguments[1:]])
     except HomeError as error:
         _leave(str(error))
+
+
+def _run(verb: str, words: list[str]) -> None:
+    if verb in DAEMONS:
+        # Until the daemon's own handlers stand, which takes as long as its libraries take to load, a signal is a clean end.
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda *_: sys.exit(0))
+    if verb in DAEMONS or verb == "demo":
+        from anzhang.operate.readiness import stand_back
+
+        stand_back()
+    if verb in STARTERS:
+        importlib.import_module(f"anzhang.management.commands.{verb}").Command().run_from_argv(words)
+        return
+    from django.core.management import ManagementUtility
+
+    ManagementUtility(words).execute()
 
 
 def _leave(line: str) -> None:

@@ -31,28 +31,20 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
-import pyarrow as pa
 from django.apps import apps
 from django.db import models
 
 from anzhang.regulation.checks import CHECKS, Check, Context, check
 from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
 
+if TYPE_CHECKING:
+    import pyarrow as pa  # loaded by whoever runs a rule: pages bind rules and run none
+
 FRONT = re.compile(r"\A\s*/\*\s*\+\+\+\s*\n(.*?)\n\s*\+\+\+\s*\*/", re.DOTALL)
 KEYS = {"name": str, "title": str, "streams": list, "registers": list, "parameters": list, "window_days": int}
 COLUMNS = ("kind", "key", "label", "unit", "person", "code", "params", "evidence", "since", "detail")
-EVENT_COLUMNS = pa.schema(
-    [
-        *((name, pa.timestamp("us")) for name in ("timestamp", "ingested")),
-        *((name, pa.string()) for name in ("segment", "source", "host_name", "user_name", "source_ip", "event_action")),
-        *((name, pa.string()) for name in ("event_outcome", "process_name")),
-        *((name, pa.int64()) for name in ("seq", "process_pid")),
-    ]
-)
-HEARD = pa.schema([("source", pa.string()), ("first_at", pa.timestamp("us")), ("last_at", pa.timestamp("us")), ("rows", pa.int64())])
 
 
 class RuleError(Exception):
@@ -110,6 +102,8 @@ def parse(path: Path) -> Rule:
 
 def evaluate(rule: Rule, context: Context) -> Outcome:
     """Run a rule at the context's instant: one query per register, one read per stream, one SELECT."""
+    import duckdb
+
     since = context.at - rule.window
     tables = {register: snapshot(register) for register in rule.registers}
     for stream in rule.streams:
@@ -158,6 +152,8 @@ def model(register: str) -> type[models.Model]:
 
 def snapshot(register: str) -> pa.Table:
     """Return a register as an Arrow table of all its columns by column name; one query."""
+    import pyarrow as pa
+
     fields = list(model(register)._meta.concrete_fields)
     names = [field.attname for field in fields]
     rows = list(model(register)._default_manager.values_list(*names))
@@ -172,14 +168,29 @@ def snapshot(register: str) -> pa.Table:
 
 def events(vault: Any, stream: str, since: datetime, until: datetime) -> pa.Table:
     """Return a stream's events of `since <= event time < until` with naive UTC instants; empty where no vault stands."""
+    import pyarrow as pa
+
     if vault is None:
-        return EVENT_COLUMNS.empty_table()
+        return _event_columns().empty_table()
     table = vault.events(stream, since=since, until=until)
     return table.cast(pa.schema([(f.name, pa.timestamp("us") if pa.types.is_timestamp(f.type) else f.type) for f in table.schema]))
 
 
+def _event_columns() -> pa.Schema:
+    import pyarrow as pa
+
+    instants = ("timestamp", "ingested")
+    words = ("segment", "source", "host_name", "user_name", "source_ip", "event_action", "event_outcome", "process_name")
+    numbers = ("seq", "process_pid")
+    kinds = ((instants, pa.timestamp("us")), (words, pa.string()), (numbers, pa.int64()))
+    return pa.schema([(name, kind) for names, kind in kinds for name in names])
+
+
 def heard(vault: Any) -> pa.Table:
     """Return what the vault has heard of each source."""
+    import pyarrow as pa
+
+    schema = pa.schema([("source", pa.string()), ("first_at", pa.timestamp("us")), ("last_at", pa.timestamp("us")), ("rows", pa.int64())])
     rows = [] if vault is None else sorted(vault.heard().items())
     columns = {
         "source": [source for source, _h in rows],
@@ -187,7 +198,7 @@ def heard(vault: Any) -> pa.Table:
         "last_at": [naive(h.last_at) for _source, h in rows],
         "rows": [h.rows for _source, h in rows],
     }
-    return pa.table(columns, schema=HEARD)
+    return pa.table(columns, schema=schema)
 
 
 def naive(instant: datetime) -> datetime:
@@ -204,6 +215,8 @@ def _value(value: Any) -> Any:
 
 
 def _type(field: models.Field[Any, Any]) -> pa.DataType:
+    import pyarrow as pa
+
     kinds: tuple[tuple[tuple[type, ...], pa.DataType], ...] = (
         ((models.DateTimeField,), pa.timestamp("us")),
         ((models.DateField,), pa.date32()),

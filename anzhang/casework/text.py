@@ -15,12 +15,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-import docx
 from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
-from docx.opc.exceptions import PackageNotFoundError
-from docx.table import Table
 
 from anzhang import clock
 from anzhang.casework import parameters
@@ -104,6 +101,9 @@ def decode(data: bytes) -> str:
 
 
 def _docx(data: bytes) -> str:
+    import docx
+    from docx.opc.exceptions import PackageNotFoundError
+
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             size = sum(member.file_size for member in archive.infolist())
@@ -116,6 +116,8 @@ def _docx(data: bytes) -> str:
 
 
 def _paragraphs(document: Any) -> Iterator[str]:
+    from docx.table import Table
+
     for block in document.iter_inner_content():
         if isinstance(block, Table):
             yield from (cell.text for row in block.rows for cell in row.cells)

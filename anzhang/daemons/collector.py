@@ -87,6 +87,9 @@ class Collector:
 
     async def run(self) -> None:
         """Receive until stopped. Raises CollectorError when another collector has the vault or the disk lies."""
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, self.stopping.set)
         with self._alone():
             self.vault = Vault(self.home.vault)
             self.writer = await self._compute(self._open_vault)
@@ -133,9 +136,6 @@ class Collector:
                 raise CollectorError(f"cannot listen at {place} (collector.{key}): {error.strerror or error}") from error
 
     async def _until_stopped(self, tasks: list[asyncio.Task[None]]) -> None:
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, self.stopping.set)
         waits = [asyncio.create_task(self.stopping.wait()), asyncio.create_task(self.intake.broken.wait())]
         done, _ = await asyncio.wait([*waits, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in done & set(tasks):

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import transaction
 from django.db.models import Sum
 
 from anzhang import clock, jobs
 from anzhang.casework import holidays
-from anzhang.demo import breaches, bureau, logs, traffic
+from anzhang.demo import breaches, bureau, conduct, crowd, logs, traffic
 from anzhang.directory import links, tickets
 from anzhang.directory.models import Unit, User
+from anzhang.directory.passwords import change
 from anzhang.events import Event
 from anzhang.home import Home
 from anzhang.journal.procedures import record, sign_heads
@@ -27,6 +32,7 @@ from anzhang.monitoring.models import VaultSegment
 from anzhang.operate import database, listen, platform
 
 SHOWN = ("liuyang", "sunli", "wujie", "zhouwei", "gaojianguo", "guolei", "mali", "chenjing")
+LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz23456789"
 SPANS = {"d": "days", "h": "hours", "m": "minutes"}
 PATIENCE_SECONDS = 90.0
 
@@ -48,13 +54,35 @@ def build(home: Home) -> str:
         built = bureau.build(now)
         bureau.put_on_file(built, now)
         breaches.plant(built, now)
+        conduct.behave(built, crowd.populate(built, now), now)
         holidays.seed_holidays(bureau.SETUP, clock.day_of(now).year, now)
         platform.register(bureau.SETUP, Unit.objects.get(function=Unit.Function.INFO_CENTER), home, now)
+        passwords = give_passwords(built, now)
     lines = [*logs.between(now - timedelta(days=7), now), *breaches.lines(now)]
     collect(home, lines)
     jobs.reconcile(clock.now())
     sign_heads(clock.now())
-    return f"演示单位已建立：{len(lines)} 行日志已封存。"
+    return f"演示单位已建立：{len(lines)} 行日志已封存。\n{passwords}"
+
+
+def give_passwords(built: bureau.Bureau, now: datetime) -> str:
+    """Give each of the cast a random password and return them as text: nothing but the hash is kept, so this is the only time."""
+    lines = ["登录名与密码（随机生成，只在此显示一次；用密码登录的，首次要绑定第二重验证）："]
+    for username in SHOWN:
+        user = built.user[username]
+        password = random_password(user)
+        change(bureau.SETUP, user, password, now)
+        lines.append(f"  {user.person.name if user.person else username}\t{username}\t{password}")
+    return "\n".join(lines)
+
+
+def random_password(user: User) -> str:
+    """Return a password that the rules accept: sixteen characters in groups of four, none that reads like another."""
+    while True:
+        password = "-".join("".join(secrets.choice(LETTERS) for _ in range(4)) for _ in range(4))
+        with contextlib.suppress(ValidationError):
+            validate_password(password, user)
+            return password
 
 
 def migrate() -> None:

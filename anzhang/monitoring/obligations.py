@@ -12,7 +12,7 @@ from pathlib import Path
 
 from django.db.models import Min, Sum
 
-from anzhang.engines.vault.verify import locate
+from anzhang.engines.vault.places import locate
 from anzhang.events import Event
 from anzhang.journal.models import Entry
 from anzhang.monitoring.models import LogSource, LogSourceActivity, VaultSegment

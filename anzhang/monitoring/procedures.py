@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from anzhang.engines.vault import SealedSegment
+from anzhang.engines.vault.batch import SealedSegment
 from anzhang.events import Event
 from anzhang.journal.procedures import record, write
 from anzhang.monitoring import validation

@@ -8,7 +8,7 @@ import zoneinfo
 
 from django.utils.translation import gettext as _
 
-from anzhang.engines.vault.text import EncodingError, encoding_code
+from anzhang.engines.vault.encodings import EncodingError, encoding_code
 from anzhang.monitoring.models import LogSource
 from anzhang.permissions import RefusedError
 

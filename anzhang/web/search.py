@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -15,8 +16,6 @@ from django.views.decorators.http import require_GET
 
 from anzhang import clock
 from anzhang.directory.scoping import visible
-from anzhang.engines.vault import QueryError, Vault
-from anzhang.engines.vault.search import Hit
 from anzhang.events import Event
 from anzhang.journal.models import Entry
 from anzhang.monitoring.models import LogSource, VaultSegment
@@ -27,6 +26,9 @@ from anzhang.web import searching
 from anzhang.web.access import login_needed
 from anzhang.web.actors import actor_of
 from anzhang.web.searching import Form, FormError
+
+if TYPE_CHECKING:
+    from anzhang.engines.vault import Hit
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Row:
 @login_needed
 def search(request: HttpRequest) -> HttpResponse:
     """Show the form; with a query also what was found, newest first."""
+    from anzhang.engines.vault import QueryError, Vault
+
     now, actor = clock.now(), actor_of(request)
     sources = sources_of(actor, now)
     names = {source.code: source.name for source in sources}
@@ -79,6 +83,8 @@ def search(request: HttpRequest) -> HttpResponse:
 @login_needed
 def line(request: HttpRequest, number: int, seq: int) -> HttpResponse:
     """Show one line with what proves it: its segment, sequence number, row group and roots. A foreign source's line is 404."""
+    from anzhang.engines.vault import Vault
+
     now, actor = clock.now(), actor_of(request)
     segment = VaultSegment.objects.filter(number=number, first_seq__lte=seq, last_seq__gte=seq).first()
     if segment is None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from django.utils.functional import Promise
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
@@ -16,8 +15,9 @@ from django.utils.translation import gettext_lazy
 
 from anzhang import clock
 from anzhang.engines import masking
-from anzhang.engines.vault import Query, QueryError
-from anzhang.engines.vault.query import elements
+
+if TYPE_CHECKING:
+    from anzhang.engines.vault import Query
 
 PAGE_LINES = 50
 DEEPEST = 200  # pages; whoever needs more narrows the time
@@ -72,6 +72,10 @@ class Form:
 
     def query(self, sources: tuple[str, ...]) -> Query:
         """Return the vault's query over the reader's own sources. Raises FormError saying which field is wrong."""
+        import pyarrow as pa
+
+        from anzhang.engines.vault import Query, QueryError
+
         since, until = _instant(self.since, _("起始时间")), _instant(self.until, _("截止时间"))
         if since is not None and until is not None and since >= until:
             raise FormError(_("起始时间应早于截止时间。"))
@@ -109,6 +113,8 @@ def shown(line: str, form: Form, most: int = SHOWN_CHARACTERS) -> SafeString:
 
 def pattern_of(form: Form) -> str:
     """Return the RE2 pattern that finds a form's matches in a line."""
+    from anzhang.engines.vault.query import elements
+
     if form.mode == "regex":
         return form.q
     if form.mode == "substring":
@@ -124,6 +130,9 @@ def _quote(text: str) -> str:
 
 def _mark(text: str, pattern: str) -> str:
     """Put OPEN and CLOSE around every match. RE2 runs in linear time whatever the pattern; Python's `re` would not."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     if not pattern:
         return text
     found = pc.replace_substring_regex(pa.array([text]), pattern=pattern, replacement=f"{OPEN}\\0{CLOSE}")

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from anzhang.engines.vault import Batch, Vault
-from anzhang.engines.vault.verify import locate
+from anzhang.engines.vault.places import locate
 from anzhang.monitoring.models import VaultSegment
 from anzhang.monitoring.procedures import record_segment
 from anzhang.permissions import Via, system

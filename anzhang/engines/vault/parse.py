@@ -11,9 +11,9 @@ import numpy as np
 
 from anzhang.engines.vault import render, scan
 from anzhang.engines.vault.batch import instant
+from anzhang.engines.vault.encodings import encoding_code
 from anzhang.engines.vault.intern import intern, number
 from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel, wide
-from anzhang.engines.vault.text import encoding_code
 from anzhang.engines.vault.wal import Record
 
 # terminators of a line: none, LF, CRLF; the same three inside an octet-counted frame are +3

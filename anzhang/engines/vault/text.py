@@ -4,23 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from anzhang.engines.vault.encodings import GB18030, UTF8
 from anzhang.engines.vault.jit import HIGHS, Bytes, Ints, Table, eight, kernel, leading, wide
 
-UTF8, GB18030 = 0, 1
 _THREE, _IDEOGRAPH = np.uint64(0xC0C0F0), np.uint64(0x8080E0)  # lead and two further bytes, the first byte lowest
-ENCODINGS = {"utf-8": UTF8, "utf8": UTF8, "gbk": GB18030, "gb2312": GB18030, "gb18030": GB18030}
-
-
-class EncodingError(ValueError):
-    """A source names an encoding the vault does not read."""
-
-
-def encoding_code(name: str) -> int:
-    """Return the code of an encoding name. Raises EncodingError."""
-    try:
-        return ENCODINGS[name.lower()]
-    except KeyError:
-        raise EncodingError(f"encoding {name!r}: use one of {', '.join(sorted(ENCODINGS))}") from None
 
 
 @kernel

@@ -22,9 +22,10 @@ from anzhang.engines.vault.batch import Fault, Heard, SealedSegment, instant, st
 from anzhang.engines.vault.block import Block
 from anzhang.engines.vault.catalog import Catalog
 from anzhang.engines.vault.parse import parse, wire
+from anzhang.engines.vault.places import locate
 from anzhang.engines.vault.query import Query
 from anzhang.engines.vault.search import Hit, Place, Result, hits_of, search
-from anzhang.engines.vault.verify import Sealed, locate, stream_path, verify
+from anzhang.engines.vault.verify import Sealed, stream_path, verify
 from anzhang.engines.vault.writer import Writer
 
 FLOOR = timedelta(days=184)  # the longest run of six calendar months (Art. 29); no setting lowers it

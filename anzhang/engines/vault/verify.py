@@ -23,6 +23,7 @@ from anzhang.engines.vault import streams, tree, wal
 from anzhang.engines.vault.batch import Fault, SealedSegment, micros
 from anzhang.engines.vault.block import Block
 from anzhang.engines.vault.catalog import Catalog
+from anzhang.engines.vault.places import locate
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,6 @@ class Sealed:
     number: int
     name: str
     root: str
-
-
-def locate(root: Path) -> dict[str, Path]:
-    """Return the folders of published segments by name."""
-    return {path.name: path for path in sorted((root / "segments").glob("day=*/*")) if path.is_dir() and not path.name.startswith(".")}
 
 
 def verify(root: Path, catalog: Catalog, heads: Iterable[Sealed] | None = None) -> list[Fault]:

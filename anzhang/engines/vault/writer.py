@@ -28,9 +28,10 @@ from anzhang.engines.vault import segment as segments
 from anzhang.engines.vault import streams, tree, wal
 from anzhang.engines.vault.batch import Ack, Batch, SealedSegment, instant, micros
 from anzhang.engines.vault.catalog import Catalog, Key
+from anzhang.engines.vault.encodings import encoding_code
 from anzhang.engines.vault.parse import parse
-from anzhang.engines.vault.text import encoding_code
-from anzhang.engines.vault.verify import locate, stream_path
+from anzhang.engines.vault.places import locate
+from anzhang.engines.vault.verify import stream_path
 
 CHINA = timezone(timedelta(hours=8))  # segments are filed under the calendar day of the bureau
 SEAL_BYTES = 64 << 20  # the most raw bytes in one segment

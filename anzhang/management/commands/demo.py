@@ -6,7 +6,8 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.conf import settings
+import django
+from django.core.management import call_command
 
 from anzhang.home import Home
 from anzhang.management import BadInputError, FailedError, Verb
@@ -23,15 +24,15 @@ class Command(Verb):
     help = "run the demo bureau; `demo login NAME` prints a one-use link; `--advance 8d` moves its clock"
 
     def arguments(self, parser: ArgumentParser) -> None:
-        """Take an action and its name; `build`, `migrate` and `traffic` are the demo's own child processes."""
-        parser.add_argument("action", nargs="?", choices=["run", "login", "build", "migrate", "traffic"], default="run")
+        """Take an action and its name; `build`, `migrate`, `show` and `traffic` are the demo's own child processes."""
+        parser.add_argument("action", nargs="?", choices=["run", "login", "build", "migrate", "show", "traffic"], default="run")
         parser.add_argument("name", nargs="?", default="", help="log-in name for `login`; without it everybody's links")
         parser.add_argument("--once", action="store_true", help="make the demo, print the board, exit")
         parser.add_argument("--advance", metavar="8d", help="move the demo's clock forward: 8d, 12h or 30m")
 
     def run(self, **options: Any) -> None:
         """Dispatch."""
-        home: Home = settings.HOME
+        home = Home.current()
         if home.exists and not home.is_demo:
             raise BadInputError(f"{home.path} is a real installation; the demo needs a folder of its own (--home)")
         if options["action"] == "run" and not options["advance"]:
@@ -39,35 +40,43 @@ class Command(Verb):
             return
         if not home.exists:
             raise BadInputError(f"{home.path} holds no demo yet; run `anzhang demo` first")
+        django.setup()
         from anzhang.demo import stage
 
         try:
-            if options["advance"]:
-                self.stdout.write(stage.advance(home, stage.parse_span(options["advance"])))
-            elif options["action"] == "login":
-                self.stdout.write(stage.login_links(home, options["name"]))
-            elif options["action"] == "build":
-                self.stdout.write(stage.build(home))
-            elif options["action"] == "migrate":
-                stage.migrate()
-            else:
-                stage.keep_sending(home)
+            self.act(home, stage, options)
         except stage.WrongWordError as error:
             raise BadInputError(str(error)) from error
         except stage.StageError as error:
             raise FailedError(str(error)) from error
 
+    def act(self, home: Home, stage: Any, options: dict[str, Any]) -> None:
+        """Do one of the actions that need the database."""
+        if options["advance"]:
+            self.stdout.write(stage.advance(home, stage.parse_span(options["advance"])))
+        elif options["action"] == "migrate":
+            stage.migrate()
+        elif options["action"] == "traffic":
+            stage.keep_sending(home)
+        elif options["action"] == "build":
+            self.stdout.write(stage.build(home))
+        else:
+            if options["action"] == "show":
+                call_command("board", stdout=self.stdout)
+            self.stdout.write(stage.login_links(home, options["name"]))
+
     def start(self, home: Home, *, once: bool) -> None:
-        """Make the demo in a process that reads its new settings, print board and links, then supervise it."""
-        if not home.exists:
+        """Make the demo where none stands, print board and links, and supervise it: one that stands has its pages first."""
+        fresh = not home.exists
+        if fresh:
             if home.path.exists() and any(home.path.iterdir()):
                 raise BadInputError(f"{home.path} is not empty and holds no demo; remove it and run again")
             make_directory(home, name=BUREAU, demo=True, ports=Ports(*(listen.free_port(port) for port in (8600, 5514, 8601))))
             self.child(home, "demo", "build")
-        else:
+        elif supervise.behind(home):
             self.child(home, "demo", "migrate")
-        self.child(home, "board")
-        self.child(home, "demo", "login")
+        if fresh or once:
+            self.child(home, "demo", "show")
         if once:
             return
         place = listen.web(Home(home.path))
@@ -75,9 +84,16 @@ class Command(Verb):
             raise BadInputError(f"{place} is taken by another program; change server.bind in {home.settings_file}")
         self.stdout.write(f"\n安章演示：http://{place}/  （Ctrl-C 停止）")
         self.stdout.flush()
-        code = supervise.run(home, TRAFFIC)
+        code = supervise.run(home, TRAFFIC, None if fresh else lambda: self.show(home))
         if code:
             raise SystemExit(code)
+
+    def show(self, home: Home) -> None:
+        """Print board and links while the demo runs; a demo that cannot print them runs on."""
+        try:
+            self.child(home, "demo", "show")
+        except FailedError as error:
+            self.stderr.write(f"anzhang: {error}")
 
     def child(self, home: Home, *words: str) -> None:
         """Run another verb on the demo; what it prints is printed."""

@@ -1,11 +1,10 @@
-"""`anzhang up`: everything of one machine in the foreground."""
+"""`anzhang up`: everything of one machine in the foreground. Django is loaded by the processes it starts, not here."""
 
 from typing import Any
 
-from django.conf import settings
-
+from anzhang.home import Home
 from anzhang.management import BadInputError, Verb
-from anzhang.operate import database, listen, supervise
+from anzhang.operate import listen, supervise
 
 
 class Command(Verb):
@@ -15,13 +14,13 @@ class Command(Verb):
 
     def run(self, **_options: Any) -> None:
         """Check what can be checked beforehand, then supervise."""
-        home = settings.HOME
+        home = Home.current()
         if not home.exists:
             raise BadInputError(f"{home.path} holds no installation; run `anzhang --home {home.path} init` first")
         place = listen.web(home)
         if not place.is_free:
             raise BadInputError(f"{place} is taken by another program; change server.bind in {home.settings_file}")
-        if waiting := database.waiting():
+        if waiting := supervise.behind(home):
             raise BadInputError(f"the database waits for {len(waiting)} migrations; run `anzhang --home {home.path} upgrade` first")
         scheme = "https" if home.get("server", "certificate", "") else "http"
         self.stdout.write(f"anzhang: {scheme}://{place}/  (Ctrl-C stops)")

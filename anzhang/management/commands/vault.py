@@ -176,7 +176,7 @@ class Command(Verb):
             self.stdout.write(f"{count} segments")
 
     def _warm(self, _vault: None, _options: dict[str, Any]) -> None:
-        from anzhang.engines.vault import warm
+        from anzhang.engines.vault.warm import warm
 
         warm()
 

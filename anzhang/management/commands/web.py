@@ -6,6 +6,7 @@ from django.conf import settings
 
 from anzhang.management import BadInputError, Verb
 from anzhang.operate import listen
+from anzhang.operate.readiness import ready_file
 
 
 class Command(Verb):
@@ -24,7 +25,8 @@ class Command(Verb):
         if not place.is_free:
             raise BadInputError(f"{place} is taken by another program; change server.bind in {home.settings_file}")
         certificate = home.get("server", "certificate", "") or None
-        Granian(
+        self.load()
+        server = Granian(
             "anzhang.wsgi:application",
             address=place.host,
             port=place.port,
@@ -35,4 +37,18 @@ class Command(Verb):
             ssl_key=home.get("server", "key", "") or None,
             log_level=LogLevels.warning,
             respawn_failed_workers=True,
-        ).serve()
+            workers_kill_timeout=10,  # a worker told to stop while it was being forked does not hear it
+        )
+        server.on_startup(ready_file(home).touch)
+        try:
+            server.serve()
+        finally:
+            ready_file(home).unlink(missing_ok=True)
+
+    def load(self) -> None:
+        """Load the whole application before the workers are forked: they share it, and none loads it again."""
+        from django.template.loader import get_template
+        from django.urls import get_resolver
+
+        _ = get_resolver().url_patterns
+        get_template("base.html")

@@ -3,7 +3,8 @@
 from typing import Any
 
 from anzhang.daemons.worker import Worker
-from anzhang.management import Verb
+from anzhang.management import BadInputError, Verb
+from anzhang.operate import database
 
 
 class Command(Verb):
@@ -12,5 +13,7 @@ class Command(Verb):
     help = "sign heads and run the scheduled jobs until stopped"
 
     def run(self, **_options: Any) -> None:
-        """Loop."""
+        """Loop, unless the database is that of an earlier version."""
+        if waiting := database.waiting():
+            raise BadInputError(f"the database waits for {len(waiting)} migrations; run `anzhang upgrade` first")
         Worker().loop()

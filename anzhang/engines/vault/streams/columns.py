@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from anzhang.engines.vault.encodings import GB18030
 from anzhang.engines.vault.jit import Bytes, Ints, Table
 from anzhang.engines.vault.streams import matcher
 from anzhang.engines.vault.streams.program import Programs
-from anzhang.engines.vault.text import GB18030, decode, normalise
+from anzhang.engines.vault.text import decode, normalise
 
 
 @dataclass(frozen=True)
