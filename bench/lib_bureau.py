@@ -2,11 +2,16 @@
 
 People, cases, todos and findings are written in bulk; verdicts come from a real run of the checks, and every case and finding
 has its ledger entry. Nothing here is random: two fills are equal.
+`python -m bench.lib_bureau fill HOME PEOPLE` makes the directory; `... enter HOME PORT` logs the readers in and prints what to ask.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
+import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,32 +28,39 @@ if TYPE_CHECKING:
 
 FAMILY, GIVEN = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗", "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超兰霞平刚桂英"
 UNITS, CASES, TODOS, FINDINGS, NOTICES = 40, 20_000, 50_000, 20_000, 5_000
-READER, HEAD = "zhengkai", "head07"  # the head of the Office, who sees everything; the head of one unit with its fortieth of it
+# The head of the Office, who sees everything; the head of one unit with its fortieth of it; the auditor, who sees every entry.
+READER, HEAD, AUDITOR = "zhengkai", "head07", "chenjing"
 BATCH = 5000
+KEPT = "filled.json"
 
 
 @dataclass(frozen=True)
 class Filled:
-    """What the bench asks for: session keys by log-in name, and the keys of some rows."""
+    """What the bench asks for: the keys of some rows, the registers, and after `enter` session keys by log-in name."""
 
-    sessions: dict[str, str]
     unit: int
     person: int
     case: str
     finding: str
+    registers: dict[str, list[str]]  # the columns that a list may be ordered by
+    sessions: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
-def fill(home: Path, port: int, people: int) -> Filled:
-    """Make the directory, the bureau and the rows. Sets ANZHANG_HOME and sets Django up: once per process."""
+def _set_up(home: Path) -> None:
     os.environ["ANZHANG_HOME"] = str(home)
     os.environ["DJANGO_SETTINGS_MODULE"] = "anzhang.settings"
-    from anzhang.home import Home
-    from anzhang.operate import initialize
-
-    initialize.make_directory(Home(home), name="bench", demo=False, ports=initialize.Ports(web=port))
     import django
 
     django.setup()
+
+
+def fill(home: Path, people: int) -> None:
+    """Make the directory, the bureau and the rows. Sets Django up: once per process."""
+    from anzhang.home import Home
+    from anzhang.operate import initialize
+
+    initialize.make_directory(Home(home), name="bench", demo=False, ports=initialize.Ports())
+    _set_up(home)
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
@@ -56,6 +68,8 @@ def fill(home: Path, port: int, people: int) -> Filled:
     from anzhang.casework import reconciliation
     from anzhang.demo import bureau as demo
     from anzhang.journal import keys
+    from anzhang.registers import listing
+    from anzhang.registers.declaration import REGISTERS
 
     keys.create(Home(home))
     now = clock.now()
@@ -66,8 +80,23 @@ def fill(home: Path, port: int, people: int) -> Filled:
     cases = _cases(bureau, units, staff, now)
     finding = _findings(units, staff, now)
     _notices(bureau, now)
-    sessions = {user.username: _session(user, now) for user in (bureau.user[READER], head(units[7], now))}
-    return Filled(sessions, units[7].pk, staff[len(staff) // 2].pk, cases, finding)
+    head(units[7], now)
+    registers = {each.id: sorted(listing.sortable(each)) for each in REGISTERS.values()}
+    filled = Filled(units[7].pk, staff[len(staff) // 2].pk, cases, finding, registers)
+    (home / KEPT).write_text(json.dumps(dataclasses.asdict(filled)), encoding="utf-8")
+
+
+def enter(home: Path, port: int) -> Filled:
+    """Move the directory to a port and log the readers in. Sets Django up: once per process."""
+    file = home / "anzhang.toml"
+    file.write_text(re.sub(r'(?m)^bind = "[^"]*"', f'bind = "127.0.0.1:{port}"', file.read_text(encoding="utf-8")), encoding="utf-8")
+    _set_up(home)
+    from anzhang import clock
+    from anzhang.directory.models import User
+
+    now = clock.now()
+    sessions = {user.username: _session(user, now) for user in User.objects.filter(username__in=[READER, HEAD, AUDITOR])}
+    return Filled(**json.loads((home / KEPT).read_text(encoding="utf-8")) | {"sessions": sessions})
 
 
 def _units(bureau: Bureau, now: datetime) -> list[Unit]:
@@ -244,3 +273,10 @@ def _session(user: User, now: datetime) -> str:
     actors.mark_second_factor(session, user, "totp", now)
     session.save()
     return str(session.session_key)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "fill":
+        fill(Path(sys.argv[2]), int(sys.argv[3]))
+    else:
+        print(json.dumps(dataclasses.asdict(enter(Path(sys.argv[2]), int(sys.argv[3])))))
