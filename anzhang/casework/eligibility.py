@@ -19,11 +19,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from anzhang.casework import delegations
 from anzhang.casework.models import Act, Case
 from anzhang.casework.routes import BUREAU_ROLES, ROLES, WHERES, Need, RouteError, Step
 from anzhang.directory import queries
 from anzhang.directory.models import Person, Unit
+from anzhang.permissions import Actor, Administrator, RefusedError
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,13 @@ def resolve(expression: str, case: Case, at: datetime) -> set[int]:
         raise RouteError(f"route {case.route}: {expression!r} is not bound to a register")
     ground = Ground(None) if name in BUREAU_ROLES else PLACES[place](case)
     return {person.pk for person in RESOLVERS[name](ground, at)}
+
+
+def require_changer(actor: Actor) -> None:
+    """Raise RefusedError for the auditor, who reads everything and changes nothing (GB/T 22239-2019 8.1.5.2)."""
+    if actor.administrator is Administrator.AUDITOR:
+        message = _("审计管理员只查看、不改动：不能提出事项，也不能填写整改措施。")
+        raise RefusedError("auditor_changes_nothing", message, _("请由本单位其他人员办理。"))
 
 
 class Fault(StrEnum):

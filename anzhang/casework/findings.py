@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from anzhang import clock
-from anzhang.casework import notices, workdays
+from anzhang.casework import eligibility, notices, workdays
 from anzhang.casework.models import Finding, Notice
 from anzhang.casework.numbering import numbered
 from anzhang.directory.models import Assignment, Person, Unit
@@ -213,6 +213,7 @@ def plan(actor: Actor, finding: Finding, words: str, at: datetime) -> Finding:
 
     Raises RefusedError when the finding is closed, the plan is empty, or the actor is not of the responsible unit.
     """
+    eligibility.require_changer(actor)
     with transaction.atomic():
         finding = Finding.objects.select_for_update().get(pk=finding.pk)
         if finding.state not in {Finding.State.OPEN, Finding.State.PLANNED}:

@@ -18,7 +18,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from anzhang.casework import conditions, engine, forms, notices, queries, unit_routes, workdays
+from anzhang.casework import conditions, eligibility, engine, forms, notices, queries, unit_routes, workdays
 from anzhang.casework import holidays as _holidays  # noqa: F401  # named procedures
 from anzhang.casework import interpretations as _interpretations  # noqa: F401  # named procedures
 from anzhang.casework.engine import Seen
@@ -54,6 +54,7 @@ def opened(
     emergency_until: datetime | None = None, opinion: str = "",
 ) -> Case:  # fmt: skip
     """Return a new case with its number and its first act, before anybody is called. Raises RefusedError."""
+    eligibility.require_changer(actor)
     values = forms.validate(way, form)
     forms.check_together(way, values, unit, at)
     case = Case(

@@ -6,7 +6,7 @@ with an approval as their basis (or with the set-up of an installation), and `or
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -22,6 +22,8 @@ from anzhang.permissions import Actor, Permission, RefusedError, Via
 from anzhang.regulation.checks import procedure
 
 OWN = frozenset({Via.SETUP, Via.JOB})  # the platform itself
+Leaving = Callable[[Actor, Person, date, datetime], int]
+LEAVING: list[Leaving] = []  # what else ends when a person leaves; chapters above add theirs: an officer's post, accounts
 
 
 @procedure("register_unit")
@@ -76,7 +78,7 @@ def register_people(
 
 @procedure("change_person")
 def change_person(actor: Actor, row: Person, *, at: datetime, expected_version: int | None = None, **values: Any) -> Person:
-    """Change a person; noting the day of leaving ends the person's posts and terms as of that day.
+    """Change a person; noting the day of leaving ends the person's posts, terms and what `LEAVING` says, as of that day.
 
     Raises RefusedError `code_fixed`, StaleError, RowError.
     """
@@ -88,6 +90,8 @@ def change_person(actor: Actor, row: Person, *, at: datetime, expected_version: 
         person = rows.change(actor, row, values, at, expected_version, Event.PERSON_LEAVE if leaves else Event.ROW_CHANGE)
         if leaves:
             end_posts(actor, person, values["left_on"], at)
+            for end in LEAVING:
+                end(actor, person, values["left_on"], at)
         return person
 
 

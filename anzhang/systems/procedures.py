@@ -112,12 +112,16 @@ def person_leaves(actor: Actor, person: Person, left_on: date, at: datetime) -> 
     directory.require_personnel(actor, person.unit, at)
     if person.left_on is not None:
         raise RefusedError("left_already", _("%s 已登记离职。") % person.name)
-    with transaction.atomic():
-        end_officer_posts(actor, person, left_on, at)
-        person = directory.change_person(actor, person, at=at, left_on=left_on)
-        if left_on <= clock.day_of(at):
-            close_accounts(actor, person, at)
-        return person
+    return directory.change_person(actor, person, at=at, left_on=left_on)
+
+
+def end_access(actor: Actor, person: Person, left_on: date, at: datetime) -> int:
+    """End what a person who leaves holds in the chapters above the directory; return how many officer's posts and accounts."""
+    ended = end_officer_posts(actor, person, left_on, at)
+    return ended + (close_accounts(actor, person, at) if left_on <= clock.day_of(at) else 0)
+
+
+directory.LEAVING.append(end_access)
 
 
 def close_accounts(actor: Actor, person: Person, at: datetime) -> int:

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from anzhang import clock
-from anzhang.casework import forms, procedures, queries, routes, stuck
+from anzhang.casework import eligibility, forms, procedures, queries, routes, stuck
 from anzhang.casework.models import Act, Approval, Case, Todo
 from anzhang.casework.routes import Field, Route
 from anzhang.directory.models import Person, Unit
@@ -181,6 +181,7 @@ def new(request: HttpRequest, route: str) -> HttpResponse:
     person = Person.objects.select_related("unit").filter(pk=actor.person_id or 0).first()
     if person is None:
         raise RefusedError("not_a_person", _("该账号没有对应的人员，不能提出事项。"))
+    eligibility.require_changer(actor)
     given = request.POST if request.method == "POST" else request.GET
     units = _units_for(person, actor, at)
     code = given.get("unit_of_case") or person.unit.code

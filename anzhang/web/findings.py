@@ -20,7 +20,7 @@ from anzhang.casework.parameters import catalog
 from anzhang.directory.models import Unit
 from anzhang.events import Event
 from anzhang.journal.models import Entry
-from anzhang.permissions import Actor, RefusedError
+from anzhang.permissions import Actor, Administrator, RefusedError
 from anzhang.registers.rights import Sight
 from anzhang.regulation.catalog import Obligation
 from anzhang.regulation.checks import page
@@ -124,6 +124,11 @@ def _finding_or_404(request: HttpRequest, number: str) -> tuple[Finding, Actor, 
     return finding, actor, at
 
 
+def _may_plan(finding: Finding, actor: Actor) -> bool:
+    running = finding.state in {Finding.State.OPEN, Finding.State.PLANNED}
+    return running and actor.unit_id == finding.unit_id and actor.administrator is not Administrator.AUDITOR
+
+
 @page("finding")
 @require_http_methods(["GET", "POST"])
 @login_needed
@@ -151,7 +156,7 @@ def show(request: HttpRequest, number: str) -> HttpResponse:
         "reason": wording.text(finding.reason),
         "evidence": evidence.of(finding.evidence),
         "moments": _moments(finding),
-        "may_plan": finding.state in {Finding.State.OPEN, Finding.State.PLANNED} and actor.unit_id == finding.unit_id,
+        "may_plan": _may_plan(finding, actor),
         "plan": request.POST.get("plan", finding.plan),
         "refusal": refusal,
         "now": at,

@@ -6,6 +6,7 @@ import pytest
 
 from anzhang import clock as wall
 from anzhang.demo.bureau import SETUP
+from anzhang.directory import procedures as directory
 from anzhang.journal.models import Entry
 from anzhang.journal.procedures import row_digest
 from anzhang.organization.models import Officer
@@ -125,3 +126,11 @@ def test_others_do_not_note_that_a_person_leaves(username, bureau, acting, clock
 def test_a_person_leaves_once(bureau, acting, clock):
     person = procedures.person_leaves(acting("zhouwei"), bureau.person["P011"], wall.day_of(clock.now), clock.now)
     assert refused(procedures.person_leaves, acting("zhouwei"), person, wall.day_of(clock.now), clock.now) == "left_already"
+
+
+def test_the_day_of_leaving_in_the_register_of_people_ends_what_the_procedure_of_leaving_ends(bureau, acting, clock):
+    officer = bureau.person["P011"]
+    directory.change_person(acting("guolei"), officer, at=clock.now, left_on=wall.day_of(clock.now))
+    assert not Officer.objects.filter(person=officer, superseded_at=None, valid_to=None).exists()
+    assert Account.objects.get(name="liming").state == "closed"
+    assert not Account.objects.exclude(name="liming").filter(state="closed").exists()
