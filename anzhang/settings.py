@@ -41,7 +41,7 @@ def _database(url: str) -> dict[str, Any]:
             "NAME": parts.path.lstrip("/"),
             "USER": unquote(parts.username or ""),
             "PASSWORD": unquote(parts.password or ""),
-            "HOST": parts.hostname or "",
+            "HOST": unquote(parts.hostname or ""),  # a folder, percent-encoded, is where the server's socket stands
             "PORT": str(parts.port or ""),
             "CONN_MAX_AGE": None,
         }

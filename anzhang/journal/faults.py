@@ -42,12 +42,13 @@ class Fault:
 
 @dataclass
 class Report:
-    """What was looked at and what was found; `unsigned` counts entries that no head covers yet."""
+    """What was looked at and what was found; `unsigned` counts entries that no head covers yet, `waiting` acts without an index."""
 
     entries: int = 0
     heads: int = 0
     rows: int = 0
     unsigned: int = 0
+    waiting: int = 0
     since: int | None = None
     roots: dict[str, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
@@ -66,6 +67,7 @@ class Report:
             "heads": self.heads,
             "rows": self.rows,
             "unsigned": self.unsigned,
+            "waiting": self.waiting,
             "since": self.since,
             "roots": self.roots,
             "faults": [{"kind": fault.kind, "subject": fault.subject, "message": fault.message} for fault in self.faults],

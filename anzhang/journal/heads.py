@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from anzhang.engines.crypto import SHA256, SUITES, Suite
 from anzhang.engines.ledger import tiles, tree
 from anzhang.engines.ledger.note import Checkpoint, NoteError, Signer, split
-from anzhang.journal import keys
+from anzhang.journal import keys, sequencer
 from anzhang.journal.models import Entry, Frontier, Head, HeadConfirmation, Tile
 from anzhang.permissions import Actor, RefusedError
 
@@ -31,12 +31,18 @@ def sign_heads(at: datetime) -> list[Head]:
     The tree is extended from the stored tiles with the leaves since, and its root compared with the frontier: a frontier,
     tile or recent entry changed behind the ledger's back is not signed. Raises InconsistentError, KeyMissingError.
     """
-    size = Frontier.objects.filter(suite=SHA256.name).values_list("size", flat=True).first() or 0
-    if not size or Head.objects.filter(suite=SHA256.name, size=size).exists():
+    sequencer.sequence()
+    if not _grew():
         return []
     signer = keys.load(settings.HOME)
     with transaction.atomic():
-        return [_sign(signer, suite, at) for suite in SUITES]
+        sequencer.hold()
+        return [_sign(signer, suite, at) for suite in SUITES] if _grew() else []
+
+
+def _grew() -> bool:
+    size = Frontier.objects.filter(suite=SHA256.name).values_list("size", flat=True).first() or 0
+    return bool(size) and not Head.objects.filter(suite=SHA256.name, size=size).exists()
 
 
 def _sign(signer: Signer, suite: Suite, at: datetime) -> Head:

@@ -1,9 +1,9 @@
 """The Django side of the ledger: entries, payloads, frontiers and signed heads.
 
 `Entry.leaf` holds the exact bytes that were hashed; the other columns repeat what the leaf says so that it can
-be searched, and `anzhang ledger verify` compares them. Index, leaf and frontier are written in the transaction of
-the business change (SQLite: the one writer is the sequencer). Tiles repeat the tree's hashes; they make proofs cheap
-and let the verification name the very entry that was changed.
+be searched, and `anzhang ledger verify` compares them. On SQLite index, leaf and frontier are written in the transaction of
+the business change: the one writer is the sequencer. On PostgreSQL that transaction writes an `Outbox` row (`sequencer.py`).
+Tiles repeat the tree's hashes; they make proofs cheap and let the verification name the very entry that was changed.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-__all__ = ["Entry", "Frontier", "Head", "HeadConfirmation", "LedgerCheck", "Ledgered", "Payload", "Tile"]
+__all__ = ["Entry", "Frontier", "Head", "HeadConfirmation", "LedgerCheck", "Ledgered", "Outbox", "Payload", "Tile"]
 
 
 class Ledgered(models.Model):
@@ -57,6 +58,18 @@ class Payload(models.Model):
 
     class Meta:
         verbose_name = _("存证内容")
+
+
+class Outbox(models.Model):
+    """An act that waits for its index: what `Entry` and `Payload` will hold. Always empty on SQLite."""
+
+    leaf = models.BinaryField(_("记录"))
+    salt = models.BinaryField(_("盐"))
+    body = models.BinaryField(_("内容"))
+    staged_at = models.DateTimeField(_("写入时间"), db_default=Now())  # the server's clock, whatever the program's says
+
+    class Meta:
+        verbose_name = _("待编号存证")
 
 
 class Frontier(models.Model):

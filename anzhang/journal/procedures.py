@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-import orjson
 from django.db import models, transaction
 from django.utils.functional import Promise
 
@@ -18,6 +15,7 @@ from anzhang.journal.append import append
 from anzhang.journal.digests import row_digest
 from anzhang.journal.heads import sign_heads
 from anzhang.journal.models import Entry, HeadConfirmation, Ledgered
+from anzhang.journal.placing import prepare
 from anzhang.permissions import Actor
 
 __all__ = ["NotInTransactionError", "canonical", "confirm", "object_type", "record", "row_digest", "sign_heads", "write"]
@@ -35,34 +33,23 @@ def record(
     at: datetime,
     payload: dict[str, Any] | None = None,
 ) -> Entry:
-    """Append one entry about `obj` (a saved row, or a (type, key) pair) and return it.
+    """Append one entry about `obj` (a saved row, or a (type, key) pair) and return it; on PostgreSQL it has no index yet.
 
     Must run inside `transaction.atomic()` together with the change itself; raises NotInTransactionError otherwise.
     The entry holds the row's digest after the change and a salted commitment to `payload`.
-    Raises CanonicalError when the payload holds floats, keys that are not ASCII, or integers of 2**53 and more.
+    Raises CanonicalError when the payload holds floats, keys that are not ASCII, or integers of 2**53 and more;
+    EntryTooLongError.
     """
     if not transaction.get_connection().in_atomic_block:
         raise NotInTransactionError(act)
-    kind, key = (object_type(obj), str(obj.pk)) if isinstance(obj, Ledgered) else obj
+    subject = (object_type(obj), str(obj.pk)) if isinstance(obj, Ledgered) else obj
     after = row_digest(obj) if isinstance(obj, Ledgered) else ""
-    salt = secrets.token_bytes(16)
-    body = canonical(payload or {})
-    instant = at.astimezone(UTC)
-    leaf = {
-        "v": 1,
-        "act": str(act),
-        "object": [kind, key],
-        "actor": actor.id,
-        "via": str(actor.via),
-        "at": jcs.instant(at),
-        "after": after,
-        "payload": hashlib.sha256(salt + body).hexdigest(),
-    }
-    entry = Entry(
-        act=str(act), object_type=kind, object_key=key, actor=actor.id, via=str(actor.via), at=instant, after=after,
-        leaf=orjson.dumps(leaf, option=orjson.OPT_SORT_KEYS),  # canonical: ASCII keys, strings, one small integer
-    )  # fmt: skip
-    append(entry, salt, body)
+    made = prepare(actor, act, subject, after, canonical(payload or {}), at)
+    said, kind, key, who, via = made.columns
+    entry = Entry(act=said, object_type=kind, object_key=key, actor=who, via=via, at=made.at, after=after, leaf=made.leaf)
+    index = append([made])
+    if index is not None:
+        entry.index, entry._state.adding = index, False
     return entry
 
 

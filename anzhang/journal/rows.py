@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from django.apps import apps
 from django.db import DatabaseError
@@ -13,6 +13,7 @@ from anzhang.journal.models import Entry, Ledgered
 from anzhang.journal.procedures import object_type
 
 BATCH = 400  # keys in one IN list; SQLite takes 32,766 and PostgreSQL more, but plans stay good
+Waiting = Mapping[tuple[str, str], str]  # the last digest in the outbox by (type, key)
 UNREADABLE = (ValueError, TypeError, OverflowError, ArithmeticError, DatabaseError)
 
 
@@ -21,12 +22,12 @@ def ledgered() -> dict[str, type[Ledgered]]:
     return {object_type(model): model for model in apps.get_models() if issubclass(model, Ledgered)}
 
 
-def compare(report: Report) -> None:
+def compare(report: Report, waiting: Waiting | None = None) -> None:
     """Name every row that differs from its last entry, that has none, and every entry whose row is gone."""
     kinds = ledgered()
     for kind, model in kinds.items():
         for keys in _keys(model):
-            _compare_batch(kind, model, keys, report)
+            _compare_batch(kind, model, keys, report, waiting or {})
             report.rows += len(keys)
         _find_gone(kind, model, report)
     for kind in Entry.objects.exclude(after="").exclude(object_type__in=kinds).values_list("object_type", flat=True).distinct():
@@ -44,23 +45,24 @@ def _keys(model: type[Ledgered]) -> Iterator[Sequence[object]]:
         last = keys[-1]
 
 
-def _compare_batch(kind: str, model: type[Ledgered], keys: Sequence[object], report: Report) -> None:
-    wanted = last_digests(kind, [str(key) for key in keys])
+def _compare_batch(kind: str, model: type[Ledgered], keys: Sequence[object], report: Report, waiting: Waiting) -> None:
+    wanted = last_digests(kind, [str(key) for key in keys], waiting)
     for key, digest in _digests(model, keys):
         subject = f"{kind}:{key}"
         entry = wanted.get(str(key))
         if entry is None:
             report.add(Kind.ROW_UNLEDGERED, subject, "the row has no entry: it was written behind the ledger's back")
         elif digest is None:
-            report.add(Kind.ROW_CHANGED, subject, f"the row cannot be read as what entry {entry[0]} left")
+            report.add(Kind.ROW_CHANGED, subject, f"the row cannot be read as what {entry[0]} left")
         elif digest != entry[1]:
-            report.add(Kind.ROW_CHANGED, subject, f"the row differs from what entry {entry[0]} left")
+            report.add(Kind.ROW_CHANGED, subject, f"the row differs from what {entry[0]} left")
 
 
-def last_digests(kind: str, keys: Sequence[str]) -> dict[str, tuple[int, str]]:
-    """Return (index, digest) of the last entry that holds a row's digest, by key."""
+def last_digests(kind: str, keys: Sequence[str], waiting: Waiting) -> dict[str, tuple[str, str]]:
+    """Return (name, digest) of the last entry that holds a row's digest, by key; what waits in the outbox comes after all others."""
     entries = Entry.objects.filter(object_type=kind, object_key__in=keys).exclude(after="").order_by("object_key", "index")
-    return {key: (index, after) for key, index, after in entries.values_list("object_key", "index", "after")}
+    found = {key: (f"entry {index}", after) for key, index, after in entries.values_list("object_key", "index", "after")}
+    return found | {key: ("the entry in the outbox", waiting[kind, key]) for key in keys if (kind, key) in waiting}
 
 
 def _digests(model: type[Ledgered], keys: Sequence[object]) -> Iterator[tuple[object, str | None]]:

@@ -3,6 +3,7 @@
 1. Entries in index order: dense from 0, columns repeat the leaf, the payload is the one committed to.
 2. Both trees recomputed; every head, tile and the frontier held against them (`walk.py`).
 3. Every ledgered row's present digest is the one its last entry left (`rows.py`).
+   Acts that wait in the outbox for their index (PostgreSQL) count as the last; their payloads are held against their leaves.
 4. With a head saved outside this machine: the ledger still contains it.
 
 It reads one snapshot, in batches, and changes nothing.
@@ -25,7 +26,8 @@ from anzhang.engines.ledger.canonical import instant
 from anzhang.events import Event
 from anzhang.journal import heads, keys, rows
 from anzhang.journal.faults import Fault, Kind, Report, span
-from anzhang.journal.models import Entry, Frontier, Head, LedgerCheck, Payload
+from anzhang.journal.models import Entry, Frontier, Head, LedgerCheck, Outbox, Payload
+from anzhang.journal.placing import staged
 from anzhang.journal.procedures import record
 from anzhang.journal.snapshot import snapshot
 from anzhang.journal.walk import Walk, as_bytes
@@ -34,6 +36,7 @@ from anzhang.permissions import Actor
 __all__ = ["Fault", "Kind", "Report", "check", "check_for", "verify"]
 
 BATCH = 2000
+UNREADABLE_LEAF = (orjson.JSONDecodeError, KeyError, TypeError, IndexError, ValueError)
 NAMED = 100  # faults that an entry names; the check keeps all
 COLUMNS = ("index", "act", "object_type", "object_key", "actor", "via", "at", "after", "leaf")
 
@@ -49,7 +52,7 @@ def verify(since: str | None = None) -> Report:
             walk.finish()
         _pair_heads(report)
         report.unsigned = max(0, report.entries - (walks[0].newest if walks else 0))
-        rows.compare(report)
+        rows.compare(report, _outbox(report))
     report.seconds = time.monotonic() - started
     return report
 
@@ -158,8 +161,8 @@ def _check_entry(row: dict[str, Any], payload: tuple[bytes, bytes] | None, repor
             "act": said["act"], "object_type": said["object"][0], "object_key": said["object"][1], "actor": said["actor"],
             "via": said["via"], "at": said["at"], "after": said["after"],
         }  # fmt: skip
-        commitment = said["payload"]
-    except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
+        committed = said["payload"]
+    except UNREADABLE_LEAF:
         report.add(Kind.ENTRY_CHANGED, subject, "its leaf is no record of the ledger")
         return leaf
     if "act" in row:
@@ -169,9 +172,27 @@ def _check_entry(row: dict[str, Any], payload: tuple[bytes, bytes] | None, repor
             report.add(Kind.ENTRY_CHANGED, subject, "; ".join(differing))
     if payload is None:
         report.add(Kind.PAYLOAD_MISSING, f"payload {row['index']}", "deleted")
-    elif hashlib.sha256(payload[0] + payload[1]).hexdigest() != commitment:
+    elif hashlib.sha256(payload[0] + payload[1]).hexdigest() != committed:
         report.add(Kind.PAYLOAD_CHANGED, f"payload {row['index']}", f"it is not what {subject} ({wanted['act']}) commits to")
     return leaf
+
+
+def _outbox(report: Report) -> dict[tuple[str, str], str]:
+    """Return the digests that waiting acts left, by (type, key); each is checked like an entry."""
+    found: dict[tuple[str, str], str] = {}
+    for number, *content in Outbox.objects.order_by("pk").values_list("pk", "leaf", "salt", "body").iterator(BATCH):
+        leaf, salt, body = (as_bytes(part) for part in content)
+        report.waiting += 1
+        try:
+            waits, committed = staged(leaf, salt, body), orjson.loads(leaf)["payload"]
+        except UNREADABLE_LEAF:
+            report.add(Kind.ENTRY_CHANGED, f"outbox {number}", "its leaf is no record of the ledger")
+            continue
+        if hashlib.sha256(salt + body).hexdigest() != committed:
+            report.add(Kind.PAYLOAD_CHANGED, f"outbox {number}", f"it is not what its leaf ({waits.columns[0]}) commits to")
+        if waits.after:
+            found[waits.columns[1], waits.columns[2]] = waits.after
+    return found
 
 
 def _pair_heads(report: Report) -> None:

@@ -103,8 +103,10 @@ class Command(Verb):
         else:
             for fault in report.faults:
                 self.stdout.write(str(fault))
-            waiting = f", {report.unsigned} not signed yet" if report.unsigned else ""
-            self.stdout.write(f"{report.entries} entries{waiting}, {report.heads} heads, {report.rows} rows, {report.seconds:.1f} s")
+            unsigned = f", {report.unsigned} not signed yet" if report.unsigned else ""
+            waiting = f", {report.waiting} waiting for their index" if report.waiting else ""
+            entries = f"{report.entries} entries{unsigned}{waiting}"
+            self.stdout.write(f"{entries}, {report.heads} heads, {report.rows} rows, {report.seconds:.1f} s")
         if report.faults:
             raise FailedError(f"ledger: {len(report.faults)} faults, first: {report.faults[0]}")
 
