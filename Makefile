@@ -7,8 +7,8 @@ PIP := $(PY) -m pip --disable-pip-version-check -q
 ANZHANG_HOME ?= var/demo
 export ANZHANG_HOME
 ARGS ?=
-APT := clamav-daemon rsyslog openssh-server chromium fonts-noto-cjk debootstrap
-APT_PROGRAMS := clamd rsyslogd sshd chromium debootstrap
+APT := clamav-daemon rsyslog openssh-server chromium fonts-noto-cjk debootstrap default-jre-headless libpdfbox2-java libcommons-io-java libjaxb-api-java libactivation-java
+APT_PROGRAMS := clamd rsyslogd sshd chromium debootstrap java
 
 .PHONY: help run test test-long lint fix bench migrations lock assets clean
 help: ## this list
@@ -69,6 +69,7 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.lock
 apt:
 	@missing=; for program in $(APT_PROGRAMS); do PATH=$$PATH:/usr/sbin command -v $$program >/dev/null || missing=yes; done; \
 	fc-list :lang=zh 2>/dev/null | grep -q . || missing=yes; \
+	[ -f /usr/share/java/preflight.jar ] && [ -f /usr/share/java/jaxb-api.jar ] && [ -f /usr/share/java/javax.activation.jar ] || missing=yes; \
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" = 0 ]; then \
 	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(APT); \

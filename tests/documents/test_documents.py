@@ -148,7 +148,8 @@ def test_the_sheet_is_english_for_an_english_reader(case, sunli):
     sunli.post("/language/", {"language": "en", "next": "/"})
     answer = sheet(sunli, case)
     text = squeezed(answer.content)
-    assert "Appointmentandfilingofasecurityofficer" in text
+    assert "Approvalsheet:Appointmentandfilingofasecurityofficer" in text
+    assert "Verificationintheledger" in text
     assert "Decisionoftheunithead" in text
 
 
