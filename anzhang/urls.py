@@ -20,6 +20,7 @@ from anzhang.web import (
     ledger,
     register_files,
     register_imports,
+    register_sheets,
     registers,
     search,
 )
@@ -65,6 +66,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("registers/<slug:register_id>/new/", registers.create, name="register_new"),
     path("registers/<slug:register_id>/import/", register_imports.sheet, name="register_import"),
     path("registers/<slug:register_id>/import/template.xlsx", register_imports.template, name="register_template"),
+    path("registers/<slug:register_id>/sheet/", register_sheets.sheet, name="register_sheet"),
+    path("registers/<slug:register_id>/sheet/template.xlsx", register_sheets.template, name="register_sheet_template"),
     path("registers/<slug:register_id>/import/<slug:key>/", register_imports.run, name="register_import_run"),
     path("registers/<slug:register_id>/import/<slug:key>/faults.xlsx", register_imports.faults, name="register_import_faults"),
     path("registers/<slug:register_id>/export.<slug:form>", registers.export, name="register_export"),

@@ -58,7 +58,7 @@ class Batch:
         self.actor, self.at, self.model, self.act = actor, at, model, act
         self.new: list[Any] = []
         self.changes: list[Change] = []
-        self._entries: list[bulk.Prepared] = []
+        self._entries: list[Any] = []  # as journal.bulk prepares them
         self._keys: list[int] = []
         self.fields = [field for field in model._meta.local_concrete_fields if not field.primary_key]
 

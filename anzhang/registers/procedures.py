@@ -77,10 +77,11 @@ def differences(row: Model, data: Mapping[str, Any]) -> dict[str, tuple[Any, Any
     }
 
 
-def record_export(actor: Actor, register: Register, *, at: datetime, rows: int, form: str, query: str) -> None:
-    """Note in the ledger who took which rows out (DESIGN 12)."""
+def record_export(actor: Actor, register: Register, *, at: datetime, rows: int, form: str, query: str, basis: str = "") -> None:
+    """Note in the ledger who took which rows out, and the number of the case that allowed it (DESIGN 12)."""
+    payload = {"rows": rows, "format": form, "query": query, "basis": basis}
     with transaction.atomic():
-        record(actor, Event.ROW_EXPORT, ("register", register.id), at=at, payload={"rows": rows, "format": form, "query": query})
+        record(actor, Event.ROW_EXPORT, ("register", register.id), at=at, payload=payload)
 
 
 def record_import(actor: Actor, register: Register, *, at: datetime, created: int, changed: int, digest: str) -> None:

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET, require_http_methods
 
 from anzhang import clock
-from anzhang.casework import routes
+from anzhang.casework import exports, routes, sheet_cases
 from anzhang.permissions import RefusedError
 from anzhang.registers import attachments, exporting, forms, history, listing, panels, procedures, rights, values
 from anzhang.registers.declaration import CHAPTER_LABELS, REGISTERS, Filter, Kind, Register
@@ -109,6 +109,7 @@ def rows(request: HttpRequest, register_id: str) -> HttpResponse:
             "searched": "、".join(register.label(path) for path in register.search),
             "may_write": rights.may_write(register, sight.actor, sight.at),
             "file_case": _case_link(register),
+            "file_sheet": _sheet_link(register),
             "export_query": query.address(page=1),
         }
     return render(request, "registers/rows.html" if partial else "registers/list.html", context, status=status)
@@ -207,8 +208,14 @@ def export(request: HttpRequest, register_id: str, form: str) -> HttpResponse:
         chosen = listing.select(register, query, sight)
     except listing.BadQueryError as error:
         return HttpResponse(error.message, status=400, content_type="text/plain; charset=utf-8")
+    asked = query.address(page=1, sort="", size=listing.DEFAULT_SIZE)
+    try:
+        approval = exports.require(sight.actor, register.id, asked, chosen.count(), sight.at)
+    except exports.ExportNeedsApprovalError as refusal:
+        return render(request, "registers/export_refused.html", {"register": register, "refusal": refusal}, status=409)
     body, count = exporting.export(register, chosen, form)
-    procedures.record_export(sight.actor, register, at=sight.at, rows=count, form=form, query=query.address(page=1))
+    basis = approval.case.number if approval else ""
+    procedures.record_export(sight.actor, register, at=sight.at, rows=count, form=form, query=query.address(page=1), basis=basis)
     return attachment(body, exporting.TYPES[form], f"{register.id}-{clock.day_of(sight.at)}.{form}")
 
 
@@ -276,6 +283,12 @@ def _case_link(register: Register) -> str:
     if register.kind is not Kind.AUTHORITY or register.route not in routes.current():
         return ""
     return reverse("case_form", args=(register.route,))
+
+
+def _sheet_link(register: Register) -> str:
+    if not _case_link(register) or not sheet_cases.takes_sheets(routes.current()[register.route]):
+        return ""
+    return reverse("register_sheet", args=(register.id,))
 
 
 def _choosing(chosen: Filter, query: listing.Query, sight: Sight) -> Choosing:

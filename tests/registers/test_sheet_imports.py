@@ -259,7 +259,7 @@ def test_a_killed_worker_leaves_nothing_half_written(tmp_path):
     """A real worker process, a real database file, kill -9 when every row has been inserted and nothing committed."""
     environment = {**os.environ, "ANZHANG_HOME": str(tmp_path / "home"), "DJANGO_SETTINGS_MODULE": "anzhang.settings"}
     run = lambda code: subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True).stdout  # noqa: E731
-    subprocess.run([sys.executable, "-m", "anzhang", "demo", "build"], env=environment, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "anzhang", "demo", "--once"], env=environment, check=True, capture_output=True)
     start = "import os, django; django.setup()\nfrom anzhang import clock\n"
     (tmp_path / "people.csv").write_bytes(csv(lines(1000)))
     run(
