@@ -121,6 +121,24 @@ class Shell:
                 self._entry(_("存证"), "ledger"),
             ),
         )
+        yield _group(
+            _("组织"),
+            (
+                self._entry(_("本单位"), "own_unit"),
+                self._entry(_("工作部署"), "directives"),
+                self._entry(_("监督检查"), "inspections"),
+                self._entry(_("责任书"), "statements"),
+                self._entry(_("决议"), "decisions"),
+            ),
+        )
+        yield _group(
+            _("规则"),
+            (
+                self._entry(_("办法原文"), "regulation"),
+                self._entry(_("上位依据"), "law"),
+                self._entry(_("办法解释"), "interpretations"),
+            ),
+        )
         yield _group(_("登记"), (self._entry(_("台账目录"), "registers"),))
         if self.user.administrator:
             title = _("审计") if self.user.administrator == Administrator.AUDITOR else _("系统管理")
