@@ -97,6 +97,14 @@ WORDING: dict[str, str | Promise] = {
     # Art. 34
     "system_without_kind": _("%(system)s没有归入规定的系统类别"),
     # Art. 35, 36
+    "source_silent": _("日志源“%(source)s”自 %(since)s 起没有日志，超过 %(minutes)s 分钟"),
+    "source_over_quota": _("日志源“%(source)s”超出每小时 %(quota_bytes)s 字节的配额，已被限速"),
+    "clock_ahead": _("日志源“%(source)s”的时钟快 %(seconds)s 秒，超过 %(tolerance)s 秒"),
+    "clock_behind": _("日志源“%(source)s”的时钟慢 %(seconds)s 秒，或日志晚到同样长的时间，超过 %(tolerance)s 秒"),
+    "segment_fault": _("日志段 %(segment)s 未通过验证（%(part)s：%(what)s）"),
+    "segment_missing": _("日志段 %(segment)s 缺失"),
+    "segment_out_of_chain": _("日志段 %(segment)s 与前一段不相连"),
+    "vault_not_verified": _("日志库两天内没有完成过验证"),
     "value_differs": _("参数 %(parameter)s 按 %(value)s 执行，与办公室签署的 %(signed)s 不一致"),
     "no_text_imported": _("尚未导入办法原文"),
     "no_publication_date": _("现行办法版本没有发布日期"),

@@ -40,6 +40,7 @@ class LogSource(Ledgered):
     timezone = models.CharField(_("时区"), max_length=64, default="Asia/Shanghai")
     encoding = models.CharField(_("编码"), max_length=16, default="utf-8")
     quota_bytes_per_hour = models.BigIntegerField(_("每小时配额（字节）"), default=1 << 30)
+    silence_minutes = models.PositiveIntegerField(_("允许静默（分钟）"), null=True, blank=True)  # None: the parameter's
     state = models.CharField(_("状态"), max_length=16, choices=State.choices, default=State.ACTIVE)
     registered_on = models.DateField(_("登记日期"))
     version = models.PositiveIntegerField(_("版本"), default=1, editable=False)

@@ -46,10 +46,10 @@ def logs_kept_six_months(context: Context) -> Outcome:
     """
     floor = timedelta(days=context.parameters["retention_days"])
     sources = list(LogSource.objects.select_related("unit", "activity").order_by("code"))
-    heard = [source for source in sources if _activity(source) is not None]
+    heard = [source for source in sources if activity_of(source) is not None]
     subjects = {source.code: subject_of(source) for source in heard}
     unknown = [Ground(source.unit.code, Why("source_never_heard", {"source": source.code}), subject_of(source)) for source in sources
-               if _activity(source) is None and source.state == LogSource.State.ACTIVE]  # fmt: skip
+               if activity_of(source) is None and source.state == LogSource.State.ACTIVE]  # fmt: skip
     unknown += _unwatched_systems()
     if context.vault is None and heard:
         unknown += [Ground(unit, Why("no_vault")) for unit in sorted({source.unit.code for source in heard})]
@@ -65,7 +65,8 @@ def subject_of(source: LogSource) -> Subject:
     return Subject(f"source:{source.code}", source.name, source.unit.code)
 
 
-def _activity(source: LogSource) -> LogSourceActivity | None:
+def activity_of(source: LogSource) -> LogSourceActivity | None:
+    """Return what was heard from a source, None until its first line was sealed."""
     activity: LogSourceActivity | None = getattr(source, "activity", None)
     return activity if activity is not None and activity.first_segment is not None else None
 
@@ -116,7 +117,7 @@ def _rows_gone() -> Iterator[Loss]:
 def _too_young(at: datetime, floor: timedelta, heard: list[LogSource]) -> Iterator[Breach]:
     oldest = _oldest_kept({source.code for source in heard})
     for source in heard:
-        segment, activity = oldest.get(source.code), _activity(source)
+        segment, activity = oldest.get(source.code), activity_of(source)
         if segment is None or activity is None or segment.number == activity.first_segment or at - segment.sealed_at >= floor:
             continue
         days = (at - segment.sealed_at).days

@@ -31,6 +31,7 @@ declare(
             "timezone",
             "encoding",
             "quota_bytes_per_hour",
+            "silence_minutes",
             "state",
             "registered_on",
         ),

@@ -1,0 +1,150 @@
+"""The check of A29.6: logs have no gap and no alteration, their senders speak, keep time and stay within their quota (Art. 29)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.db.models import F, Q, Window
+from django.db.models.functions import Lag
+
+from anzhang import clock
+from anzhang.engines.vault.clocks import clocks
+from anzhang.monitoring.models import LogSource, VaultCheck, VaultSegment
+from anzhang.monitoring.obligations import activity_of, losses, subject_of
+from anzhang.regulation.checks import Context, check
+from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
+
+VERIFIED_WITHIN = timedelta(days=2)  # the vault is verified daily; a day may fail before its result is too old to count
+QUOTA_ECHO = timedelta(hours=1)  # a source that passed its quota is in order after a whole hour in which it did not
+CLOCK_WINDOW = timedelta(days=1)  # clocks are read off the newest segment of this span
+VAULT = Subject("vault", "日志库", None)
+
+
+@check("logs_kept_whole")
+def logs_kept_whole(context: Context) -> Outcome:
+    """Judge per active log source whether its lines are whole, and of the vault whether its chain is.
+
+    Breach: a segment failed the last verification, is missing, or does not continue the one before; a source has been silent for
+    longer than it may, its clock is off by more than the tolerance, or it passed its quota and was held back. A sender is taken to
+    be up: one that is out of service is closed in the register. Source: Art. 29; A29.6.
+    """
+    sources = list(LogSource.objects.filter(state=LogSource.State.ACTIVE).select_related("unit", "activity").order_by("code"))
+    heard = [source for source in sources if activity_of(source) is not None]
+    unknown = [
+        Ground(source.unit.code, Why("source_never_heard", {"source": source.code}), subject_of(source))
+        for source in sources
+        if activity_of(source) is None
+    ]
+    verified = VaultCheck.objects.filter(at__lte=context.at).order_by("-at", "-pk").first()
+    if heard and (verified is None or context.at - verified.at > VERIFIED_WITHIN):
+        unknown.append(Ground(None, Why("vault_not_verified"), VAULT))
+    breaches = [
+        *_silent(heard, context),
+        *_over_quota(heard, context.at),
+        *_clocks_off(heard, context),
+        *_faults(verified, {source.code: source for source in heard}),
+        *_missing(context, {source.code: source for source in heard}),
+        *_chain(),
+    ]
+    return Outcome((*(subject_of(source) for source in heard), *([VAULT] if verified else [])), tuple(breaches), tuple(unknown))
+
+
+def allowed_silence(source: LogSource, minutes: int) -> timedelta:
+    """Return how long a source may say nothing: its own limit, else the parameter's."""
+    return timedelta(minutes=source.silence_minutes or minutes)
+
+
+def is_over_quota(source: LogSource, at: datetime) -> bool:
+    """Whether a source passed its quota in the present hour or the one before."""
+    activity = getattr(source, "activity", None)
+    passed = activity.over_quota_at if activity is not None else None
+    return passed is not None and at < passed.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1) + QUOTA_ECHO
+
+
+def _silent(heard: Iterable[LogSource], context: Context) -> Iterator[Breach]:
+    for source in heard:
+        limit = allowed_silence(source, int(context.parameters["source_silence_minutes"]))
+        last = source.activity.last_seen_at
+        if context.at - last > limit:
+            why = Why(
+                "source_silent",
+                {
+                    "source": source.name,
+                    "since": f"{last.astimezone(clock.BEIJING):%Y-%m-%d %H:%M}",
+                    "minutes": int(limit.total_seconds() // 60),
+                },
+            )
+            yield Breach(subject_of(source), why, (f"log_source:{source.pk}",), last, "silent")
+
+
+def _over_quota(heard: Iterable[LogSource], at: datetime) -> Iterator[Breach]:
+    for source in heard:
+        if is_over_quota(source, at):
+            why = Why("source_over_quota", {"source": source.name, "quota_bytes": source.quota_bytes_per_hour})
+            yield Breach(subject_of(source), why, (f"log_source:{source.pk}",), source.activity.over_quota_at, "quota")
+
+
+def _clocks_off(heard: Iterable[LogSource], context: Context) -> Iterator[Breach]:
+    if context.vault is None:
+        return
+    tolerance = timedelta(seconds=int(context.parameters["clock_tolerance_seconds"]))
+    wanted = {source.code: source for source in heard}
+    recent = VaultSegment.objects.filter(state=VaultSegment.State.SEALED, sealed_at__gt=context.at - CLOCK_WINDOW)
+    for segment in recent.order_by("-number").iterator(chunk_size=200):
+        mine = wanted.keys() & segment.sources.keys()
+        if not mine:
+            continue
+        found = clocks(Path(context.vault.root), segment.name, segment.root_sha256)
+        for code in sorted(mine & found.keys()):
+            source = wanted.pop(code)
+            off = found[code].off(tolerance)
+            if off:
+                seconds = round(abs(off.total_seconds()))
+                params = {"source": source.name, "seconds": seconds, "tolerance": int(tolerance.total_seconds())}
+                why = Why("clock_ahead" if off > timedelta() else "clock_behind", params)
+                yield Breach(subject_of(source), why, (f"segment:{segment.name}",), segment.sealed_at, "clock")
+        if not wanted:
+            return
+
+
+def _faults(verified: VaultCheck | None, heard: Mapping[str, LogSource]) -> Iterator[Breach]:
+    """Yield what the last verification found: a breach of every source with lines in the segment, of the vault where none is known."""
+    faults = verified.faults if verified is not None else []
+    names = {fault.get("segment", "") for fault in faults}
+    segments = {segment.name: segment for segment in VaultSegment.objects.filter(name__in=names)}
+    for fault in faults:
+        name = fault.get("segment", "")
+        why = Why("segment_fault", {"segment": name or "日志库", "part": fault.get("part", ""), "what": fault.get("why", "")})
+        evidence = (f"segment:{name}",) if name else ("vault",)
+        for subject in _concerned(segments[name].sources if name in segments else {}, heard):
+            yield Breach(subject, why, evidence, verified.at if verified else None, f"fault:{name}:{fault.get('part', '')}")
+
+
+def _missing(context: Context, heard: Mapping[str, LogSource]) -> Iterator[Breach]:
+    """Yield the segments that were sealed and do not stand; disposal is A29.7's business, which watches the floor."""
+    for loss in losses(context):
+        if loss.how == "disposed":
+            continue
+        for subject in _concerned(loss.sources, heard):
+            why = Why("segment_missing", {"segment": loss.name, "how": loss.how})
+            yield Breach(subject, why, (f"segment:{loss.name}",), loss.sealed_at, f"missing:{loss.number}")
+
+
+def _concerned(sources: Mapping[str, int], heard: Mapping[str, LogSource]) -> list[Subject]:
+    return [subject_of(heard[code]) for code in sorted(sources.keys() & heard.keys())] or [VAULT]
+
+
+def _chain() -> Iterator[Breach]:
+    """Yield the recorded segments that do not continue the one before: in number, in line numbers or in root."""
+    before = {name: Window(Lag(name), order_by=F("number").asc()) for name in ("number", "last_seq", "root_sha256")}
+    rows = VaultSegment.objects.annotate(
+        number_before=before["number"], last_before=before["last_seq"], root_before=before["root_sha256"]
+    ).filter(number_before__isnull=False)
+    broken = rows.filter(
+        ~Q(number=F("number_before") + 1) | ~Q(first_seq=F("last_before") + 1) | ~Q(previous_sha256=F("root_before"))
+    ).order_by("number")
+    for segment in broken:
+        why = Why("segment_out_of_chain", {"segment": segment.name})
+        yield Breach(VAULT, why, (f"segment:{segment.name}",), segment.sealed_at, f"chain:{segment.number}")

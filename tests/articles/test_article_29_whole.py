@@ -1,0 +1,154 @@
+"""Art. 29: logs are whole. A silent, fast, slow or flooding source and a broken segment turn red; near misses do not."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+
+import pytest
+
+from anzhang import jobs
+from anzhang.engines.vault import Batch, Vault
+from anzhang.engines.vault.places import locate
+from anzhang.monitoring import procedures
+from anzhang.monitoring.models import LogSource, VaultSegment
+from anzhang.permissions import Via, system
+from tests.articles.stories import measure, opened, state, verdict
+
+pytestmark = pytest.mark.usefixtures("bureau")
+A29_6 = "A29.6"
+JY = "SSH-JY01"
+
+
+def line(at) -> bytes:
+    return f"<38>1 {at:%Y-%m-%dT%H:%M:%S}Z jyapp01 app 1 - - one line\n".encode()
+
+
+def seal(vault: Vault, at, *lines: bytes, source: str = JY) -> VaultSegment:
+    with vault.writer() as writer:
+        writer.append(Batch(source=source, data=b"".join(lines) or line(at), received_at=at))
+        sealed = writer.seal(at)
+    return procedures.record_segment(system("collector", Via.DAEMON), sealed, at)
+
+
+def verify(vault: Vault, clock) -> None:
+    """Keep the result of a verification, as the worker's daily job does."""
+    faults = [{"segment": f.segment, "part": f.part, "why": f.what} for f in vault.verify()]
+    procedures.record_check(system("vault"), faults, segments=1, seconds=0.1, at=clock.now)
+
+
+def codes(unit: str | None = "JYC") -> set[str]:
+    return {finding.reason["code"] for finding in opened(A29_6, unit)}
+
+
+def test_whole_logs_of_a_verified_vault_are_met(clock, vault):
+    seal(vault, clock.now)
+    measure(clock, A29_6, vault=vault)
+    assert (state(A29_6, None), verdict(A29_6, None).why["code"]) == ("unknown", "vault_not_verified")
+    verify(vault, clock)
+    measure(clock, A29_6, vault=vault)
+    assert (state(A29_6, "JYC"), state(A29_6, None)) == ("met", "met")
+    assert (state(A29_6, "IC"), verdict(A29_6, "IC").why["code"]) == ("unknown", "source_never_heard")
+
+
+def test_silence_is_found_after_the_limit_and_ends_with_the_next_line(clock, vault):
+    seal(vault, clock.now)
+    clock.advance(minutes=60)
+    measure(clock, A29_6, vault=vault)
+    assert codes() == set(), "to the minute it is not too long"
+    clock.advance(seconds=1)
+    measure(clock, A29_6, vault=vault)
+    (finding,) = opened(A29_6, "JYC")
+    assert (finding.reason["code"], finding.person.name) == ("source_silent", "刘洋")
+    assert finding.reason["params"]["minutes"] == 60
+    seal(vault, clock.now)
+    measure(clock, A29_6, vault=vault)
+    assert opened(A29_6, "JYC") == []
+
+
+def test_a_source_may_have_a_limit_of_its_own_and_a_closed_one_owes_nothing(clock, vault):
+    LogSource.objects.filter(code=JY).update(silence_minutes=24 * 60)
+    seal(vault, clock.now)
+    clock.advance(hours=24)
+    measure(clock, A29_6, vault=vault)
+    assert codes() == set()
+    clock.advance(minutes=1)
+    measure(clock, A29_6, vault=vault)
+    assert codes() == {"source_silent"}
+    LogSource.objects.filter(code=JY).update(state="closed")
+    measure(clock, A29_6, vault=vault)
+    assert codes() == set()
+
+
+def test_a_source_over_its_quota_is_found_until_a_whole_hour_went_well(clock, vault):
+    seal(vault, clock.now)
+    procedures.note_quota(JY, clock.now)  # 09:30 in Beijing
+    measure(clock, A29_6, vault=vault)
+    assert codes() == {"source_over_quota"}
+    clock.advance(minutes=89)
+    seal(vault, clock.now)
+    measure(clock, A29_6, vault=vault)
+    assert codes() == {"source_over_quota"}
+    seal(vault, clock.advance(minutes=1))
+    measure(clock, A29_6, vault=vault)
+    assert codes() == set()
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(61, "clock_ahead"), (60, ""), (-60, ""), (-62, "clock_behind")])
+def test_a_clock_is_off_beyond_the_tolerance(clock, vault, seconds, code):
+    seal(vault, clock.now, line(clock.now + timedelta(seconds=seconds)))
+    measure(clock, A29_6, vault=vault)
+    assert codes() == ({code} if code else set())
+    seal(vault, clock.advance(minutes=1), line(clock.now))
+    measure(clock, A29_6, vault=vault)
+    assert codes() == set(), "the newest segment shows a clock that was set"
+
+
+def test_lines_that_waited_are_no_slow_clock_and_one_wrong_line_is_no_fast_one(clock, vault):
+    late = [line(clock.now - timedelta(hours=hours)) for hours in range(48, -1, -1)]
+    seal(vault, clock.now, *late)
+    measure(clock, A29_6, vault=vault)
+    assert codes() == set()
+    seal(vault, clock.advance(minutes=1), line(clock.now), line(clock.now + timedelta(days=3650)), line(clock.now))
+    measure(clock, A29_6, vault=vault)
+    assert codes() == set()
+
+
+def test_a_segment_that_fails_verification_is_the_finding_of_whoever_has_lines_in_it(clock, vault):
+    broken = seal(vault, clock.now)
+    seal(vault, clock.now, source="SSH-SB01")
+    rows = locate(vault.root)[broken.name] / "rows.parquet"
+    whole = rows.read_bytes()
+    rows.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
+    verify(vault, clock)
+    measure(clock, A29_6, vault=vault)
+    assert codes() == {"segment_fault"}
+    assert codes("IC") == set()
+    rows.write_bytes(whole)
+    verify(vault, clock)
+    measure(clock, A29_6, vault=vault)
+    assert codes() == set()
+
+
+def test_a_missing_segment_and_a_cut_chain_are_found_without_waiting_for_a_verification(clock, vault, tmp_path):
+    first, second, third = (seal(vault, clock.now) for _ in range(3))
+    folder = locate(vault.root)[second.name]
+    shutil.move(folder, tmp_path / "aside")
+    measure(clock, A29_6, vault=vault)
+    assert codes() == {"segment_missing"}
+    shutil.move(tmp_path / "aside", folder)
+    measure(clock, A29_6, vault=vault)
+    assert codes() == set()
+    VaultSegment.objects.filter(number=third.number).update(first_seq=third.first_seq + 1, last_seq=third.last_seq + 1)
+    measure(clock, A29_6, vault=vault)
+    assert {finding.reason["code"] for finding in opened(A29_6)} == {"segment_out_of_chain"}
+    assert first.number == 1
+
+
+def test_the_daily_job_verifies_what_the_check_reads(clock, vault, settings):
+    assert {"vault", "reconcile"} <= {job.key for job in jobs.JOBS}
+    seal(vault, clock.now)
+    verify(vault, clock)
+    clock.advance(days=2, seconds=1)
+    measure(clock, A29_6, vault=vault)
+    assert verdict(A29_6, None).why["code"] == "vault_not_verified"
