@@ -28,8 +28,9 @@ import anzhang
 from anzhang import clock
 from anzhang.directory import tokens
 from anzhang.permissions import Actor, RefusedError
-from anzhang.registers import forms, importing, listing, procedures, rights, values
+from anzhang.registers import forms, history, importing, listing, procedures, rights, values
 from anzhang.registers.declaration import REGISTERS, Register
+from anzhang.registers.filters import instants, moment
 from anzhang.registers.rights import Sight
 from anzhang.web import problems, rest
 from anzhang.web.actors import actor_of
@@ -117,6 +118,23 @@ def describe(request: HttpRequest) -> list[Register]:  # noqa: ARG001  # ninja p
     return list(REGISTERS.values())
 
 
+class RevisedQuery(Schema):
+    """Which version: the one that stood at an instant (`2026-11-24T09:30` in Beijing, or the end of a day); empty: all."""
+
+    as_of: Annotated[str, StringConstraints(max_length=40)] = ""
+
+
+class Revised(Schema):
+    """A row as it stood from a ledger entry on, newest first; `exact` is false where an older act did not say what it changed."""
+
+    index: int
+    at: datetime
+    act: str
+    actor: str
+    exact: bool
+    values: dict[str, Any]
+
+
 def sight_of(request: HttpRequest) -> Sight:
     """Return what the caller sees now."""
     actor: Actor = request.auth  # type: ignore[attr-defined]  # set by ninja
@@ -149,6 +167,9 @@ def _add(register: Register) -> None:
 
     _offer(api.get, path, {200: page_schema}, f"{register.id}_rows", f"Rows of {register.id}")(rows)
     _offer(api.get, path + "/{int:pk}", {200: row_schema}, f"{register.id}_row", f"One {register.id}")(row)
+    _offer(api.get, path + "/{int:pk}/revisions", {200: list[Revised]}, f"{register.id}_revisions", f"Versions of one {register.id}")(
+        _revisions(register)
+    )
     if register.writable:
         _offer(api.post, path, {201: row_schema}, f"{register.id}_create", f"Create a {register.id}")(_create(register))
     if register.changeable:
@@ -160,6 +181,20 @@ def _offer(method: Callable[..., Any], path: str, answers: dict[int, Any], name:
     tag = path.split("/")[2]
     made: Callable[..., Any] = method(path, response={**answers, **problems.PROBLEMS}, operation_id=name, summary=summary, tags=[tag])
     return made
+
+
+def _revisions(register: Register) -> Callable[..., Any]:
+    def revisions(request: HttpRequest, pk: int, query: Query[RevisedQuery]) -> list[dict[str, Any]]:
+        found = history.versions(register, _row(register, pk, sight_of(request)))
+        if query.as_of:
+            try:
+                stood = history.as_of(found, moment(query.as_of))
+            except ValueError as error:
+                raise listing.BadQueryError("as_of", str(error)) from error
+            found = [stood] if stood else []
+        return [{name: getattr(each, name) for name in ("index", "at", "act", "actor", "exact", "values")} for each in found]
+
+    return revisions
 
 
 def _walk(register: Register, given: dict[str, str], after: int, sight: Sight) -> dict[str, Any]:
@@ -221,7 +256,7 @@ def _schemas(register: Register) -> tuple[type[Schema], type[Schema], type[Schem
         f"{name}Page", __base__=Schema, count=(int | None, None), page=(int | None, None), size=(int, ...), items=(list[row], ...),  # type: ignore[valid-type]
         next=(int | None, ValueField(None, description="`after` of the next call; null at the end or when pages are numbered")),
     )  # fmt: skip
-    filters: dict[str, Any] = {each.name: (str, "") for each in register.filters}
+    filters: dict[str, Any] = {each.name: (str, "") for each in (*register.filters, *instants(register.model))}
     query = create_model(
         f"{name}Query", __base__=Schema, q=(str, ""), sort=(str, ""), page=(int, 1), size=(int, listing.DEFAULT_SIZE),
         after=(int | None, ValueField(None, ge=0, le=_LARGEST, description="walk by key from here on, 0 to begin; not with sort and page")),

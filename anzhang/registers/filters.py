@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from django.db.models import Model, Q
 from django.utils.functional import Promise
@@ -12,6 +12,8 @@ from anzhang import clock
 from anzhang.directory.models import Bitemporal, Unit
 from anzhang.registers import values
 from anzhang.registers.declaration import Filter
+
+VALID_AT, KNOWN_AT = "valid_at", "known_at"
 
 
 def by_choice(model: type[Model], path: str) -> Filter:
@@ -89,3 +91,32 @@ def by_year(path: str, label: str | Promise) -> Filter:
         return Q(**{f"{path}__gte": date(year, 1, 1), f"{path}__lt": date(year + 1, 1, 1)})
 
     return Filter("year", label, condition)
+
+
+def instants(model: type[Model]) -> tuple[Filter, ...]:
+    """Return the two times of a dated register: when something held, and what was known when (Art. 33); none for others."""
+    if not issubclass(model, Bitemporal):
+        return ()
+    return (Filter(VALID_AT, _("何时有效"), _valid_at), Filter(KNOWN_AT, _("以何时所知为准"), _known_at))
+
+
+def _valid_at(value: str, at: datetime) -> Q:  # noqa: ARG001  # every condition takes the instant
+    when = moment(value)
+    return Q(valid_from__lte=when) & (Q(valid_to=None) | Q(valid_to__gt=when))
+
+
+def _known_at(value: str, at: datetime) -> Q:  # noqa: ARG001  # every condition takes the instant
+    when = moment(value)
+    return Q(recorded_at__lte=when) & (Q(superseded_at=None) | Q(superseded_at__gt=when))
+
+
+def moment(text: str) -> datetime:
+    """Return the instant of `2026-11-24T09:30` (Beijing time), or the end of a day. Raises ValueError."""
+    if len(text) == len("2026-11-24"):
+        found = clock.start_of(date.fromisoformat(text)) + timedelta(days=1, microseconds=-1)
+    else:
+        found = datetime.fromisoformat(text)
+        found = found if found.tzinfo else found.replace(tzinfo=clock.BEIJING)
+    if not clock.is_plausible(found.date()):
+        raise ValueError(text)
+    return found

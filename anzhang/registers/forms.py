@@ -61,8 +61,8 @@ class ListField(forms.CharField):
         return [line.strip() for line in text.replace(";", "\n").splitlines() if line.strip()]
 
 
-def form_class(register: Register, sight: Sight, *, changing: bool) -> type[ModelForm[Any]]:
-    """Return the form of a register for a reader: relations offer only the rows that are seen."""
+def form_class(register: Register, sight: Sight, *, changing: bool, only: tuple[str, ...] = ()) -> type[ModelForm[Any]]:
+    """Return the form of a register, or of some of its fields, for a reader: relations offer only the rows that are seen."""
 
     def make(field: Field[Any, Any], **options: Any) -> forms.Field | None:
         made = _form_field(field, sight.choices(field.related_model) if isinstance(field, ForeignKey) else None, options)
@@ -74,7 +74,7 @@ def form_class(register: Register, sight: Sight, *, changing: bool) -> type[Mode
         made.widget.attrs["class"] = _css(made.widget)
         return made
 
-    return modelform_factory(register.model, fields=list(register.fields), formfield_callback=make)
+    return modelform_factory(register.model, fields=list(only or register.fields), formfield_callback=make)
 
 
 def _form_field(field: Field[Any, Any], rows: QuerySet[Any] | None, options: dict[str, Any]) -> forms.Field | None:

@@ -16,6 +16,7 @@ from django.db.models import ForeignKey, JSONField, Model, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from anzhang.registers.declaration import Register
+from anzhang.registers.filters import KNOWN_AT, VALID_AT, instants
 from anzhang.registers.rights import Sight
 
 SIZES = (25, 50, 100)
@@ -60,7 +61,9 @@ def parse(register: Register, given: Mapping[str, str]) -> Query:
     search = given.get("q", "").strip()
     if len(search) > LONGEST_SEARCH or "\x00" in search:
         raise BadQueryError("q", _("检索词过长或含有非法字符"))
-    filters = {each.name: given[each.name].strip() for each in register.filters if given.get(each.name, "").strip()}
+    filters = {
+        each.name: given[each.name].strip() for each in (*register.filters, *instants(register.model)) if given.get(each.name, "").strip()
+    }
     sort = given.get("sort", "")
     if sort and sort.removeprefix("-") not in sortable(register):
         raise BadQueryError("sort", _("不能按“%(name)s”排序") % {"name": sort[:40]})
@@ -79,13 +82,15 @@ def select(register: Register, query: Query, sight: Sight) -> QuerySet[Any]:
     """Return the rows that the query names and the reader sees, ordered. Raises BadQueryError."""
     rows = sight.rows(register)
     for name, value in query.filters.items():
-        chosen = register.filter(name)
+        chosen = register.filter(name) or next((each for each in instants(register.model) if each.name == name), None)
         if chosen is None:
             continue
         try:
             rows = rows.filter(chosen.condition(value, sight.at))
         except (ValueError, OverflowError) as error:
             raise BadQueryError(name, _("筛选条件“%(label)s”没有取值“%(value)s”") % {"label": chosen.label, "value": value[:40]}) from error
+    if VALID_AT in query.filters and KNOWN_AT not in query.filters:
+        rows = rows.filter(superseded_at=None)  # what held then, as known now
     if query.search and register.search:
         found = Q()
         for path in register.search:

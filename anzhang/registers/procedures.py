@@ -7,7 +7,8 @@ Page, import and API all come through here, so that rights and unit scope are as
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -48,6 +49,35 @@ def change(register: Register, actor: Actor, row: Model, data: Mapping[str, Any]
         changed = _change(register, actor, copy.copy(row), data, at, expected_version)
         rights.require_place(register, changed, rights.Sight(actor, at))
     return changed
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a change of many rows did to one of them: `refusal` says why it was not changed, empty when it was."""
+
+    row: Model
+    changed: bool
+    refusal: str = ""
+
+
+def change_each(
+    register: Register, actor: Actor, chosen: Iterable[tuple[Model, int | None]], data: Mapping[str, Any], *, at: datetime
+) -> list[Outcome]:
+    """Give many rows the same values, each by itself under the version that was shown; return what became of each.
+
+    Raises RefusedError when the actor may not write the register at all.
+    """
+    rights.require_write(register, actor, at)
+    found: list[Outcome] = []
+    for row, version in chosen:
+        if not differences(row, data):
+            found.append(Outcome(row, changed=False))
+            continue
+        try:
+            found.append(Outcome(change(register, actor, row, data, at=at, expected_version=version), changed=True))
+        except RefusedError as refusal:
+            found.append(Outcome(row, changed=False, refusal=f"{refusal.message} {refusal.remedy}".strip()))
+    return found
 
 
 def require_plausible(register: Register, data: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from anzhang import clock
@@ -21,6 +22,8 @@ from anzhang.casework import exports, routes, sheet_cases
 from anzhang.permissions import RefusedError
 from anzhang.registers import attachments, exporting, forms, history, listing, panels, procedures, rights, values
 from anzhang.registers.declaration import CHAPTER_LABELS, REGISTERS, Filter, Kind, Register
+from anzhang.registers.filters import instants
+from anzhang.registers.models import SavedFilter
 from anzhang.registers.rights import Sight
 from anzhang.web.access import login_needed
 from anzhang.web.actors import actor_of
@@ -92,19 +95,23 @@ def rows(request: HttpRequest, register_id: str) -> HttpResponse:
     except listing.BadQueryError as error:
         fault, status, query = error.message, 400, listing.Query()
         page = listing.Page(register, query, 0, (), register.columns)
+    may_pick = register.changeable and rights.may_write(register, sight.actor, sight.at)
     partial = bool(getattr(request, "htmx", False)) and not request.headers.get("HX-History-Restore-Request")
     context = {
         "register": register,
         "query": query,
         "page": page,
         "fault": fault,
-        "table": _table(page),
+        "table": _table(page, pick=may_pick),
+        "may_pick": may_pick,
         "headings": _headings(register, query),
     }
     context |= _paging(page)
     if not partial:
         context |= {
             "filters": [_choosing(each, query, sight) for each in register.filters],
+            "instants": [Choosing(each.name, str(each.label), query.filters.get(each.name, ""), ()) for each in instants(register.model)],
+            "saved": SavedFilter.objects.filter(user_id=sight.actor.user_id or 0, register=register.id),
             "sizes": listing.SIZES,
             "searched": "、".join(register.label(path) for path in register.search),
             "may_write": rights.may_write(register, sight.actor, sight.at),
@@ -126,7 +133,7 @@ def row(request: HttpRequest, register_id: str, pk: int) -> HttpResponse:
     context = {
         "register": register,
         "row": found,
-        "name": _name(found),
+        "name": name_of(found),
         "fields": fields,
         "revisions": history.revisions(register, found),
         "panels": [(title, lines) for title, lines in sides if lines],
@@ -187,7 +194,7 @@ def change(request: HttpRequest, register_id: str, pk: int) -> HttpResponse:
     context = {
         "register": register,
         "row": found,
-        "name": _name(found),
+        "name": name_of(found),
         "form": form,
         "refusal": refusal,
         "version": version,
@@ -241,7 +248,7 @@ def _compare(request: HttpRequest, register: Register, theirs: Any, form: ModelF
     context = {
         "register": register,
         "row": theirs,
-        "name": _name(theirs),
+        "name": name_of(theirs),
         "form": form,
         "lines": lines,
         "version": theirs.version,
@@ -273,7 +280,8 @@ def _status(request: HttpRequest) -> int:
     return 422 if request.method == "POST" else 200
 
 
-def _name(row: Model) -> str:
+def name_of(row: Model) -> str:
+    """Return what a page calls a row: code and name."""
     text, code = str(row), values.code_of(row)
     return f"#{code}" if "object (" in text else text if text == code or code == str(row.pk) else f"{code} {text}"
 
@@ -321,7 +329,7 @@ def _paging(page: listing.Page) -> dict[str, str]:
     }
 
 
-def _table(page: listing.Page) -> SafeString:
+def _table(page: listing.Page, *, pick: bool = False) -> SafeString:
     """Return the rows as HTML: written here because a template loop over 100 x 8 cells costs more than the query."""
     columns = [(page.register.field(path), path) for path in page.register.columns]
     base = reverse("register", args=(page.register.id,))
@@ -333,8 +341,15 @@ def _table(page: listing.Page) -> SafeString:
     for found in page.rows:
         cells = [escape(values.show(field, values.value_at(found, path))) for field, path in columns]
         rest = "".join(style.format(cell) for style, cell in zip(styles, cells[1:], strict=True))
-        lines.append(f'<tr><td class="tight"><a href="{base}{found.pk}/">{cells[0] or "—"}</a></td>{rest}</tr>')
+        box = f'<td class="tight no-print">{_box(found, cells[0])}</td>' if pick else ""
+        lines.append(f'<tr>{box}<td class="tight"><a href="{base}{found.pk}/">{cells[0] or "—"}</a></td>{rest}</tr>')
     return SafeString("".join(lines))  # every cell is escaped above
+
+
+def _box(row: Model, name: str) -> str:
+    value = f"{row.pk}:{getattr(row, 'version', '')}"
+    label = escape(_("选择")) + f" {name}"  # the name is escaped already
+    return f'<input class="form-check-input" type="checkbox" form="bulk" name="row" value="{value}" aria-label="{label}">'
 
 
 def _is_long(field: Field[Any, Any]) -> bool:
@@ -346,6 +361,6 @@ def _cell(register: Register, row: Model, name: str) -> str | SafeString:
     if isinstance(field, ForeignKey) and value is not None:
         related = next((each for each in REGISTERS.values() if each.model is type(value)), None)
         if related is not None:
-            return format_html('<a href="{}">{}</a>', reverse("register_row", args=(related.id, value.pk)), _name(value))
-        return conditional_escape(_name(value))
+            return format_html('<a href="{}">{}</a>', reverse("register_row", args=(related.id, value.pk)), name_of(value))
+        return conditional_escape(name_of(value))
     return values.show(field, value)
