@@ -13,10 +13,12 @@ from anzhang.casework.numbering import numbered
 from anzhang.directory import rows
 from anzhang.directory.models import Unit
 from anzhang.events import Event
+from anzhang.journal.procedures import object_type
 from anzhang.organization import desk
 from anzhang.organization.models import Decision, Directive
 from anzhang.organization.queries import evidence_of
 from anzhang.permissions import Actor, RefusedError
+from anzhang.registers import attachments
 from anzhang.regulation.checks import procedure
 
 State = Directive.State
@@ -57,19 +59,25 @@ def _issue(actor: Actor, unit: Unit, title: str, content: str, due_on: date, bas
 
 @procedure("report_directive")
 def report_directive(
-    actor: Actor, item: Directive, result: str, evidence: str, at: datetime, expected_version: int | None = None
+    actor: Actor,
+    item: Directive,
+    result: str,
+    evidence: str,
+    at: datetime,
+    expected_version: int | None = None,
+    files: Iterable[tuple[str, bytes]] = (),
 ) -> Directive:
-    """Report what came of an item, with what proves it: a document number or a file beside the row.
+    """Report what came of an item, with what proves it: a document number, or files (name, content) that are kept beside the row.
 
-    Raises RefusedError `not_the_unit`, `not_open`, `result_needed`, `no_evidence`, StaleError.
+    Raises RefusedError `not_the_unit`, `not_open`, `result_needed`, `no_evidence`, `file_...`, StaleError.
 
     Source: Art. 4.
     """
     desk.require_desk(actor, item.unit, at)
     _require_state(item, State.OPEN, _("该事项不在办理中，不能报送。"))
     result = desk.words(result, "result_needed", _("请填写办理结果。"), 4000)
-    evidence = evidence.strip()
-    if not evidence and not evidence_of(item):
+    evidence, brought = evidence.strip(), list(files)
+    if not evidence and not brought and not evidence_of(item):
         raise RefusedError("no_evidence", _("报送办理结果要附办结凭据。"), _("填写文号或上传附件后重新报送。"))
     if len(evidence) > 500 or "\x00" in evidence:
         raise RefusedError("text_too_long", _("最多填写 %d 个字。") % 500)
@@ -78,6 +86,8 @@ def report_directive(
     }  # fmt: skip
     with transaction.atomic():
         item = rows.change(actor, item, values, at, expected_version, Event.DIRECTIVE_REPORT)
+        for name, data in brought:
+            attachments.keep(actor, (object_type(item), str(item.pk)), data, name, at=at)
         _tell(actor, item, desk.office(at), "directive_reported", at)
     return item
 

@@ -11,7 +11,9 @@ from django.db.models import QuerySet
 
 from anzhang.directory import queries
 from anzhang.directory.models import Assignment, Bitemporal, Person, Unit
+from anzhang.journal.procedures import object_type
 from anzhang.organization.models import Directive, Officer
+from anzhang.registers.models import Attachment
 
 
 def officers(unit: Unit | int, at: datetime) -> QuerySet[Officer]:
@@ -76,4 +78,6 @@ def evidence_of(item: Directive) -> bool:
 
 def evidenced(items: QuerySet[Directive]) -> set[int]:
     """Return which of the directives have a proof, by id."""
-    return set(items.exclude(evidence="").values_list("pk", flat=True))
+    named = set(items.exclude(evidence="").values_list("pk", flat=True))
+    beside = Attachment.objects.filter(object_type=object_type(Directive), removed_at=None).values_list("object_key", flat=True)
+    return named | set(items.filter(pk__in=[int(key) for key in beside]).values_list("pk", flat=True))

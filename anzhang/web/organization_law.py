@@ -198,6 +198,13 @@ class Word:
     signed: Interpretation | None
 
     @property
+    def shown(self) -> str:
+        """Return the value in force as a reader has it: several by semicolons."""
+        if isinstance(self.value, dict):
+            return "；".join(f"{key} = {value}" for key, value in self.value.items())
+        return "；".join(map(str, self.value)) if isinstance(self.value, list) else str(self.value)
+
+    @property
     def weight(self) -> int:
         """Return how many obligations rest on it."""
         return len(self.obligations)

@@ -19,6 +19,8 @@ from anzhang.directory.models import LeadingGroupMember, Person, Unit
 from anzhang.organization import decisions, desk, directives, inspections
 from anzhang.organization.models import Decision, Directive, Inspection
 from anzhang.permissions import Actor, RefusedError
+from anzhang.registers import attachments
+from anzhang.registers.declaration import REGISTERS
 from anzhang.registers.rights import Sight
 from anzhang.regulation.checks import page
 from anzhang.web.access import login_needed
@@ -103,7 +105,7 @@ def directive_new(request: HttpRequest) -> HttpResponse:
     chosen = request.POST.getlist("unit")
     if request.method == "POST":
         try:
-            given = [unit for unit in units if unit.code in chosen]
+            given = [unit for unit in units if unit.code in chosen or "all" in request.POST]
             made = directives.issue_directives(
                 actor, given, request.POST.get("title", ""), request.POST.get("content", ""), _day(request, "due_on"), at
             )
@@ -136,7 +138,7 @@ def directive(request: HttpRequest, number: str) -> HttpResponse:
         version, remark = _version(request), request.POST.get("remark", "")
         verbs = {
             "report": lambda: directives.report_directive(
-                actor, item, request.POST.get("result", ""), request.POST.get("evidence", ""), at, version
+                actor, item, request.POST.get("result", ""), request.POST.get("evidence", ""), at, version, _files(request)
             ),
             "finish": lambda: directives.finish_directive(actor, item, remark, at, version),
             "return": lambda: directives.return_directive(actor, item, remark, at, version),
@@ -154,9 +156,18 @@ def directive(request: HttpRequest, number: str) -> HttpResponse:
     context = {
         "item": item, "refusal": refusal, "is_office": desk.is_office(actor, at), "answers": desk.is_desk(actor, item.unit, at),
         "result": request.POST.get("result", item.result), "evidence": request.POST.get("evidence", item.evidence),
-        "remark": request.POST.get("remark", ""), "today": clock.day_of(at), "now": at,
+        "files": attachments.of(REGISTERS["directive"], item), "remark": request.POST.get("remark", ""), "today": clock.day_of(at),
+        "now": at,
     }  # fmt: skip
     return render(request, "organization/directive.html", context, status=422 if refusal else 200)
+
+
+def _files(request: HttpRequest) -> list[tuple[str, bytes]]:
+    """Return the uploaded files as (name, content). Raises RefusedError `file_too_large` before reading one that is."""
+    chosen = request.FILES.getlist("file")
+    if any((each.size or 0) > attachments.MAX_BYTES for each in chosen):
+        raise RefusedError("file_too_large", _("文件超过 %d MB。") % (attachments.MAX_BYTES // 2**20), _("压缩或拆分后再上传。"))
+    return [(each.name or "", each.read()) for each in chosen]
 
 
 def _version(request: HttpRequest) -> int | None:

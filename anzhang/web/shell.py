@@ -31,6 +31,15 @@ class Entry:
     quiet: bool = False
 
 
+# Places that belong to an entry without lying under its address.
+KIN = {
+    "board": ("/articles/",),
+    "directives": ("/inspections/", "/decisions/"),
+    "own_unit": ("/units/",),
+    "regulation": ("/law/", "/interpretations/"),
+}
+
+
 @dataclass(frozen=True)
 class Group:
     """Links under one heading."""
@@ -123,23 +132,9 @@ class Shell:
         )
         yield _group(
             _("组织"),
-            (
-                self._entry(_("本单位"), "own_unit"),
-                self._entry(_("工作部署"), "directives"),
-                self._entry(_("监督检查"), "inspections"),
-                self._entry(_("责任书"), "statements"),
-                self._entry(_("决议"), "decisions"),
-            ),
+            (self._entry(_("本单位"), "own_unit"), self._entry(_("部署与检查"), "directives"), self._entry(_("责任书"), "statements")),
         )
-        yield _group(
-            _("规则"),
-            (
-                self._entry(_("办法原文"), "regulation"),
-                self._entry(_("上位依据"), "law"),
-                self._entry(_("办法解释"), "interpretations"),
-            ),
-        )
-        yield _group(_("登记"), (self._entry(_("台账目录"), "registers"),))
+        yield _group(_("登记"), (self._entry(_("台账目录"), "registers"), self._entry(_("办法与依据"), "regulation")))
         if self.user.administrator:
             title = _("审计") if self.user.administrator == Administrator.AUDITOR else _("系统管理")
             yield _group(_("管理"), (self._entry(title, "administration"),))
@@ -151,8 +146,8 @@ class Shell:
             current = path == href and self.request.GET.get("list", "todo") == query.rpartition("=")[2]
         elif name == "case_new":
             current = path.startswith(href)
-        elif name == "board":
-            current = path.startswith((href, "/articles/"))
+        elif name in KIN:
+            current = path.startswith((href, *KIN[name]))
         else:
             current = path == href if href == "/" else path.startswith(href)
         return Entry(title, href + query, place or name, current, count)

@@ -9,7 +9,7 @@ from anzhang.casework.models import Interpretation, RegulationVersion
 from anzhang.demo import bureau as demo
 from anzhang.demo import conduct, crowd
 from anzhang.organization.models import Decision, Directive, Inspection, ResponsibilityStatement
-from tests.articles.stories import file, measure, through
+from tests.articles.stories import file, measure, state, through
 from tests.articles.test_article_04_supervision import deploy
 from tests.organization.actions import inspect
 from tests.web.visitors import enter
@@ -71,6 +71,29 @@ def test_a_deployment_goes_from_the_office_to_the_unit_and_back(bureau, visit):
     assert office.post(path, {"verb": "finish", "remark": "同意", "version": 2}).status_code == 302
     assert Directive.objects.get(pk=item.pk).state == "finished"
     assert office.post(path, {"verb": "dance"}).status_code == 404
+
+
+def test_a_file_beside_the_item_is_proof_enough(bureau, acting, clock, visit):
+    (item,) = deploy(bureau, acting, clock, "JYC")
+    head, path = visit("liuyang"), f"/directives/{item.number}/"
+    bad = io.BytesIO(b"MZ\x90")
+    bad.name = "a.exe"
+    form = {"verb": "report", "result": "已清理", "evidence": "", "version": 1}
+    assert head.post(path, form | {"file": bad}).status_code == 422
+    assert Directive.objects.get().state == "open"
+    good = io.BytesIO("清单".encode())
+    good.name = "清单.txt"
+    assert head.post(path, form | {"file": good}).status_code == 302
+    assert "清单.txt" in head.get(path).text
+    assert visit("wujie").post(path, {"verb": "finish", "remark": "", "version": 2}).status_code == 302
+    measure(clock, "A04.4")
+    assert state("A04.4", "JYC") == "met"
+
+
+def test_work_is_deployed_to_every_unit_at_once(visit):
+    form = {"title": "年度自查", "content": "自查并报送。", "due_on": "2026-12-10", "all": "on"}
+    assert visit("wujie").post("/directives/new/", form).status_code == 302
+    assert set(Directive.objects.values_list("unit__code", flat=True)) == {"LGO", "IC", "JYC", "SBZX"}
 
 
 def test_the_office_presses_and_calls_off(bureau, acting, clock, visit):
