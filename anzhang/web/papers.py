@@ -39,9 +39,8 @@ def approval_sheet(case: Case, entry: Entry | None, address: str, printed_by: st
         pairs=(
             Pair(_("事项"), case.title),
             Pair(_("申请单位"), case.unit.name),
-            Pair(_("申请人"), _person(case.applicant.name, case.applicant.post)),
+            Pair(_("申请人"), _noted(case.applicant.name, case.applicant.post)),
             *(Pair(label, value or "—") for field, (label, value) in asked if field.kind != LONG_TEXT),
-            Pair(_("状态"), str(case.get_state_display())),
         ),
         texts=tuple(Pair(label, value) for field, (label, value) in asked if field.kind == LONG_TEXT and value),
         stages=tuple(_stages(case)),
@@ -50,6 +49,7 @@ def approval_sheet(case: Case, entry: Entry | None, address: str, printed_by: st
         result=tuple(_result(case, approval)),
         proof=_proof(entry, address),
         printed=_printed(printed_by, at),
+        state=str(case.get_state_display()),
         mark=_mark(),
     )
 
@@ -68,12 +68,12 @@ def filing_form(filing: Filing, entry: Entry | None, address: str, printed_by: s
         pairs=(
             Pair(_("备案类别"), str(filing.get_kind_display())),
             Pair(_("报备单位"), filing.unit.name),
-            Pair(_("信息安全管理人员"), _person(officer.person.name, officer.person.post)),
+            Pair(_("信息安全管理人员"), _noted(officer.person.name, officer.person.post)),
             Pair(_("联系方式"), contact or "—"),
             Pair(_("任职起始"), clock.minute(officer.valid_from)),
             *((Pair(_("任职终止"), clock.minute(officer.valid_to)),) if officer.valid_to else ()),
             *((Pair(_("卸任原因"), officer.end_reason),) if officer.end_reason else ()),
-            Pair(_("接收人"), _person(filing.received_by.name, filing.received_by.post)),
+            Pair(_("接收人"), _noted(filing.received_by.name, filing.received_by.post)),
             *((Pair(_("事项编号"), case.number),) if case else ()),
         ),
         texts=(),
@@ -139,8 +139,8 @@ def _printed(who: str, at: datetime) -> str:
     return _("打印：%(who)s　%(at)s（打印已存证）") % {"who": who, "at": clock.minute(at)}
 
 
-def _person(name: str, post: str) -> str:
-    return f"{name}（{post}）" if post else name
+def _noted(text: str, note: str) -> str:
+    return f"{text}（{note}）" if note else text
 
 
 def _english() -> bool:

@@ -127,6 +127,7 @@ def test_an_open_case_shows_for_whom_it_waits(bureau, acting, clock, sunli):
         acting("sunli"), "officer_appointment", bureau.unit["JYC"], bureau.person["P021"], "", {"person": "P022"}, clock.now
     )
     text = squeezed(sheet(sunli, made).content)
+    assert f"{made.number}（办理中）" in text
     assert "待办：刘洋" in text
     assert "2.办公室备案未到" in text
 

@@ -6,9 +6,10 @@ import json
 import pikepdf
 import pypdfium2
 import pytest
+import zxingcpp
 
 from anzhang.engines.printing import fonts, pdf
-from anzhang.engines.printing.sheet import Pair
+from anzhang.engines.printing.sheet import Pair, Proof
 from tests.documents.sheets import AT, EVIL, pages, sheet, signed, squeezed, stage
 
 MM = 72 / 25.4
@@ -144,10 +145,11 @@ def test_the_archive_form_carries_its_record(render):
         assert str(attached.get_file().mime_type) == "application/json"
 
 
-def test_the_square_code_leads_to_the_address(render, tmp_path):
-    drawn = pdf.square("https://az.example/ledger/12/")
-    assert drawn.startswith("<svg")
-    assert pdf.square("https://az.example/ledger/13/") != drawn
+@pytest.mark.parametrize("address", ["https://az.example/ledger/12/", f"https://{'long-' * 30}name.example:8600/ledger/123456789/"])
+def test_the_square_code_on_paper_leads_to_the_address(render, address):
+    document = pypdfium2.PdfDocument(render(sheet(proof=Proof("存证核验", (Pair("存证记录", "12"),), address, "扫描"))))
+    paper = document[len(document) - 1].render(scale=2).to_numpy()
+    assert [found.text for found in zxingcpp.read_barcodes(paper)] == [address]
 
 
 def test_the_same_sheet_gives_the_same_bytes(render):

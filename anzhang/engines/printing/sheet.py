@@ -68,6 +68,7 @@ class Sheet:
     result: tuple[Pair, ...]
     proof: Proof
     printed: str
+    state: str = ""  # where the matter stands, after its number
     mark: str = ""
 
 

@@ -17,6 +17,7 @@ from anzhang.engines.printing.sheet import Sheet, plain
 
 ASIAN = {"title": "方正小标宋简体", "body": "仿宋_GB2312", "heading": "黑体"}
 COLON = "{% if sheet.english %}: {% else %}：{% endif %}"
+STATE = "{% if sheet.state %}{% if sheet.english %} ({{ sheet.state }}){% else %}（{{ sheet.state }}）{% endif %}{% endif %}"
 LONGEST = 10 * 1024 * 1024
 
 
@@ -77,8 +78,8 @@ def blank() -> bytes:
     line("{% if sheet.mark %}{{ sheet.mark }}{% endif %}", "heading", 12, alignment=WD_ALIGN_PARAGRAPH.RIGHT)
     line("{{ sheet.organization }}", alignment=centre)
     line("{{ sheet.title }}", "title", 22, alignment=centre, space_after=Pt(12))
-    heads = (f"{{{{ sheet.{part}.label }}}}{COLON}{{{{ sheet.{part}.value }}}}" for part in ("number", "dated"))
-    line("　　".join(heads), size=14)
+    number, dated = (f"{{{{ sheet.{part}.label }}}}{COLON}{{{{ sheet.{part}.value }}}}" for part in ("number", "dated"))
+    line(f"{number}{STATE}　　{dated}", size=14)
     _pairs(document, "sheet.pairs")
     line("{%p for part in sheet.texts %}")
     line("{{ part.label }}", "heading", space_before=Pt(6))
