@@ -13,7 +13,7 @@ from anzhang.home import HomeError
 
 EXIT_BAD_INPUT = 2
 STARTERS = frozenset({"up", "demo"})  # they only start other processes, or set Django up themselves: loading it twice costs a second
-DAEMONS = frozenset({"worker", "collector"})
+DAEMONS = frozenset({"worker", "collector", "sequencer"})
 
 
 def verbs() -> list[str]:

@@ -6,7 +6,7 @@ import secrets
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.utils.translation import gettext_lazy as _
 
@@ -38,12 +38,19 @@ def _database(url: str) -> dict[str, Any]:
     if parts.scheme in {"postgres", "postgresql"}:
         return {
             "ENGINE": "django.db.backends.postgresql",
-            "NAME": parts.path.lstrip("/"),
+            "NAME": unquote(parts.path.lstrip("/")),
             "USER": unquote(parts.username or ""),
             "PASSWORD": unquote(parts.password or ""),
             "HOST": unquote(parts.hostname or ""),  # a folder, percent-encoded, is where the server's socket stands
             "PORT": str(parts.port or ""),
-            "CONN_MAX_AGE": None,
+            "CONN_MAX_AGE": 0,  # the pool keeps connections, and tries each before it is used again
+            "CONN_HEALTH_CHECKS": True,
+            "OPTIONS": {
+                # jit off: our statements are short. A row that somebody holds for 20 s, as SQLite's timeout above, is an error.
+                "options": "-c jit=off -c lock_timeout=20s -c idle_in_transaction_session_timeout=10min",
+                "pool": {"min_size": 1, "max_size": HOME.get("database", "connections", 10), "timeout": 20},
+                **dict(parse_qsl(parts.query)),  # sslmode=verify-full&sslrootcert=... and the like
+            },
         }
     msg = f"database address {parts.scheme}://…: use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
     raise HomeError(msg)

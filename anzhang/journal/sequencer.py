@@ -22,7 +22,7 @@ final once a head covers it, a second later; the head's commit waits for the dis
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from django.db import connection, transaction
@@ -32,6 +32,7 @@ from anzhang.journal.placing import Prepared, place, staged
 
 BATCH = 5000  # acts in one transaction of the sequencer
 LOCK = 0x616E7A68  # "anzh": whoever holds it for a transaction places entries or signs heads
+LEADER = LOCK + 1  # whoever holds it for a session is the sequencer process
 INSERT = f"INSERT INTO {Outbox._meta.db_table} (leaf, salt, body) VALUES (%s, %s, %s)"  # noqa: S608 - a table name of ours
 WAITING = f"SELECT EXISTS (SELECT 1 FROM {Outbox._meta.db_table})"  # noqa: S608
 TAKE = (
@@ -54,7 +55,7 @@ def stage(prepared: Sequence[Prepared]) -> None:
 
 def place_after_commit() -> None:
     """Have this process sequence once its transaction is committed; an error then is logged and the rows wait on."""
-    if all(_NUDGE not in each for each in connection.run_on_commit):
+    if all(each[1] is not _NUDGE for each in connection.run_on_commit):
         transaction.on_commit(_NUDGE, robust=True)
 
 
@@ -74,7 +75,7 @@ def sequence(*, wait: bool = True) -> int:
     return total
 
 
-_NUDGE = partial(sequence, wait=False)
+_NUDGE: Callable[[], object] = partial(sequence, wait=False)
 
 
 def hold() -> None:
@@ -82,6 +83,35 @@ def hold() -> None:
     if has_outbox():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+
+
+def lead() -> bool:
+    """Make this connection the one that keeps sequencing until it ends; false while another one does.
+
+    A second sequencer process stands by: placing is safe with any number of them, this only spares the asking.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", (LEADER,))
+        return bool(cursor.fetchone()[0])
+
+
+def is_led() -> bool:
+    """Whether a sequencer process is at work on this database."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = 0 AND objid = %s AND objsubid = 1 AND granted"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))",
+            (LEADER,),
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def backlog() -> tuple[int, float]:
+    """Return how many acts wait for their index and for how many seconds the oldest of them has."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*), COALESCE(EXTRACT(EPOCH FROM now() - min(staged_at)), 0) FROM {Outbox._meta.db_table}")  # noqa: S608
+        count, seconds = cursor.fetchone()
+        return int(count), float(seconds)
 
 
 def _is_waiting() -> bool:

@@ -1,12 +1,12 @@
 """`anzhang backup`: everything an installation needs to stand up again, in one file, while it runs.
 
-The file is a tar: `anzhang.toml`, `db.sqlite3`, `vault/`, `attachments/`, `collector/`, `head` (the newest signed heads),
-`manifest.json` (size and SHA-256 of every part), and `keys.enc`: the keys and the manifest's digest in an envelope under a
-passphrase, so that whoever does not know it can neither read the keys nor change a part. The rest is not encrypted: keep
-the file as carefully as the database.
+The file is a tar: `anzhang.toml`, `db.sqlite3` (from PostgreSQL `db.dump`), `vault/`, `attachments/`, `collector/`, `head` (the
+newest signed heads), `manifest.json` (size and SHA-256 of every part), and `keys.enc`: the keys and the manifest's digest in
+an envelope under a passphrase, so that whoever does not know it can neither read the keys nor change a part. The rest is not
+encrypted: keep the file as carefully as the database.
 
 The order makes the parts fit, though the collector may go on sealing:
-1. The database, by SQLite's backup interface: one consistent moment. Every segment it names is sealed already.
+1. The database, as of one consistent moment: by SQLite's backup interface, or by pg_dump. Every segment it names is sealed already.
 2. The write-ahead log: what it holds twice, a segment consumed and its reader passes over.
 3. The vault's catalog, the same way as the database.
 4. The segments and streams that this catalog lists; later ones belong to the next backup.
@@ -28,13 +28,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from django.conf import settings
-
 from anzhang import __version__
 from anzhang.engines import durable
-from anzhang.engines.crypto import SUITES, seal
+from anzhang.engines.crypto import seal
 from anzhang.home import Home
 from anzhang.journal import heads
+from anzhang.operate import copies, postgres
 
 FORMAT = 1
 LEAST_PASSPHRASE = 12
@@ -121,29 +120,12 @@ def make(home: Home, target: Path, passphrase: str, at: datetime) -> Made:
         durable.sync_folder(path.parent)
     except FileNotFoundError as error:
         raise BackupError(f"{error.filename} was removed while it was read (a segment past its time?); run the backup again") from error
-    except OSError as error:
+    except (OSError, copies.ForeignDatabaseError, postgres.PostgresError) as error:
         raise BackupError(f"{error}") from error
     finally:
         building.unlink(missing_ok=True)
     made.bytes = path.stat().st_size
     return made
-
-
-def copy_database(source: Path, target: Path) -> None:
-    """Copy an SQLite database that may be in use, as of one moment, into a new file (0600) and flush it."""
-    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, timeout=20)) as old, closing(sqlite3.connect(target)) as new:
-        old.backup(new)
-        new.execute("PRAGMA journal_mode=DELETE")  # one file, no -wal beside it
-    durable.sync_file(target)
-
-
-def database_file(home: Home) -> Path:
-    """Return the embedded database. Raises BackupError when the installation uses another."""
-    default = settings.DATABASES["default"]
-    if default["ENGINE"] != "django.db.backends.sqlite3" or Path(default["NAME"]) != home.path / "db.sqlite3":
-        raise BackupError("this installation does not use its embedded database: back that up with pg_dump, the folder as files")
-    return Path(default["NAME"])
 
 
 def _check(home: Home, passphrase: str) -> None:
@@ -155,11 +137,10 @@ def _check(home: Home, passphrase: str) -> None:
 
 def _fill(writer: _Writer, home: Home, passphrase: str, at: datetime, made: Made) -> None:
     with tempfile.TemporaryDirectory(prefix=".backup-", dir=home.path) as work:
-        database = Path(work) / "db.sqlite3"
-        copy_database(database_file(home), database)
-        notes = _heads(database)
+        database = Path(work) / copies.kind()
+        notes = copies.take(home, database)
         made.head = max((int(note.split("\n")[1]) for note in notes), default=0)
-        writer.add_file("db.sqlite3", database)
+        writer.add_file(database.name, database)
         writer.add_bytes("head", "\n".join(notes).encode())
         made.segments = _add_vault(writer, home.vault, Path(work))
     for name in ("anzhang.toml", "clock.json"):
@@ -176,14 +157,6 @@ def _fill(writer: _Writer, home: Home, passphrase: str, at: datetime, made: Made
     writer.add_bytes("keys.enc", seal(json.dumps({"manifest": made.manifest, "keys": keys}).encode(), passphrase))
 
 
-def _heads(database: Path) -> list[str]:
-    """Return the newest signed head of each tree in the copied database."""
-    query = "SELECT note FROM anzhang_head WHERE suite = ? ORDER BY size DESC LIMIT 1"
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as copy:
-        rows = [copy.execute(query, (suite.name,)).fetchone() for suite in SUITES]
-    return [row[0] for row in rows if row]
-
-
 def _add_vault(writer: _Writer, vault: Path, work: Path) -> int:
     for file in _files(vault / "wal"):
         # Consumed since it was listed: its lines stand in a segment of the catalog, which is copied after this.
@@ -192,7 +165,7 @@ def _add_vault(writer: _Writer, vault: Path, work: Path) -> int:
     if not (vault / "catalog.sqlite3").is_file():
         return 0
     catalog = work / "catalog.sqlite3"
-    copy_database(vault / "catalog.sqlite3", catalog)
+    copies.copy_file(vault / "catalog.sqlite3", catalog)
     writer.add_file("vault/catalog.sqlite3", catalog)
     with closing(sqlite3.connect(f"file:{catalog}?mode=ro", uri=True)) as copy:
         names = {name for (name,) in copy.execute("SELECT name FROM segment WHERE disposed_at = ''")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.db.migrations.executor import MigrationExecutor
 
 from anzhang import clock
@@ -27,6 +27,12 @@ def create(home: Home) -> None:
     """Make the ledger's keys and migrate the empty database."""
     keys.create(home)
     call_command("migrate", verbosity=0)
+
+
+def leave_pool() -> None:
+    """Give this process a connection of its own instead of one of the pool's: what its session holds then ends with it."""
+    given = connections.settings["default"]
+    given["OPTIONS"].pop("pool", None)
 
 
 def waiting() -> list[str]:

@@ -16,7 +16,7 @@ from anzhang.casework import parameters, routes
 from anzhang.engines.printing import fonts
 from anzhang.home import Home, HomeError
 from anzhang.monitoring import quarantine
-from anzhang.operate import database, listen
+from anzhang.operate import database, listen, postgres
 from anzhang.regulation.binding import load_bindings, unbound
 from anzhang.regulation.reading import CatalogError
 
@@ -99,6 +99,9 @@ def _database() -> Iterator[Finding]:
             cursor.execute("PRAGMA quick_check(1)")
             answer = cursor.fetchone()[0]
         yield Finding("database file", answer == "ok", answer, "anzhang restore from the last backup")
+    elif not waiting:
+        for seen in postgres.look():
+            yield Finding(f"database {seen.subject}", seen.ok, seen.seen, seen.remedy)
 
 
 def _assets() -> Iterator[Finding]:

@@ -2,8 +2,9 @@
 
 1. Unpack beside the target: regular files under the names of the manifest and nothing else.
 2. Every part has the size and digest of the manifest; the envelope opens and holds the manifest's digest.
-3. SQLite's own integrity check; `ledger verify` since the head in the backup; `vault verify` against the ledger.
-4. Rename into place, and one entry in the restored ledger.
+3. SQLite's own integrity check, or the dump loaded into the empty database on PostgreSQL that the settings name.
+4. `ledger verify` since the head in the backup; `vault verify` against the ledger.
+5. Rename into place, and one entry in the restored ledger.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from django.db import DatabaseError
+
 from anzhang.engines import durable
 from anzhang.engines.crypto import EnvelopeError, unseal
 from anzhang.home import Home
+from anzhang.operate import copies, postgres
 from anzhang.operate.backup import CHUNK, FORMAT
 from anzhang.operate.initialize import write_private
 
@@ -64,6 +68,8 @@ def restore(home: Home, backup: Path, passphrase: str) -> Restored:
     except BaseException:
         shutil.rmtree(staging)
         raise
+    if (staging / copies.DUMP).is_file():
+        _load(staging)
     entries, rows, segments = _verify(staging)
     _sync(staging)
     if home.path.exists():
@@ -120,18 +126,42 @@ def _compare(listed: dict[str, Any], found: dict[str, Any]) -> None:
             raise RestoreError(f"part {name} differs from the manifest")
 
 
+def _load(staging: Path) -> None:
+    """Load the dump by a process that reads the restored settings, then drop the file: the database has it."""
+    command = [sys.executable, "-m", "anzhang", "--home", str(staging), "restore", "--stage", "database", str(staging / copies.DUMP)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        shutil.rmtree(staging)
+        raise RestoreError(done.stderr.strip().removeprefix("anzhang: "))
+    (staging / copies.DUMP).unlink()
+
+
+def load(source: Path) -> None:
+    """Load a dump into the database that the settings name. Raises RestoreError when that is no empty one on PostgreSQL."""
+    if copies.kind() != copies.DUMP:
+        raise RestoreError("this backup is of an installation on PostgreSQL: set ANZHANG_DATABASE_URL to an empty database there")
+    try:
+        if found := postgres.tables():
+            raise RestoreError(f"the database is not empty (it has {found[0]}): set ANZHANG_DATABASE_URL to an empty one")
+        postgres.load(source)
+    except (DatabaseError, postgres.PostgresError) as error:
+        raise RestoreError(f"the database could not be filled: {str(error).splitlines()[0]}") from error
+
+
 def _verify(staging: Path) -> tuple[int, int, int]:
-    with closing(sqlite3.connect(staging / "db.sqlite3")) as database:
-        answer = database.execute("PRAGMA integrity_check").fetchone()[0]
-    if answer != "ok":
-        raise UnverifiedError(f"{staging / 'db.sqlite3'}: {answer}")
+    if (staging / copies.FILE).is_file():
+        with closing(sqlite3.connect(staging / copies.FILE)) as database:
+            answer = database.execute("PRAGMA integrity_check").fetchone()[0]
+        if answer != "ok":
+            raise UnverifiedError(f"{staging / copies.FILE}: {answer}")
     ledger = _run(staging, "ledger", "verify", "--json", *(("--since", str(staging / "head")) if (staging / "head").stat().st_size else ()))
     vault = _run(staging, "vault", "verify", "--json")
     return ledger["entries"], ledger["rows"], vault["segments"]
 
 
 def _run(staging: Path, *words: str) -> dict[str, Any]:
-    environment = {name: value for name, value in os.environ.items() if name != "ANZHANG_DATABASE_URL"}
+    embedded = (staging / copies.FILE).is_file()
+    environment = {name: value for name, value in os.environ.items() if not (embedded and name == "ANZHANG_DATABASE_URL")}
     command = [sys.executable, "-m", "anzhang", "--home", str(staging), *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:

@@ -1,6 +1,6 @@
-"""`anzhang up`: web, worker and collector under one supervisor (honcho as a library), in the foreground.
+"""`anzhang up`: web, worker and collector (on PostgreSQL the sequencer too) under one supervisor (honcho as a library), in the foreground.
 
-All three end when one ends, so that a half-running installation is never mistaken for a running one; in production
+All end when one ends, so that a half-running installation is never mistaken for a running one; in production
 systemd restarts each by itself (`anzhang systemd`). SIGINT and SIGTERM stop cleanly: the collector seals what it holds.
 
 The pages come first: on two cores four programs that load their libraries at once are each four times as slow. The others
@@ -27,8 +27,14 @@ from anzhang.operate.readiness import BEHIND, ready_file, wait_for
 
 FIRST = "web"
 PROCESSES = (FIRST, "worker", "collector")
+SEQUENCER = "sequencer"
 STOPPED_BY_SIGNAL = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 manager.KILL_WAIT = 20  # seconds; the collector's last seal may take a while on a slow disk
+
+
+def processes(home: Home) -> tuple[str, ...]:
+    """Return the processes of an installation; on PostgreSQL entries of the ledger need their sequencer."""
+    return PROCESSES if urlsplit(home.database_url).scheme == "sqlite" else (*PROCESSES, SEQUENCER)
 
 
 def run(home: Home, more: Mapping[str, tuple[str, ...]] | None = None, then: Callable[[], None] | None = None) -> int:
@@ -40,7 +46,7 @@ def run(home: Home, more: Mapping[str, tuple[str, ...]] | None = None, then: Cal
     ready.unlink(missing_ok=True)
     supervisor = manager.Manager()
     environment = {**os.environ, "ANZHANG_HOME": str(home.path), "PYTHONUNBUFFERED": "1"}
-    verbs = {name: (name,) for name in PROCESSES} | dict(more or {})
+    verbs = {name: (name,) for name in processes(home)} | dict(more or {})
     for name, words in verbs.items():
         command = shlex.join([sys.executable, "-m", "anzhang", *words])
         waits = {} if name == FIRST else {BEHIND: str(ready)}

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from anzhang.home import Home
-from anzhang.operate.supervise import PROCESSES
+from anzhang.operate.supervise import processes
 
 UNIT = """\
 # /etc/systemd/system/anzhang-{process}.service
@@ -64,7 +64,7 @@ def render(home: Home, user: str = "anzhang") -> str:
             python=Path(sys.executable),
             after=" postgresql.service" if home.database_url.startswith("postgres") else "",
         )
-        for process in PROCESSES
+        for process in processes(home)
     ]
-    wants = " ".join(f"anzhang-{process}.service" for process in PROCESSES)
+    wants = " ".join(f"anzhang-{process}.service" for process in processes(home))
     return "\n".join([TARGET.format(wants=wants), *units])

@@ -1,6 +1,6 @@
 """`anzhang upgrade`: back up, migrate, verify, or back.
 
-1. Nobody else may be at work: the listeners of `up` must be silent.
+1. Nobody else may be at work: the listeners of `up` must be silent, and on PostgreSQL no sequencer may be at work.
 2. An upgrade that a power cut ended is first taken back: `upgrade/pending` names its copy of the database.
 3. The ledger verifies. Else nothing is touched.
 4. The database is copied to `upgrade/`.
@@ -26,9 +26,9 @@ from anzhang.home import Home
 from anzhang.journal import rows
 from anzhang.journal.faults import Kind, Report
 from anzhang.journal.procedures import record
+from anzhang.journal.sequencer import has_outbox, is_led, sequence
 from anzhang.journal.verify import verify
-from anzhang.operate import listen
-from anzhang.operate.backup import copy_database, database_file
+from anzhang.operate import copies, listen, postgres
 from anzhang.permissions import Actor
 
 PENDING = "pending"
@@ -53,29 +53,35 @@ class Upgraded:
 
 def upgrade(actor: Actor, home: Home, at: datetime) -> Upgraded:
     """Bring the database to this release, or leave it as it was. Raises UpgradeError, WentBackError."""
-    database = database_file(home)
+    suffix = Path(copies.kind()).suffix
     for place in (listen.web(home), listen.parse(home, "collector", "syslog_tcp", "127.0.0.1:5514")):
         if not place.is_free:
             raise UpgradeError(f"something answers at {place}: stop the installation first")
+    if has_outbox() and is_led():
+        raise UpgradeError("a sequencer is at work on this database: stop the installation first")
     folder = home.path / "upgrade"
     durable.make_folder(folder)
     if (folder / PENDING).is_file():
-        _go_back(database, folder, folder / (folder / PENDING).read_text(encoding="utf-8"))
+        _go_back(home, folder, folder / (folder / PENDING).read_text(encoding="utf-8"))
     waiting = pending()
     if not waiting:
         return Upgraded([], 0, None)
+    sequence()  # what waits for its index would be held against rows that the migration changes
     _must_hold(verify(), UpgradeError, "the ledger does not verify, so nothing was begun")
-    copy = folder / f"db-{at:%Y%m%dT%H%M%SZ}.sqlite3"
+    copy = folder / f"db-{at:%Y%m%dT%H%M%SZ}{suffix}"
     if copy.exists():
         raise UpgradeError(f"{copy} exists already; wait a second and try again")
-    copy_database(database, copy)
+    try:
+        copies.take(home, copy)
+    except (OSError, copies.ForeignDatabaseError, postgres.PostgresError) as error:
+        raise UpgradeError(f"the database could not be copied, so nothing was begun: {error}") from error
     durable.write_file(folder / PENDING, copy.name.encode())
     try:
         call_command("migrate", verbosity=0, interactive=False)
         restated = _restate(actor, waiting, at)
         _must_hold(verify(), WentBackError, "the ledger does not verify after the migration")
     except Exception as error:
-        _go_back(database, folder, copy)
+        _go_back(home, folder, copy)
         raise WentBackError(f"{type(error).__name__}: {error}. The database stands as it stood before.") from error
     _done(folder)
     return Upgraded(waiting, restated, copy)
@@ -110,15 +116,8 @@ def _must_hold(report: Report, error: type[Exception], what: str) -> None:
         raise error(f"{what}: {report.faults[0]}")
 
 
-def _go_back(database: Path, folder: Path, copy: Path) -> None:
-    connections.close_all()
-    for suffix in ("-wal", "-shm"):
-        database.with_name(database.name + suffix).unlink(missing_ok=True)
-    fresh = database.with_name(f".{database.name}.back")
-    fresh.unlink(missing_ok=True)
-    copy_database(copy, fresh)
-    fresh.rename(database)
-    durable.sync_folder(database.parent)
+def _go_back(home: Home, folder: Path, copy: Path) -> None:
+    copies.put_back(home, copy)
     _done(folder)
 
 

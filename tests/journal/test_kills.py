@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.postgres import cluster
+
 PATIENCE_SECONDS = 120
 
 
@@ -84,11 +86,21 @@ class Site:
         return found
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """What tells a program its database: nothing for a file of its own, the address of a server."""
+    if request.param == "sqlite":
+        yield {}
+        return
+    with cluster() as server:
+        yield {"ANZHANG_DATABASE_URL": server.create("worksite")}
+
+
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The bureau on a file database of its own."""
+def site(tmp_path_factory: pytest.TempPathFactory, database: dict[str, str]) -> Iterator[Site]:
+    """The bureau on a database of its own."""
     command = [sys.executable, "-m", "tests.journal.worksite", str(tmp_path_factory.mktemp("worksite") / "home")]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANZHANG_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANZHANG_")} | database
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as process:
         made = Site(process)
         made.hear("ready")

@@ -1,14 +1,18 @@
 """An upgrade ends with a ledger that verifies, or with the database of before."""
 
+import os
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+import anzhang as anzhang_package
 from tests.operate.test_backup import anzhang
 
+NEWEST = sorted(file.stem for file in (Path(anzhang_package.__file__).parent / "migrations").glob("[0-9]*.py"))[-1]
 SCRIPT = """
 import sys, types
 from django.db import migrations, models
@@ -17,9 +21,9 @@ def broken(apps, editor):
     {then}
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("anzhang", "0001_initial")]
+    dependencies = [("anzhang", "{newest}")]
     operations = [migrations.RunPython(broken, migrations.RunPython.noop), {more}]
-name = "anzhang.migrations.0002_next"
+name = "anzhang.migrations.9999_next"
 module = types.ModuleType(name); module.Migration = Migration
 sys.modules[name] = module
 import pkgutil
@@ -27,20 +31,21 @@ real = pkgutil.iter_modules
 def listed(path=None, prefix=""):
     yield from real(path, prefix)
     if path and str(list(path)[0]).endswith("anzhang/migrations"):
-        yield pkgutil.ModuleInfo(None, prefix + "0002_next", False)
+        yield pkgutil.ModuleInfo(None, prefix + "9999_next", False)
 pkgutil.iter_modules = listed
 from anzhang.__main__ import main
 main()
 """
 
 
-def run_with(home, then, more=""):
+def run_with(home, then, more="", **environment):
     """Run `anzhang upgrade` of a release that has one migration more."""
     return subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(then=then, more=more), "--home", str(home), "upgrade"],
+        [sys.executable, "-c", SCRIPT.format(newest=NEWEST, then=then, more=more), "--home", str(home), "upgrade"],
         capture_output=True,
         text=True,
         check=False,
+        env={**os.environ, **environment},
     )
 
 

@@ -29,7 +29,7 @@ class Command(Verb):
         """Take the backup; `--stage` is how the second process of the same verb is told apart."""
         parser.add_argument("file", type=Path)
         parser.add_argument("--passphrase-file", type=Path, metavar="FILE")
-        parser.add_argument("--stage", choices=["files", "entry"], default="files", help="internal")
+        parser.add_argument("--stage", choices=["files", "database", "entry"], default="files", help="internal")
 
     def run(self, **options: Any) -> None:
         """Put the files in place here; the entry is written by a process that reads the new settings."""
@@ -39,6 +39,9 @@ class Command(Verb):
             sign_heads(clock.now())
             return
         try:
+            if options["stage"] == "database":
+                restore.load(options["file"])
+                return
             done = restore.restore(settings.HOME, options["file"], passphrase.ask(options["passphrase_file"], twice=False))
         except restore.RestoreError as error:
             raise BadInputError(f"restore: {error}") from error
