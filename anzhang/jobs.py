@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from anzhang import permissions
-from anzhang.casework import reconciliation
+from anzhang.casework import delivery, escalation, reconciliation, revocation, waivers
 from anzhang.casework.models import Schedule
 from anzhang.casework.procedures import refresh_cases
 from anzhang.engines.vault import Vault
@@ -45,6 +45,22 @@ def cases(now: datetime) -> str:
     return f"{refresh_cases(permissions.system('cases'), now)} cases changed"
 
 
+def deadlines(now: datetime) -> str:
+    """Remind, then tell the head, then the Office of what is not decided in time."""
+    return str(escalation.sweep(permissions.system("deadlines"), now))
+
+
+def approvals(now: datetime) -> str:
+    """Say what has expired, end what an unregularized emergency allowed, open findings again whose waiver is over."""
+    actor = permissions.system("approvals")
+    return f"{revocation.expire(actor, now)} approvals ended or ending, {waivers.resume(actor, now)} waivers over"
+
+
+def deliver(now: datetime) -> str:
+    """Send what waits in the outbox of notices through its channels."""
+    return str(delivery.deliver(permissions.system("notices"), now))
+
+
 def ledger(now: datetime) -> str:
     """Verify the whole ledger and keep the result."""
     check = verify.check(now)
@@ -69,6 +85,9 @@ def imports(now: datetime) -> str:
 JOBS: tuple[Job, ...] = (
     Job("imports", timedelta(seconds=1), imports),
     Job("cases", timedelta(minutes=1), cases),
+    Job("deadlines", timedelta(minutes=1), deadlines),
+    Job("approvals", timedelta(minutes=1), approvals),
+    Job("notices", timedelta(seconds=15), deliver),
     Job("reconcile", timedelta(seconds=settings.HOME.get("worker", "reconcile_seconds", 60)), reconcile),
     Job("ledger", timedelta(days=1), ledger),
     Job("vault", timedelta(days=1), vault),

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from anzhang import clock
 from anzhang.casework import conditions, eligibility, forms, notices, queries, resting, workdays
 from anzhang.casework.eligibility import Panel, Tally
-from anzhang.casework.models import Act, Approval, Case, Todo
+from anzhang.casework.models import Act, Approval, Case, Finding, Todo
 from anzhang.casework.routes import Route, Step, StepKind
 from anzhang.directory import rows
 from anzhang.directory.models import Person, Unit
@@ -251,6 +251,9 @@ def _regularize(actor: Actor, case: Case, way: Route, provisional: Approval, at:
     )
     if lapsed:
         run(way.effect, actor, case, approval, at)
+    for finding in Finding.objects.filter(subject=f"emergency:{case.number}").exclude(state=Finding.State.CLOSED):
+        finding.state = Finding.State.REGULARIZED  # approved after the act: said so until the next measurement closes it
+        write(actor, Event.FINDING_REGULARIZE, finding, at=at, payload={"number": finding.number, "case": case.number})
 
 
 def _ends(way: Route, at: datetime) -> datetime | None:

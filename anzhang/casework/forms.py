@@ -111,6 +111,8 @@ def _shown(field: Field, value: Any) -> str:
         return ""
     if field.kind == "choice":
         return next((str(label) for key, label in field.choices if key == value), str(value))
+    if field.kind == "rules":
+        return " → ".join(str(step.get("title", {}).get("zh", "")) for step in json.loads(str(value)))
     found = LOOKUPS.get(field.kind)
     return (found.find(str(value)) or str(value)) if found else str(value)
 

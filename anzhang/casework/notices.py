@@ -11,7 +11,9 @@ from django.db.models import QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from anzhang.casework import channels
 from anzhang.casework.models import Notice
+from anzhang.casework.tables import Delivery
 from anzhang.directory.models import Person
 from anzhang.events import Event
 from anzhang.journal.procedures import record
@@ -66,6 +68,7 @@ def notify(actor: Actor, person: Person | int, code: str, params: Mapping[str, A
     with transaction.atomic():
         notice.save()
         record(actor, Event.NOTICE_SEND, notice, at=at, payload={"person": person_id, "code": code, "link": link})
+        Delivery.objects.bulk_create(Delivery(notice=notice, channel=name, next_at=at) for name in channels.configured())
     return notice
 
 

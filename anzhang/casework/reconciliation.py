@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,7 @@ from django.apps import apps
 from django.db import transaction
 
 from anzhang import clock
-from anzhang.casework import findings, parameters, stuck
+from anzhang.casework import breaches, findings, parameters
 from anzhang.casework.models import Verdict
 from anzhang.directory.models import Unit
 from anzhang.events import Event
@@ -32,7 +32,7 @@ from anzhang.permissions import Actor
 from anzhang.regulation.catalog import Catalog, Obligation
 from anzhang.regulation.checks import CHECKS, Context
 from anzhang.regulation.parameters import MissingParameterError, Tracked, Values
-from anzhang.regulation.verdicts import Breach, Ground, Judgement, Outcome, State, Subject, Why, judge, worst
+from anzhang.regulation.verdicts import Ground, Judgement, Outcome, State, Subject, Why, judge, worst
 
 log = logging.getLogger(__name__)
 
@@ -82,9 +82,9 @@ def run(actor: Actor, at: datetime, vault: Any = None, obligations: Collection[s
     started = time.perf_counter()
     catalog, values = parameters.catalog(), parameters.values(at)
     chosen = catalog.obligations if obligations is None else [catalog.by_id[key] for key in obligations]
-    waiting = stuck.concerned(catalog, at)
+    own = breaches.concerned(catalog, at)
     measurements = [
-        with_stuck_cases(catalog, measure(catalog, obligation, values, at, vault), waiting.get(obligation.id)) for obligation in chosen
+        with_own_breaches(catalog, measure(catalog, obligation, values, at, vault), own.get(obligation.id)) for obligation in chosen
     ]
     summary = Summary(
         at,
@@ -124,15 +124,16 @@ def measure(catalog: Catalog, obligation: Obligation, values: Values, at: dateti
     return Measurement(obligation, judgements, outcome, tracked.is_provisional)
 
 
-def with_stuck_cases(catalog: Catalog, measured: Measurement, waiting: Sequence[Breach] | None) -> Measurement:
-    """Return a measurement to which the cases that nobody can decide are added; None means that none ever concerned the obligation."""
-    if waiting is None or (measured.outcome is None and CHECKS.get(measured.obligation.check) is not None):
+def with_own_breaches(catalog: Catalog, measured: Measurement, own: breaches.Found | None) -> Measurement:
+    """Return a measurement to which the platform's own findings are added; None means that none ever concerned the obligation."""
+    if own is None or (measured.outcome is None and CHECKS.get(measured.obligation.check) is not None):
         return measured  # a check that failed closes nothing, and adds nothing either
     obligation = measured.obligation
     ground = Ground(None, waits_for(catalog, obligation), Subject(f"obligation:{obligation.id}", obligation.title.zh, None))
     outcome = measured.outcome or Outcome((), unknown=(ground,))
-    outcome = replace(outcome, breaches=(*outcome.breaches, *waiting))
-    return replace(measured, outcome=outcome, judgements=judge(outcome, watches=obligation.watches))
+    red = replace(outcome, breaches=(*outcome.breaches, *own.red))
+    judgements = judge(red, watches=obligation.watches)
+    return replace(measured, outcome=replace(red, breaches=(*red.breaches, *own.pending)), judgements=judgements)
 
 
 def waits_for(catalog: Catalog, obligation: Obligation) -> Why:

@@ -77,6 +77,10 @@ WORDING: dict[str, str | Promise] = {
     # cases that nobody can decide
     "case_too_few": _("“%(title)s”（%(case)s）在“%(step)s”环节无人可办：%(role)s中有权办理的只有 %(people)s 人，须有 %(need)s 人"),
     "case_seat_vacant": _("“%(title)s”（%(case)s）在“%(step)s”环节无人可办：%(role)s没有能办理的人"),
+    "emergency_pending": _("“%(title)s”（%(case)s）已应急先行办理，须在 %(until)s 前补批"),
+    "emergency_overdue": _("“%(title)s”（%(case)s）应急先行办理后，到 %(until)s 仍未补批"),
+    "emergency_refused": _("“%(title)s”（%(case)s）应急先行办理后，补批未获同意"),
+    "escalation_undelivered": _("%(sent)s 发给%(person)s的催办通知未能送达，本人也未在平台上阅读"),
     "role_unit_head": _("单位负责人"),
     "role_super_head": _("上级单位负责人"),
     "role_security_officer": _("信息安全管理人员"),
@@ -93,10 +97,6 @@ WORDING: dict[str, str | Promise] = {
     "no_vault": _("日志库不可用"),
     "deleted_inside_floor": _("日志段 %(segment)s 不满留存期即已缺失（%(rows)s 行）"),
     "kept_too_short": _("日志源 %(source)s 只留存了 %(days)s 天，应留存 %(floor)s 天（最早一段 %(segment)s）"),
-    "disk_fills_first": _("按目前的速度，磁盘 %(days)s 天后写满，而留存还需 %(needed_days)s 天"),
-    # Art. 34
-    "system_without_kind": _("%(system)s没有归入规定的系统类别"),
-    # Art. 35, 36
     "source_silent": _("日志源“%(source)s”自 %(since)s 起没有日志，超过 %(minutes)s 分钟"),
     "source_over_quota": _("日志源“%(source)s”超出每小时 %(quota_bytes)s 字节的配额，已被限速"),
     "clock_ahead": _("日志源“%(source)s”的时钟快 %(seconds)s 秒，超过 %(tolerance)s 秒"),
@@ -105,6 +105,10 @@ WORDING: dict[str, str | Promise] = {
     "segment_missing": _("日志段 %(segment)s 缺失"),
     "segment_out_of_chain": _("日志段 %(segment)s 与前一段不相连"),
     "vault_not_verified": _("日志库两天内没有完成过验证"),
+    "disk_fills_first": _("按目前的速度，磁盘 %(days)s 天后写满，而留存还需 %(needed_days)s 天"),
+    # Art. 34
+    "system_without_kind": _("%(system)s没有归入规定的系统类别"),
+    # Art. 35, 36
     "value_differs": _("参数 %(parameter)s 按 %(value)s 执行，与办公室签署的 %(signed)s 不一致"),
     "no_text_imported": _("尚未导入办法原文"),
     "no_publication_date": _("现行办法版本没有发布日期"),

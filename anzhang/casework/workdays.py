@@ -47,6 +47,18 @@ class Calendar:
             days -= self.is_workday(day)
         return datetime.combine(day, OFFICE_CLOSES, clock.BEIJING).astimezone(UTC)
 
+    def before(self, at: datetime, days: int) -> datetime:
+        """Return the instant before which whatever fell due is `days` working days late at `at`: `deadline(due, days) <= at`."""
+        if days < 1:
+            raise ValueError(f"a period has at least one working day, not {days}")
+        day = clock.day_of(at)
+        if at.astimezone(clock.BEIJING).time() < OFFICE_CLOSES:
+            day -= timedelta(days=1)
+        while days:
+            days -= self.is_workday(day)
+            day -= timedelta(days=1)
+        return clock.start_of(day + timedelta(days=1))
+
     def between(self, start: date, end: date) -> int:
         """Return how many working days lie after `start` up to and including `end`."""
         return sum(self.is_workday(start + timedelta(days=n)) for n in range(1, (end - start).days + 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Page
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -16,15 +18,17 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from anzhang import clock
-from anzhang.casework import eligibility, forms, procedures, queries, routes, stuck
+from anzhang.casework import eligibility, emergency, forms, parameters, procedures, queries, routes, stuck, unit_routes
 from anzhang.casework.models import Act, Approval, Case, Todo
 from anzhang.casework.routes import Field, Route
 from anzhang.directory.models import Person, Unit
 from anzhang.permissions import Actor, RefusedError
+from anzhang.registers import attachments
 from anzhang.registers.rights import Sight
 from anzhang.regulation.checks import page
-from anzhang.web import chain
+from anzhang.web import chain, turns
 from anzhang.web import findings as findings_page
+from anzhang.web import unit_routes as unit_routes_page
 from anzhang.web.access import login_needed, second_factor_needed
 from anzhang.web.actors import actor_of
 from anzhang.web.asked import typed
@@ -75,6 +79,8 @@ def index(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(**{f"{prefix}route": route})
     if state in Case.State.values:
         rows = rows.filter(**{f"{prefix}state": state})
+    if request.GET.get("late") and not prefix:
+        rows = rows.filter(pk__in=queries.overdue_cases(at).order_by().values("pk"))
     found: Page[Any] = KeyPaginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
     cases = [row.case if prefix else row for row in found]
     handlers = _handlers(cases)
@@ -152,9 +158,11 @@ class Input:
     @property
     def template(self) -> str:
         """Return the kind of control."""
-        if self.field.kind in {"choice", "person", "unit", "system"}:
+        if self.field.kind in {"choice", "person", "unit", "system", "approval", "finding", "route"}:
             return "select"
-        return {"long_text": "textarea", "date": "date", "number": "number"}.get(self.field.kind, "text")
+        return {"long_text": "textarea", "rules": "textarea", "date": "date", "number": "number", "scan": "file"}.get(
+            self.field.kind, "text"
+        )
 
 
 def inputs(route: Route, values: Mapping[str, Any], faults: Mapping[str, str], unit: Unit, at: datetime) -> list[Input]:
@@ -174,8 +182,7 @@ def _units_for(person: Person, actor: Actor, at: datetime) -> list[Unit]:
 @login_needed
 def new(request: HttpRequest, route: str) -> HttpResponse:
     """Show and take the form of a route; values may be given in the address, so that a refusal can lead here filled in."""
-    way = routes.current().get(route)
-    if way is None:
+    if route not in routes.current():
         raise Http404(route)
     actor, at = actor_of(request), clock.now()
     person = Person.objects.select_related("unit").filter(pk=actor.person_id or 0).first()
@@ -188,12 +195,13 @@ def new(request: HttpRequest, route: str) -> HttpResponse:
     unit = next((each for each in units if each.code == code), None)
     if unit is None:
         raise Http404(code)
+    way = unit_routes.effective(route, unit, at)
     values = {field.name: given.get(field.name, "") for field in way.fields}
     faults: Mapping[str, str] = {}
     refusal: RefusedError | None = None
     if request.method == "POST":
         try:
-            case = procedures.file_case(actor, way, unit, person, given.get("title", ""), values, at)
+            case = _filed(request, actor, way, unit, person, values, at)
         except forms.FormError as error:
             faults, refusal = error.faults, error
         except RefusedError as error:
@@ -212,8 +220,29 @@ def new(request: HttpRequest, route: str) -> HttpResponse:
         "unit": unit,
         "title": given.get("title", ""),
         "person": person,
+        "why_first": given.get("why_first", ""),
+        "hours": parameters.values(at)["regularization_hours"] if way.emergency is not None else 0,
     }
     return render(request, "cases/new.html", context)
+
+
+def _filed(request: HttpRequest, actor: Actor, way: Route, unit: Unit, person: Person, values: dict[str, Any], at: datetime) -> Case:
+    """File what the form says, with its scan; at once in force where the second button was pressed (先办后批)."""
+    title = request.POST.get("title", "")
+    scans: dict[str, tuple[bytes, str]] = {}
+    for field in way.fields:
+        upload = request.FILES.get(field.name) if field.kind == "scan" else None
+        if upload is not None:
+            scans[field.name] = (turns.scan_of(upload), upload.name or "")
+            values[field.name] = hashlib.sha256(scans[field.name][0]).hexdigest()
+    with transaction.atomic():
+        if request.POST.get("act_first"):
+            case = emergency.act_first(actor, way, unit, person, title, values, request.POST.get("why_first", ""), at)
+        else:
+            case = procedures.file_case(actor, way, unit, person, title, values, at)
+        for data, name in scans.values():
+            attachments.keep(actor, ("case", str(case.pk)), data, name, at=at)
+    return case
 
 
 def case_or_404(request: HttpRequest, number: str) -> tuple[Case, Actor, datetime]:
@@ -231,19 +260,21 @@ def case_or_404(request: HttpRequest, number: str) -> tuple[Case, Actor, datetim
 def show(request: HttpRequest, number: str) -> HttpResponse:
     """Show a case: chain, what was asked, what the system checked, the opinion box for whoever must act."""
     case, actor, at = case_or_404(request, number)
-    return _page(request, case, actor, at)
+    return page_of(request, case, actor, at)
 
 
-def _page(
+def page_of(
     request: HttpRequest, case: Case, actor: Actor, at: datetime, refusal: RefusedError | None = None, opinion: str = ""
 ) -> HttpResponse:
+    """Return the page of a case, with what was refused where something was."""
     way = queries.route_of(case)
-    acts = list(case.acts.select_related("person"))
-    todos = list(case.todos.select_related("person"))
+    acts = list(case.acts.select_related("person", "target", "principal"))
+    todos = list(case.todos.select_related("person", "principal"))
     approval = Approval.objects.filter(case=case, superseded_at=None).first()
     own = case.applicant_id == actor.person_id
     turn = next((todo for todo in todos if todo.closed_at is None and todo.person_id == actor.person_id), None)
-    edits = own and case.state == Case.State.RETURNED and approval is None
+    granted = approval is not None and approval.origin != Approval.Origin.EMERGENCY
+    edits = own and case.state == Case.State.RETURNED and not granted
     faults = refusal.faults if isinstance(refusal, forms.FormError) else {}
     given = {field.name: request.POST.get(field.name, "") for field in way.fields} if faults else case.form
     context = {
@@ -260,6 +291,9 @@ def _page(
         "receives": turn is not None and way.steps[case.step].kind == routes.StepKind.RECEIVE,
         "own": own,
         "may_withdraw": own and case.state in {Case.State.OPEN, Case.State.RETURNED} and approval is None,
+        "offer": turns.offer(case, way, actor, turn, approval, at),
+        "files": turns.files(case) if any(field.kind == "scan" for field in way.fields) else (),
+        "comparison": unit_routes_page.comparison(case, at),
         "may_resubmit": own and case.state == Case.State.RETURNED,
         "inputs": inputs(way, given, faults, case.unit, at) if edits else (),
         "refusal": refusal,
@@ -297,7 +331,7 @@ def decide(request: HttpRequest, number: str) -> HttpResponse:
         verbs[verb](actor, case, opinion, at, seen)
     except RefusedError as refusal:
         case.refresh_from_db()
-        return _page(request, case, actor, at, refusal, opinion)
+        return page_of(request, case, actor, at, refusal, opinion)
     messages.success(request, _("已办理：%(verb)s。") % {"verb": Act.Verb(verb).label})
     return redirect("case", case.number)
 
@@ -319,6 +353,6 @@ def apply(request: HttpRequest, number: str) -> HttpResponse:
             raise Http404(verb)
     except RefusedError as refusal:
         case.refresh_from_db()
-        return _page(request, case, actor, at, refusal, opinion)
+        return page_of(request, case, actor, at, refusal, opinion)
     messages.success(request, _("已办理：%(verb)s。") % {"verb": Act.Verb(verb).label})
     return redirect("case", case.number)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
+from anzhang.casework import conditions
 from anzhang.casework.models import Act, Case, Todo
 from anzhang.casework.routes import Need, Route, Step
 
@@ -27,8 +28,11 @@ class Link:
 
 
 def links(route: Route, case: Case, acts: Sequence[Act], todos: Sequence[Todo]) -> Iterator[Link]:
-    """Return the links of a case in order."""
+    """Return the links of a case in order; a step whose conditions do not hold has none."""
+    taking_part = set(conditions.taking_part(route, case))
     for number, step in enumerate(route.steps):
+        if number not in taking_part:
+            continue
         state, word = _standing(number, case)
         mine = tuple(act for act in acts if act.round == case.round and act.step == number and act.verb in DECIDED)
         earlier = tuple(act for act in acts if act.round < case.round and act.step == number and act.verb == Act.Verb.AGREE)
@@ -38,7 +42,7 @@ def links(route: Route, case: Case, acts: Sequence[Act], todos: Sequence[Todo]) 
 
 
 def _standing(number: int, case: Case) -> tuple[str, str]:
-    if number < case.step or case.state == Case.State.APPROVED:
+    if number < case.step or case.state in {Case.State.APPROVED, Case.State.REVOKED}:
         return "done", _("已通过")
     if number > case.step:
         return "", _("未到")

@@ -45,6 +45,11 @@ def download(request: HttpRequest, register_id: str, pk: int, file: int) -> Http
     """Send a file as a download, never to be shown by the browser itself."""
     register, sight = register_or_404(register_id), sight_of(request)
     found = _file_or_404(register, row_or_404(register, pk, sight), file)
+    return sent(found)
+
+
+def sent(found: Attachment) -> HttpResponse:
+    """Return a kept file as a download."""
     try:
         body = attachments.read(found)
     except attachments.DamagedError as error:
