@@ -250,6 +250,7 @@ class Collector:
             "sealed_segments": self.sealed,
             "failures": self.intake.failures,
             "trouble": self.trouble,
+            "used": self.intake.quotas.used_at(now),
             "held_back": sorted(code for code, source in self.senders.items() if self.intake.quotas.is_over(source, now)),
             "files": {code: {"path": source.file_path, **tail.report()} for code, (source, _, tail) in self.tails.items()},
         }

@@ -142,6 +142,11 @@ class Quotas:
             self.over.discard(source.code)
         return source.code in self.over
 
+    def used_at(self, at: datetime) -> dict[str, int]:
+        """Return the bytes of the present hour by source."""
+        self._turn(at)
+        return dict(self.used)
+
     def would_pass(self, source: Source, size: int, at: datetime) -> bool:
         """Whether `size` more bytes pass the quota: what an input with answers asks before it accepts."""
         self._turn(at)

@@ -84,6 +84,20 @@ def issue_source_token(actor: Actor, source: LogSource, at: datetime) -> str:
     return token
 
 
+@procedure("revoke_source_token")
+def revoke_source_token(actor: Actor, source: LogSource, at: datetime) -> LogSource:
+    """End the token of a source. Raises RefusedError `no_token` when it has none."""
+    _need(actor, Permission.TOKENS_MANAGE)
+    with transaction.atomic():
+        row = LogSource.objects.select_for_update().get(pk=source.pk)
+        if not row.token_hash:
+            raise RefusedError("no_token", _("日志源 %s 没有令牌。") % row.code)
+        row.token_hash = ""
+        row.version += 1
+        write(actor, Event.TOKEN_REVOKE, row, at=at, payload={"source": row.code})
+    return row
+
+
 def hash_token(token: str) -> str:
     """Return the digest under which a source's token is kept, hex."""
     return hashlib.sha256(token.encode()).hexdigest()

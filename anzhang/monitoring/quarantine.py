@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 FILE_BYTES = 1 << 20
-MOST_SENDERS = 200  # listed one by one; more are counted together under "other"
+OTHER = "other"
+MOST_SENDERS = 200  # listed one by one; more are counted together under OTHER
 SHOWN_BYTES = 200
+HEADER = re.compile(r"(?:\d+ )?<\d{1,3}>(?:1 \S+|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d) ([A-Za-z0-9][A-Za-z0-9._-]*) ")
 
 
 @dataclass
@@ -29,6 +32,7 @@ class Stranger:
     last_at: str
     bytes: int = 0
     chunks: int = 0
+    lines: int = 0
     sample: str = ""
 
 
@@ -59,6 +63,7 @@ class Quarantine:
         """Keep bytes of one sender, dropping the oldest file when the cap is passed."""
         note = self._sender(address, why, at)
         note.last_at, note.bytes, note.chunks = at.isoformat(), note.bytes + len(data), note.chunks + 1
+        note.lines += data.count(b"\n")
         note.sample = note.sample or data[:SHOWN_BYTES].decode("utf-8", "replace")
         self.index.kept_bytes += len(data)
         for start in range(0, len(data), FILE_BYTES):
@@ -78,7 +83,7 @@ class Quarantine:
     def _sender(self, address: str, why: str, at: datetime) -> Stranger:
         key = f"{address} {why}"
         if key not in self.index.senders and len(self.index.senders) >= MOST_SENDERS:
-            address, key = "other", f"other {why}"
+            address, key = OTHER, f"{OTHER} {why}"
         return self.index.senders.setdefault(key, Stranger(address, why, at.isoformat(), at.isoformat()))
 
     def _append(self, data: bytes) -> None:
@@ -99,6 +104,12 @@ class Quarantine:
             size = self._sizes.pop(oldest)
             self.index.kept_bytes -= size
             self.index.dropped_bytes += size
+
+
+def host_of(sample: str) -> str:
+    """Return the host name in the header of a syslog line, empty where it has none."""
+    match = HEADER.match(sample)
+    return match[1] if match else ""
 
 
 def read(root: Path) -> Index:

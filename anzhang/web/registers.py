@@ -153,7 +153,8 @@ def create(request: HttpRequest, register_id: str) -> HttpResponse:
     """Add a row through the register's procedure."""
     register, sight = register_or_404(register_id), sight_of(request)
     rights.require_write(register, sight.actor, sight.at)
-    form = forms.form_class(register, sight, changing=False)(request.POST if request.method == "POST" else None)
+    given = {name: request.GET[name] for name in register.fields if name in request.GET}  # a link may fill the form in
+    form = forms.form_class(register, sight, changing=False)(request.POST if request.method == "POST" else None, initial=given)
     refusal = None
     if request.method == "POST" and form.is_valid():
         try:

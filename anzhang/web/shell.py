@@ -127,6 +127,7 @@ class Shell:
                 self._entry(_("核对问题"), "findings"),
                 self._entry(_("条款落实"), "board"),
                 self._entry(_("日志检索"), "search"),
+                self._entry(_("日志源"), "sources"),
                 self._entry(_("存证"), "ledger"),
             ),
         )

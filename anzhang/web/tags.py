@@ -106,6 +106,19 @@ def iso(instant: datetime | None) -> str:
 
 
 @register.filter
+def size(number: int | None) -> str:
+    """Return a number of bytes in the unit that suits it, `—` for none."""
+    if number is None:
+        return "—"
+    amount, unit = float(number), "B"
+    for larger in ("KB", "MB", "GB", "TB"):
+        if amount < 1024:
+            break
+        amount, unit = amount / 1024, larger
+    return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
+
+
+@register.filter
 def percent(share: float | None) -> str:
     """Return a share from 0 to 1 as whole percent, rounded down so that 99.9 % never reads as all."""
     return "—" if share is None else f"{int(share * 100)} %"
