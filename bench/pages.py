@@ -139,7 +139,7 @@ def _pages(filled: Filled) -> list[tuple[str, str, str]]:
         "finding": f"/findings/{filled.finding}/",
         "notices": "/inbox/",
         "ledger": "/ledger/",
-        "ledger, one act": "/ledger/?act=case%3Afile",
+        "ledger, one act": "/ledger/?act=casework:case:file",
         "log search, form": "/search/",
     }
     unit = {
@@ -151,7 +151,7 @@ def _pages(filled: Filled) -> list[tuple[str, str, str]]:
         "cases": "/cases/?list=all",
         "findings": "/findings/",
         "ledger": "/ledger/",
-        "ledger, one act": "/ledger/?act=case%3Afile",
+        "ledger, one act": "/ledger/?act=casework:case:file",
     }
     auditor = {"home": "/", "board": "/board/", "list of people": "/registers/person/", "cases": "/cases/?list=all", "ledger": "/ledger/"}
     return [

@@ -2,7 +2,8 @@
 
 A query is built with stand-ins for its values, and their places in the parameters are remembered; each call only fills
 them in. Values are whole numbers, instants and strings; a string may also stand inside a longer parameter (`path` in `path/`).
-Meant for the few queries that every page asks. What a value decides about the *shape* of a query cannot be prepared.
+Meant for the few queries that every page asks. What a value decides about the *shape* of a query cannot be prepared; where a
+parameter is reckoned from a value (a day from an instant), rows and counts are asked for as usual, and a condition is refused.
 """
 
 from __future__ import annotations
@@ -39,14 +40,20 @@ class Prepared:
 
     def rows(self, **values: Value) -> list[tuple[Any, ...]]:
         """Return the rows as the database gives them: no instants, no JSON, booleans as 0 and 1."""
-        text, params = self._text("rows", lambda rows: rows.query.sql_with_params())
+        try:
+            text, params = self._text("rows", lambda rows: rows.query.sql_with_params())
+        except NotPreparableError:
+            return list(self._build(**values))
         with connection.cursor() as cursor:
             cursor.execute(text, self._filled(params, values))
             return list(cursor.fetchall())
 
     def count(self, **values: Value) -> int:
         """Return how many rows there are."""
-        text, params = self._text("count", _count)
+        try:
+            text, params = self._text("count", _count)
+        except NotPreparableError:
+            return self._build(**values).count()
         with connection.cursor() as cursor:
             cursor.execute(text, self._filled(params, values))
             return int(cursor.fetchone()[0])

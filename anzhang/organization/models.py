@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -23,6 +25,8 @@ __all__ = [
 
 class Officer(Bitemporal):
     """A unit's security officer (Art. 5). An authority register: changed only by an approved case."""
+
+    NAMED_BY: ClassVar = ("unit", "person")  # what `str` reads
 
     unit = models.ForeignKey("anzhang.Unit", models.PROTECT, verbose_name=_("单位"))
     person = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("信息安全管理人员"))

@@ -143,7 +143,9 @@ class Register:
     def relations(self, paths: tuple[str, ...]) -> list[str]:
         """Return what to select together with the rows so that showing `paths` asks nothing more."""
         found = {path.rpartition("__")[0] for path in paths if "__" in path}
-        found |= {path for path in paths if isinstance(self.field(path), ForeignKey)}
+        for path in paths:
+            if isinstance(link := self.field(path), ForeignKey):
+                found |= {path, *(f"{path}__{name}" for name in getattr(link.related_model, "NAMED_BY", ()))}
         return sorted(found)
 
 

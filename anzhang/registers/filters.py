@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-from django.db.models import Model, Q
+from django.db.models import Exists, Model, OuterRef, Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -44,15 +44,16 @@ def by_unit(path: str = "unit", label: str | Promise = "", name: str = "unit") -
     """Narrow to a unit and everything below it, given the unit's code; `path` "" is the unit register itself."""
 
     def condition(value: str, at: datetime) -> Q:  # noqa: ARG001  # every condition takes the instant
-        unit = Unit.objects.filter(code=value).values_list("path", flat=True).first()
-        if unit is None:
+        beyond = Unit.objects.exclude(path__startswith=OuterRef("path"))
+        found = Unit.objects.filter(code=value).annotate(partial=Exists(beyond)).values_list("path", "partial").first()
+        if found is None:
             raise ValueError(value)
+        first, partial = found
+        if path and not partial:
+            return Q(**{f"{path}__isnull": False})  # every unit there is: nothing to join for
         column = f"{path}__path" if path else "path"
         # A range, not LIKE: SQLite finds no index for LIKE ... ESCAPE.
-        first, end = unit, unit[:-1] + chr(ord(unit[-1]) + 1)
-        if path and not Unit.objects.filter(Q(path__lt=first) | Q(path__gte=end)).exists():
-            return Q(**{f"{path}__isnull": False})  # every unit there is: nothing to join for
-        return Q(**{f"{column}__gte": first, f"{column}__lt": end})
+        return Q(**{f"{column}__gte": first, f"{column}__lt": first[:-1] + chr(ord(first[-1]) + 1)})
 
     return Filter(name, label or _("单位"), condition, by_unit=True)
 

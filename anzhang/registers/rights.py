@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from anzhang.directory import scoping
 from anzhang.directory.models import Assignment, Bitemporal, Person, Unit
+from anzhang.directory.prepared import Prepared
 from anzhang.permissions import Actor, Administrator, RefusedError, Via
 from anzhang.registers.declaration import REGISTERS, Register, Writer
 
@@ -56,17 +57,25 @@ def roles(actor: Actor, at: datetime) -> frozenset[Writer]:
 
 
 def _held(person_id: int, at: datetime) -> frozenset[Writer]:
+    found = _ROLES.rows(person=person_id, at=at)
+    if not found:
+        return frozenset()
+    function, *held = found[0]
+    office = {Writer.OFFICE} if function == Unit.Function.OFFICE else set()
+    return frozenset({writer for writer, holds in zip(_with_holders(), held, strict=True) if holds} | office)
+
+
+def _with_holders() -> list[Writer]:
+    return [writer for writer in Writer if HOLDERS[writer]]
+
+
+def _roles_of(person: int, at: datetime) -> QuerySet[Any]:
     own = {"person": OuterRef("pk"), "unit": OuterRef("unit")}
-    held = {
-        f"role_{writer}": reduce(or_, (Exists(posts(at).filter(**own)) for posts in HOLDERS[writer]))
-        for writer in Writer
-        if HOLDERS[writer]
-    }
-    person = Person.objects.filter(pk=person_id).annotate(**held).values("unit__function", *held).first() or {}
-    found = {writer for writer in Writer if person.get(f"role_{writer}")}
-    if person.get("unit__function") == Unit.Function.OFFICE:
-        found.add(Writer.OFFICE)
-    return frozenset(found)
+    held = {f"role_{writer}": reduce(or_, (Exists(posts(at).filter(**own)) for posts in HOLDERS[writer])) for writer in _with_holders()}
+    return Person.objects.filter(pk=person).order_by().annotate(**held).values_list("unit__function", *held)
+
+
+_ROLES = Prepared(_roles_of, person=int, at=datetime)  # most register pages ask
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,8 @@ def rows(request: HttpRequest, register_id: str) -> HttpResponse:
     except listing.BadQueryError as error:
         fault, status, query = error.message, 400, listing.Query()
         page = listing.Page(register, query, 0, (), register.columns)
-    may_pick = register.changeable and rights.may_write(register, sight.actor, sight.at)
+    may_write = rights.may_write(register, sight.actor, sight.at)
+    may_pick = register.changeable and may_write
     partial = bool(getattr(request, "htmx", False)) and not request.headers.get("HX-History-Restore-Request")
     context = {
         "register": register,
@@ -114,7 +115,7 @@ def rows(request: HttpRequest, register_id: str) -> HttpResponse:
             "saved": SavedFilter.objects.filter(user_id=sight.actor.user_id or 0, register=register.id),
             "sizes": listing.SIZES,
             "searched": "、".join(register.label(path) for path in register.search),
-            "may_write": rights.may_write(register, sight.actor, sight.at),
+            "may_write": may_write,
             "file_case": _case_link(register),
             "file_sheet": _sheet_link(register),
             "export_query": query.address(page=1),
