@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 GOAL_MS = 1000
@@ -48,15 +49,15 @@ def _measure(cases: int) -> dict[str, Any]:
     _fill(bureau, cases, now)
     judge = permissions.system("deadlines")
     first = now + timedelta(days=30)  # the first todo comes due
-    found: dict[str, Any] = {"nothing new": _timed(lambda: escalation.sweep(judge, now))}
+    found: dict[str, Any] = {"nothing new": _timed(partial(escalation.sweep, judge, now))}
     escalation.sweep(judge, first)  # what comes near its deadline is followed up on the days before
     for name, at in {
         "a hundredth overdue": first + timedelta(minutes=cases // 100),
         "everything overdue": now + timedelta(days=365),
     }.items():
-        found[name] = _timed(lambda at=at: escalation.sweep(judge, at))
-        found[f"{name}, again"] = _timed(lambda at=at: escalation.sweep(judge, at))
-    found["peer: load every open todo"] = _timed(lambda: _by_hand(now))
+        found[name] = _timed(partial(escalation.sweep, judge, at))
+        found[f"{name}, again"] = _timed(partial(escalation.sweep, judge, at))
+    found["peer: load every open todo"] = _timed(partial(_by_hand, now))
     return found
 
 
