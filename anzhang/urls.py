@@ -100,6 +100,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("law/", organization_law.law, name="law"),
     path("law/review/", organization_law.law_review, name="law_review"),
     path("interpretations/", organization_law.interpretations, name="interpretations"),
+    path("interpretations/topic/", organization_law.topic, name="interpretation_topic"),
     path("registers/", registers.index, name="registers"),
     path("registers/filing/<int:pk>/form.<slug:form>", documents.filing_form, name="filing_form"),
     path("registers/<slug:register_id>/", registers.rows, name="register"),

@@ -33,7 +33,11 @@ def sign_interpretation(actor: Actor, case: Case, approval: Approval, at: dateti
     parameter = parameters.catalog().parameters.get(case.form["parameter"])
     if parameter is None or not parameter.is_open:
         raise RefusedError("unknown_parameter", _("“%s”不是可以解释的参数。") % case.form["parameter"])
-    value = read(parameter, str(case.form["value"]))
+    return put_in_force(actor, case, parameter, read(parameter, str(case.form["value"])), at)
+
+
+def put_in_force(actor: Actor, case: Case, parameter: Parameter, value: Any, at: datetime) -> Interpretation:
+    """Let a value govern from now on by a case that has signed it; the value signed before ends."""
     with transaction.atomic():
         for before in Interpretation.objects.filter(Interpretation.in_force(at), parameter=parameter.name):
             rows.amend(actor, Event.INTERPRETATION_SIGN, before, at, valid_to=at)
@@ -49,6 +53,8 @@ def read(parameter: Parameter, text: str) -> Any:
     value: Any = text.strip()
     if isinstance(parameter.default, list):
         value = [part.strip() for part in text.replace("；", ";").split(";") if part.strip()]
+        if parameter.default and all(isinstance(each, int | float) for each in parameter.default):
+            value = [_number(part) for part in value]
     elif not isinstance(parameter.default, str):
         try:
             value = json.loads(text)
@@ -59,6 +65,17 @@ def read(parameter: Parameter, text: str) -> Any:
         raise RefusedError(
             "value_unfit", _("“%(text)s”不能作为 %(name)s 的取值：%(why)s") % {"text": text[:80], "name": parameter.name, "why": why}
         )
+    return value
+
+
+def _number(text: str) -> Any:
+    """Return a number as written. Raises RefusedError `value_unfit`."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise RefusedError("value_unfit", _("“%s”不是数字。") % text[:80])
     return value
 
 

@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from anzhang.casework import conditions, eligibility, engine, forms, notices, queries, unit_routes, workdays
 from anzhang.casework import holidays as _holidays  # noqa: F401  # named procedures
 from anzhang.casework import interpretations as _interpretations  # noqa: F401  # named procedures
+from anzhang.casework import topics as _topics  # noqa: F401  # named procedures
 from anzhang.casework.engine import Seen
 from anzhang.casework.models import Act, Case
 from anzhang.casework.numbering import numbered

@@ -7,16 +7,18 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from anzhang import clock
-from anzhang.casework import legal_basis, parameters, text
+from anzhang.casework import legal_basis, parameters, text, topics
 from anzhang.casework.legal_basis import LegalBasis
 from anzhang.casework.models import Interpretation, OfficialSentence, RegulationVersion
 from anzhang.journal.models import Entry
@@ -191,6 +193,7 @@ class Word:
     """One open word: its parameter, where it stands in the text, the value in force and the case that signed it."""
 
     name: str
+    line: str  # how a form of the topic gives the value in force
     words: str
     value: Any
     default: Any
@@ -231,7 +234,17 @@ def interpretations(request: HttpRequest) -> HttpResponse:
             chapter = chapters.get(catalog.article(catalog.by_id[first].article).chapter) if first else None
             title = chapter.title.in_language(language) if chapter else _("平台运行")
             words = "、".join(dict.fromkeys(parameter.terms.values()))
-            groups[title].append(Word(name, words, values[name], parameter.default, tuple(resting[name]), signed.get(name)))
+            groups[title].append(
+                Word(
+                    name,
+                    topics.line_of(parameter, values[name]),
+                    words,
+                    values[name],
+                    parameter.default,
+                    tuple(resting[name]),
+                    signed.get(name),
+                )
+            )
     for words_of in groups.values():
         words_of.sort(key=lambda word: (word.signed is not None, -word.weight, word.name))
     opened = [word for words_of in groups.values() for word in words_of]
@@ -242,3 +255,12 @@ def interpretations(request: HttpRequest) -> HttpResponse:
         "is_office": desk.is_office(actor_of(request), at),
     }
     return render(request, "organization/interpretations.html", context)
+
+
+@require_GET
+@login_needed
+def topic(request: HttpRequest) -> HttpResponse:
+    """Lead to the form of a topic, filled with the chosen words and their values in force."""
+    chosen = [line for line in request.GET.getlist("line") if line.strip()][: topics.MOST]
+    given = {"topic": typed(request, "topic"), "values": "\n".join(chosen)}
+    return redirect(f"{reverse('case_form', args=['interpretation_topic'])}?{urlencode(given)}")

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from anzhang.casework import obligations, parameters
+from anzhang.casework import obligations, parameters, topics
 from anzhang.casework.models import Interpretation
 from anzhang.organization.models import Officer
+from anzhang.permissions import RefusedError
 from anzhang.regulation.checks import Context
 from tests.articles.stories import file, measure, opened, state, through, verdict
 
@@ -51,3 +52,40 @@ def test_a_value_signed_for_what_the_text_fixes_does_not_govern(clock):
     Interpretation.objects.update(superseded_at=clock.now)
     measure(clock, "A35.1")
     assert opened("A35.1") == []
+
+
+def test_up_to_ten_values_of_a_topic_are_signed_in_one_case(bureau, acting, clock):
+    values = "vacancy_days = 10\nmajor_matters = project; sanction\n\nstaff_grace＝3"
+    with pytest.raises(RefusedError, match="staff_grace"):
+        file(bureau, acting, clock, "wujie", "interpretation_topic", topic="组织责任", values=values, reason="统一口径")
+    values = values.replace("\n\nstaff_grace＝3", "")
+    case = file(bureau, acting, clock, "wujie", "interpretation_topic", topic="组织责任", values=values, reason="统一口径")
+    case = through(case, acting, clock, "zhengkai")
+    signed = parameters.signed(clock.now)
+    assert signed == {"vacancy_days": 10, "major_matters": ["project", "sanction"]}
+    assert {row.case for row in Interpretation.objects.all()} == {case}
+    measure(clock, "A35.1")
+    assert (state("A35.1", None), verdict("A35.1", None).population) == ("met", 2)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "",
+        "vacancy_days 7",
+        "vacancy_days = -1",
+        "unit_kinds = x",
+        "temperature_celsius = 18; warm",
+        "\n".join(["vacancy_days = 7"] * 2),
+        "x = 1\n" * 11,
+    ],
+)
+def test_a_topic_with_a_wrong_line_is_refused_when_it_is_filed(bureau, acting, clock, values):
+    with pytest.raises(RefusedError):
+        file(bureau, acting, clock, "wujie", "interpretation_topic", topic="组织责任", values=values, reason="统一口径")
+
+
+def test_a_line_reads_back_as_the_value_it_gives():
+    for parameter in parameters.catalog().parameters.values():
+        if parameter.is_open:
+            assert topics.read(topics.line_of(parameter, parameter.default)) == [(parameter, parameter.default)]

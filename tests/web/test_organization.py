@@ -209,6 +209,9 @@ def test_open_words_stand_by_chapter_with_the_case_that_signed_them(bureau, acti
     page = visit("wujie").get("/interpretations/").text
     assert f"/cases/{case.number}/" in page
     assert "parameter=training_days" in page
+    chosen = visit("wujie").get("/interpretations/topic/?topic=组织&line=training_days+%3D+365&line=filing_days+%3D+15")
+    form = visit("wujie").get(chosen.url).text
+    assert "training_days = 365\nfiling_days = 15" in form
     assert "parameter=training_days" not in visit("liuyang").get("/interpretations/").text
 
 
