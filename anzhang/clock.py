@@ -51,10 +51,8 @@ def is_plausible(day: date) -> bool:
 
 
 def _demo_offset() -> timedelta:
-    home = Home.current()
-    file = home.path / "clock.json"
     try:
-        seconds = json.loads(file.read_text(encoding="utf-8"))["offset_seconds"]
+        seconds = json.loads((Home.place() / "clock.json").read_text(encoding="utf-8"))["offset_seconds"]
     except FileNotFoundError:
         return timedelta()
-    return timedelta(seconds=float(seconds)) if home.is_demo else timedelta()
+    return timedelta(seconds=float(seconds)) if Home.current().is_demo else timedelta()

@@ -30,7 +30,12 @@ class Home:
     @classmethod
     def current(cls) -> Home:
         """Return the home that the environment names."""
-        return cls(Path(os.environ.get("ANZHANG_HOME", "var/anzhang")).resolve(), dict(os.environ))
+        return cls(cls.place(), dict(os.environ))
+
+    @staticmethod
+    def place() -> Path:
+        """Return where that home is."""
+        return Path(os.environ.get("ANZHANG_HOME", "var/anzhang")).resolve()
 
     @property
     def exists(self) -> bool:

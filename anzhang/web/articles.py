@@ -122,6 +122,6 @@ def _findings(sight: Sight, number: int, choice: boards.Choice) -> Mapping[str, 
     if choice.unit is not None:
         rows = rows.filter(unit=choice.unit)
     found: dict[str, list[Finding]] = defaultdict(list)
-    for finding in rows.order_by("due_at", "pk")[:SHOWN]:
+    for finding in rows.only("number", "obligation", "subject_label", "state").order_by("due_at", "pk")[:SHOWN]:
         found[finding.obligation].append(finding)
     return found

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from anzhang.web.tags import beijing, iso, proof_word, state_word
+from anzhang.web.tags import basis_of, beijing, iso, proof_word, state_word
 
 register = template.Library()
 
@@ -45,3 +45,10 @@ def due(at: datetime | None, now: datetime, done: datetime | None = None) -> Saf
     late = not done and at < now
     style, word = (' class="az-late"', f" {escape(_('逾期'))}") if late else ("", "")
     return SafeString(f'<time datetime="{iso(at)}"{style}>{beijing(at)}{word}</time>')
+
+
+@register.simple_tag
+def provisional() -> SafeString:
+    """Return the mark of what rests on a default that the Office has not signed (暂行)."""
+    why = f"{_('所依据的取值尚未由办公室作出解释')}{basis_of('interpretation')}"
+    return SafeString(f'<span class="az-provisional" title="{escape(why)}">{escape(_("暂行"))}</span>')
