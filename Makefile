@@ -7,8 +7,14 @@ PIP := $(PY) -m pip --disable-pip-version-check -q
 ANZHANG_HOME ?= var/demo
 export ANZHANG_HOME
 ARGS ?=
-APT := clamav-daemon rsyslog openssh-server chromium fonts-noto-cjk debootstrap default-jre-headless libpdfbox2-java libcommons-io-java libjaxb-api-java libactivation-java
-APT_PROGRAMS := clamd rsyslogd sshd chromium debootstrap java
+APT := clamav-daemon rsyslog openssh-server chromium fonts-noto-cjk debootstrap default-jre-headless libpdfbox2-java libcommons-io-java libjaxb-api-java libactivation-java postgresql-15
+APT_PROGRAMS := clamd rsyslogd sshd chromium debootstrap java pg_ctl
+
+# The same stories on PostgreSQL: the heart of them in `make test`, all that need no program of their own in `make test-long`.
+ON_POSTGRES := tests/journal/on_postgres.py tests/journal/test_record.py tests/journal/test_verify.py tests/articles tests/casework/test_appointment.py tests/casework/test_quorum.py \
+  tests/casework/test_verbs.py tests/casework/test_reconciliation.py tests/directory/test_scoping.py tests/registers/test_importing.py tests/web/test_cases.py
+ALL_ON_POSTGRES := tests/journal/on_postgres.py tests/journal/test_record.py tests/journal/test_verify.py tests/articles tests/casework tests/directory \
+  tests/organization tests/systems tests/registers tests/web
 
 .PHONY: help run test test-long lint fix bench migrations lock assets clean
 help: ## this list
@@ -20,9 +26,11 @@ run: $(VENV)/installed ## set up, then run the demo bureau in the foreground (AR
 
 test: $(VENV)/installed-dev apt ## the tests, with the real programs they use
 	$(PY) -m pytest -m "not long" -n 2 --dist loadfile $(ARGS)
+	$(PY) -m tests.postgres $(PY) -m pytest -m "not long and not browser" -n 2 --dist loadfile $(ON_POSTGRES)
 
 test-long: $(VENV)/installed-dev apt ## every test, the long ones too
 	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	$(PY) -m tests.postgres $(PY) -m pytest -m "not browser" -n 2 --dist loadfile $(ALL_ON_POSTGRES)
 
 lint: $(VENV)/installed-dev ## ruff, mypy, import contracts, missing migrations
 	$(VENV)/bin/ruff check .
@@ -67,7 +75,7 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.lock
 
 .PHONY: apt
 apt:
-	@missing=; for program in $(APT_PROGRAMS); do PATH=$$PATH:/usr/sbin command -v $$program >/dev/null || missing=yes; done; \
+	@missing=; for program in $(APT_PROGRAMS); do PATH=$$PATH:/usr/sbin:/usr/lib/postgresql/15/bin command -v $$program >/dev/null || missing=yes; done; \
 	fc-list :lang=zh 2>/dev/null | grep -q . || missing=yes; \
 	[ -f /usr/share/java/preflight.jar ] && [ -f /usr/share/java/jaxb-api.jar ] && [ -f /usr/share/java/javax.activation.jar ] || missing=yes; \
 	[ -z "$$missing" ] && exit 0; \

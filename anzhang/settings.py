@@ -43,12 +43,11 @@ def _database(url: str) -> dict[str, Any]:
             "PASSWORD": unquote(parts.password or ""),
             "HOST": unquote(parts.hostname or ""),  # a folder, percent-encoded, is where the server's socket stands
             "PORT": str(parts.port or ""),
-            "CONN_MAX_AGE": 0,  # the pool keeps connections, and tries each before it is used again
+            "CONN_MAX_AGE": None,  # one thread, one connection; the pages share a pool (operate/database.py)
             "CONN_HEALTH_CHECKS": True,
             "OPTIONS": {
                 # jit off: our statements are short. A row that somebody holds for 20 s, as SQLite's timeout above, is an error.
                 "options": "-c jit=off -c lock_timeout=20s -c idle_in_transaction_session_timeout=10min",
-                "pool": {"min_size": 1, "max_size": HOME.get("database", "connections", 10), "timeout": 20},
                 **dict(parse_qsl(parts.query)),  # sslmode=verify-full&sslrootcert=... and the like
             },
         }

@@ -12,5 +12,3 @@ if "pytest" in sys.modules or "ANZHANG_HOME" not in os.environ:
 from anzhang.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-# A test is one thread; those that start more close what they opened.
-DATABASES["default"]["OPTIONS"].pop("pool", None)  # noqa: F405

@@ -29,10 +29,15 @@ def create(home: Home) -> None:
     call_command("migrate", verbosity=0)
 
 
-def leave_pool() -> None:
-    """Give this process a connection of its own instead of one of the pool's: what its session holds then ends with it."""
-    given = connections.settings["default"]
-    given["OPTIONS"].pop("pool", None)
+def use_pool(home: Home) -> None:
+    """Let the threads of this process share a pool of connections, each tried before it is used again; PostgreSQL only.
+
+    For the pages, whose threads come and go; a daemon or verb has one connection, and hears at once why it cannot connect.
+    """
+    if connection.vendor == "postgresql":
+        given = connections.settings["default"]
+        given["CONN_MAX_AGE"] = 0
+        given["OPTIONS"]["pool"] = {"min_size": 1, "max_size": home.get("database", "connections", 10), "timeout": 20}
 
 
 def waiting() -> list[str]:

@@ -1,6 +1,7 @@
 """Who sees which rows: one's own unit and below, or the whole bureau for the few who answer for it."""
 
 import pytest
+from django.db import connection
 
 from anzhang.directory import scoping
 from anzhang.directory.models import Person, Unit
@@ -72,6 +73,12 @@ def test_it_forgets_a_member_whose_term_has_ended(bureau, acting, clock):
 
 
 def test_it_asks_the_index_for_the_range(bureau, acting, clock):
-    plan = scoping.units(acting("sunli"), clock.now).order_by("path").explain()
-    assert "SEARCH" in plan
-    assert "path>?" in plan
+    units = scoping.units(acting("sunli"), clock.now).order_by("path")
+    if connection.vendor == "sqlite":
+        plan = units.explain()
+        assert "SEARCH" in plan
+        assert "path>?" in plan
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan TO off")  # the bureau is so small that reading all of it is cheaper
+    assert "Index Cond: ((path)::text ~>=~" in units.explain()

@@ -29,9 +29,6 @@ def main() -> None:
     import django
 
     django.setup()
-    from anzhang.operate import database
-
-    database.leave_pool()  # one connection a decider, as if each sat before a web process of their own
     cases = _prepare(deciders)
     _say("ready")
     sys.stdin.readline()

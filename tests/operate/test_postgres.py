@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
+import urllib.request
 
 import pytest
 
@@ -75,6 +77,9 @@ def test_up_starts_the_sequencer_and_signs(site):
             refused = anzhang(home, "upgrade", check=False, ANZHANG_DATABASE_URL=url)
             assert (refused.returncode, "stop the installation first" in refused.stderr) == (1, True)
             wait_until(lambda: entries(home, url)["unsigned"] == 0, 30, "a signed head")
+            place = tomllib.loads(settings.read_text())["server"]["bind"]
+            for _ in range(8):  # each by whichever of the web processes takes it, from its pool
+                assert urllib.request.urlopen(f"http://{place}/", timeout=30).status == 200
         finally:
             up.send_signal(signal.SIGINT)
             said = up.communicate(timeout=60)[0]
@@ -116,6 +121,7 @@ def test_an_upgrade_that_fails_half_way_is_taken_back(site, server):
     entries(home, url)
 
 
+@pytest.mark.long
 def test_an_upgrade_that_changes_rows_enters_them_anew(site):
     home, url = site
     done = run_with(home, "pass", "migrations.AddField('Unit', 'floor', models.IntegerField(default=3))", ANZHANG_DATABASE_URL=url)

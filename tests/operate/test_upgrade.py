@@ -12,7 +12,7 @@ import pytest
 import anzhang as anzhang_package
 from tests.operate.test_backup import anzhang
 
-NEWEST = sorted(file.stem for file in (Path(anzhang_package.__file__).parent / "migrations").glob("[0-9]*.py"))[-1]
+NEWEST = max(file.stem for file in (Path(anzhang_package.__file__).parent / "migrations").glob("[0-9]*.py"))
 SCRIPT = """
 import sys, types
 from django.db import migrations, models

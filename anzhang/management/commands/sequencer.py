@@ -17,7 +17,6 @@ class Command(Verb):
         """Loop, unless there is nothing to do here or the database is that of an earlier version."""
         if not has_outbox():
             raise BadInputError("an embedded database needs no sequencer: its one writer gives entries their index")
-        database.leave_pool()
         if waiting := database.waiting():
             raise BadInputError(f"the database waits for {len(waiting)} migrations; run `anzhang upgrade` first")
         Sequencer().loop()
