@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from datetime import datetime, timedelta
 from types import FrameType
 
 from django.db import close_old_connections
@@ -20,6 +21,7 @@ from anzhang.journal.procedures import sign_heads
 
 log = logging.getLogger("anzhang.worker")
 TICK_SECONDS = 1.0
+REPEAT = timedelta(minutes=15)  # well within the silence that a log source is allowed: this log is one
 
 
 class Worker:
@@ -28,6 +30,7 @@ class Worker:
     def __init__(self) -> None:
         """Prepare the stop signal."""
         self.stopping = threading.Event()
+        self.said: dict[str, tuple[str, datetime]] = {}
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         """End the loop after the present job."""
@@ -55,6 +58,14 @@ class Worker:
             now = clock.now()
             try:
                 if jobs.claim(job, now):
-                    log.info("%s: %s", job.key, jobs.run(job, now))
+                    self.tell(job, jobs.run(job, now), now)
             except Exception:
                 log.exception("job %s failed", job.key)
+
+    def tell(self, job: jobs.Job, result: str, now: datetime) -> None:
+        """Log what a job did: what it says again at most every `REPEAT`, or the log would hold nothing else."""
+        said, at = self.said.get(job.key, ("", now))
+        if result == said and now - at < REPEAT:
+            return
+        self.said[job.key] = (result, now)
+        log.info("%s: %s", job.key, result)

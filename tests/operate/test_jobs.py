@@ -49,3 +49,13 @@ def test_every_job_of_the_platform_runs_on_the_bureau(bureau, clock, tmp_path, s
     for job in jobs.JOBS:
         assert jobs.claim(job, clock.now)
         assert jobs.run(job, clock.now)
+
+
+def test_the_worker_says_the_same_again_only_now_and_then(caplog, clock):
+    caplog.set_level("INFO", "anzhang.worker")
+    worker, job = Worker(), jobs.JOBS[0]
+    for _ in range(5):
+        worker.tell(job, "nothing to do", clock.advance(seconds=1))
+    worker.tell(job, "1 done", clock.advance(seconds=1))
+    worker.tell(job, "1 done", clock.advance(minutes=15))
+    assert [record.getMessage().partition(": ")[2] for record in caplog.records] == ["nothing to do", "1 done", "1 done"]

@@ -17,7 +17,8 @@ class Clock:
     """The clock of one source in one segment: time stamp minus receipt, of the middle line and of the line that came freshest.
 
     A clock that runs ahead shows in the middle line: one wrong line among good ones does not. A clock that runs behind looks
-    like lines that wait on their way, so it shows only where even the freshest line came late.
+    like lines that waited on their way, so it shows only where even the freshest line came late, and all came equally late:
+    lines that were kept and are sent together are of different age.
     """
 
     middle: timedelta
@@ -28,7 +29,8 @@ class Clock:
         """Return how far the clock is off, positive when ahead; nothing within the tolerance."""
         if self.middle > tolerance:
             return self.middle
-        return self.freshest if self.freshest < -tolerance else timedelta()
+        equally = self.freshest - self.middle <= tolerance
+        return self.freshest if self.freshest < -tolerance and equally else timedelta()
 
 
 def clocks(root: Path, segment: str, digest: str) -> dict[str, Clock]:
