@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from anzhang import permissions
-from anzhang.casework import delivery, escalation, reconciliation, revocation, waivers
+from anzhang.casework import delivery, escalation, reconciliation, remedies, revocation, waivers
 from anzhang.casework.models import Schedule
 from anzhang.casework.procedures import refresh_cases
 from anzhang.engines.vault import Vault
@@ -53,7 +53,8 @@ def deadlines(now: datetime) -> str:
 def approvals(now: datetime) -> str:
     """Say what has expired, end what an unregularized emergency allowed, open findings again whose waiver is over."""
     actor = permissions.system("approvals")
-    return f"{revocation.expire(actor, now)} approvals ended or ending, {waivers.resume(actor, now)} waivers over"
+    ended, over, late = revocation.expire(actor, now), waivers.resume(actor, now), remedies.follow_plans(actor, now)
+    return f"{ended} approvals ended or ending, {over} waivers over, {late} plans late"
 
 
 def deliver(now: datetime) -> str:

@@ -69,6 +69,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sources/<slug:code>/token/revoke/", sources.revoke, name="source_token_revoke"),
     path("findings/", findings.index, name="findings"),
     path("findings/<slug:number>/", findings.show, name="finding"),
+    path("findings/<slug:number>/remedy/", findings.remedy, name="finding_remedy"),
     path("ledger/", ledger.index, name="ledger"),
     path("ledger/head/", ledger.head, name="ledger_head"),
     path("ledger/confirm/", ledger.confirm, name="ledger_confirm"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db import transaction
@@ -208,10 +208,10 @@ def escalate(actor: Actor, at: datetime) -> int:
 
 
 @procedure("plan_finding")
-def plan(actor: Actor, finding: Finding, words: str, at: datetime) -> Finding:
-    """Enter how the responsible unit will remedy a finding. Nobody but a check closes it.
+def plan(actor: Actor, finding: Finding, words: str, at: datetime, planned_on: date | None = None) -> Finding:
+    """Enter how, and by which day, the responsible unit will remedy a finding. Nobody but a check closes it.
 
-    Raises RefusedError when the finding is closed, the plan is empty, or the actor is not of the responsible unit.
+    Raises RefusedError when the finding is closed, the plan is empty, its day has passed, or the actor is not of the responsible unit.
     """
     eligibility.require_changer(actor)
     with transaction.atomic():
@@ -222,6 +222,9 @@ def plan(actor: Actor, finding: Finding, words: str, at: datetime) -> Finding:
             raise RefusedError("plan_length", _("请填写整改措施，不超过 %(length)s 字。") % {"length": PLAN_LENGTH})
         if finding.unit_id is None or actor.unit_id != finding.unit_id:
             raise RefusedError("not_your_unit", _("只有责任单位可以填写整改措施。"))
-        finding.plan, finding.state = words.strip(), Finding.State.PLANNED
-        write(actor, Event.FINDING_PLAN, finding, at=at, payload={"number": finding.number, "plan": finding.plan})
+        if planned_on is not None and not (clock.day_of(at) <= planned_on and clock.is_plausible(planned_on)):
+            raise RefusedError("plan_past", _("计划完成日期不能早于今天。"))
+        finding.plan, finding.state, finding.planned_on = words.strip(), Finding.State.PLANNED, planned_on
+        payload = {"number": finding.number, "plan": finding.plan, "planned_on": planned_on.isoformat() if planned_on else None}
+        write(actor, Event.FINDING_PLAN, finding, at=at, payload=payload)
     return finding

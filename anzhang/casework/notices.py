@@ -41,6 +41,7 @@ WORDING: dict[str, str | Promise] = {
     "cases_overdue": _("%(count)s 件事项逾期未办"),
     "case_overdue_office": _("%(title)s（%(number)s）逾期未办且催办无果，办理人：%(person)s"),
     "cases_overdue_office": _("%(count)s 件事项逾期未办且催办无果"),
+    "plan_overdue": _("问题 %(number)s 的计划完成日期 %(planned_on)s 已过，仍未消除：%(label)s"),
     "finding_waived": _("问题 %(number)s 已获准豁免至 %(ends)s：%(label)s"),
     "waiver_ended": _("问题 %(number)s 的豁免已到期，重新计为待整改：%(label)s"),
     "finding_opened": _("新问题 %(number)s：%(label)s，整改时限 %(due)s"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
+from django.conf import settings
 from django.contrib import messages
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -14,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from anzhang import clock
-from anzhang.casework import findings, wording
+from anzhang.casework import findings, remedies, routes, waivers, wording
 from anzhang.casework.models import Finding
 from anzhang.casework.parameters import catalog
 from anzhang.directory.models import Unit
@@ -111,9 +112,21 @@ def _moments(finding: Finding) -> list[Moment]:
         Event.FINDING_REOPEN: _("再次发现"),
         Event.FINDING_PLAN: _("填写整改措施"),
         Event.FINDING_CLOSE: _("核对确认已消除"),
+        Event.FINDING_REGULARIZE: _("事后补批"),
+        Event.FINDING_WAIVE: _("获准豁免"),
+        Event.FINDING_RESUME: _("豁免结束"),
     }
     entries = Entry.objects.filter(object_type="finding", object_key=str(finding.pk)).order_by("index")
     return [Moment(entry.at, str(words.get(Event(entry.act), entry.act)), entry.index) for entry in entries]
+
+
+def _day(text: str) -> date | None:
+    if not text.strip():
+        return None
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        raise RefusedError("plan_past", _("“%s”不是日期，请写成 2026-11-24。") % text[:40]) from None
 
 
 def _finding_or_404(request: HttpRequest, number: str) -> tuple[Finding, Actor, datetime]:
@@ -129,6 +142,36 @@ def _may_plan(finding: Finding, actor: Actor) -> bool:
     return running and actor.unit_id == finding.unit_id and actor.administrator is not Administrator.AUDITOR
 
 
+@require_http_methods(["POST"])
+@login_needed
+def remedy(request: HttpRequest, number: str) -> HttpResponse:
+    """Measure again now, or put a link to evidence beside the finding or take one down, as the button says."""
+    finding, actor, at = _finding_or_404(request, number)
+    verb = request.POST.get("verb", "")
+    try:
+        if verb == "recheck":
+            from anzhang.engines.vault import Vault  # its libraries are loaded by whoever needs them, not by every web process
+
+            found = remedies.recheck(actor, finding, Vault(settings.HOME.vault), at)
+            closed = found.state == Finding.State.CLOSED
+            messages.success(request, _("已核对：问题已消除。") if closed else _("已核对：问题仍然存在。"))
+        elif verb == "add":
+            title, address = (request.POST.get(name, "") for name in ("title", "address"))
+            remedies.add_evidence(actor, title, address, at, finding=finding)
+            messages.success(request, _("已登记佐证。"))
+        elif verb.startswith("remove:"):
+            link = next((each for each in remedies.links_of(finding) if str(each.pk) == verb.partition(":")[2]), None)
+            if link is None:
+                raise Http404(verb)
+            remedies.remove_evidence(actor, link, at)
+            messages.success(request, _("已撤下佐证。"))
+        else:
+            raise Http404(verb)
+    except RefusedError as refusal:
+        return page_of(request, finding, actor, at, refusal)
+    return redirect("finding", finding.number)
+
+
 @page("finding")
 @require_http_methods(["GET", "POST"])
 @login_needed
@@ -138,12 +181,17 @@ def show(request: HttpRequest, number: str) -> HttpResponse:
     refusal = None
     if request.method == "POST":
         try:
-            findings.plan(actor, finding, request.POST.get("plan", ""), at)
+            findings.plan(actor, finding, request.POST.get("plan", ""), at, _day(request.POST.get("planned_on", "")))
         except RefusedError as error:
             refusal = error
         else:
             messages.success(request, _("整改措施已登记，系统会继续核对，消除后自动关闭。"))
             return redirect("finding", finding.number)
+    return page_of(request, finding, actor, at, refusal)
+
+
+def page_of(request: HttpRequest, finding: Finding, actor: Actor, at: datetime, refusal: RefusedError | None = None) -> HttpResponse:
+    """Return the page of a finding, with what was refused where something was."""
     obligation = catalog().by_id.get(finding.obligation)
     if obligation is None:
         raise Http404(finding.obligation)
@@ -157,6 +205,9 @@ def show(request: HttpRequest, number: str) -> HttpResponse:
         "evidence": evidence.of(finding.evidence),
         "moments": _moments(finding),
         "may_plan": _may_plan(finding, actor),
+        "may_remedy": finding.state != Finding.State.CLOSED and remedies.may_remedy(actor, finding.unit, at),
+        "may_waive": finding.state in waivers.WAIVABLE and "finding_waiver" in routes.current() and actor.unit_id == finding.unit_id,
+        "links": list(remedies.links_of(finding)),
         "plan": request.POST.get("plan", finding.plan),
         "refusal": refusal,
         "now": at,
