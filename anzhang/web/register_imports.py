@@ -44,7 +44,7 @@ def template(request: HttpRequest, register_id: str) -> HttpResponse:
     """Send the sheet to fill."""
     register, sight = register_or_404(register_id), sight_of(request)
     rights.require_write(register, sight.actor, sight.at)
-    return attachment(exporting.template(register), exporting.TYPES["xlsx"], f"{register.id}-template.xlsx")
+    return attachment(exporting.template(register, sight), exporting.TYPES["xlsx"], f"{register.id}-template.xlsx")
 
 
 @require_http_methods(["GET", "POST"])

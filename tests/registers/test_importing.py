@@ -5,6 +5,7 @@ from datetime import date
 
 import pytest
 import xlsxwriter
+from python_calamine import load_workbook
 
 from anzhang.casework.legal_basis import LegalBasis
 from anzhang.casework.models import Holiday
@@ -166,3 +167,79 @@ def test_the_system_administrator_of_a_new_installation_fills_the_first_register
     actor = Actor(id="user:sysadmin", via=via, user_id=1, administrator=Administrator.SYSTEM_ADMIN)
     assert rights.may_write(REGISTERS["unit"], actor, clock.now)
     assert not rights.may_write(REGISTERS["officer"], actor, clock.now)
+
+
+def workbook(cells):
+    out = io.BytesIO()
+    made = xlsxwriter.Workbook(out, {"in_memory": True})
+    sheet = made.add_worksheet()
+    for place, header in enumerate(("工号", "姓名", "所在单位", "入职日期", "办公电话")):
+        sheet.write_string(0, place, header)
+    for place, cell in enumerate(cells):
+        sheet.write(1, place, cell)
+    made.close()
+    return out.getvalue()
+
+
+def test_a_number_that_lost_the_zeros_of_a_known_code_is_named(bureau, clock):
+    Person.objects.create(code="000123", name="甲", unit=bureau.unit["JYC"], joined_on="2026-01-01")
+    made = importing.plan(PERSON, workbook([123, "甲", "JYC", "2026-03-01", ""]), "a.xlsx", OPERATOR, clock.now)
+    assert [(fault.cell, "000123" in fault.message) for fault in made.faults] == [("A2", True)]
+    Unit.objects.create(
+        code="007", name="乙", kind="subordinate_unit", parent=bureau.unit["HRSS"], path="/HRSS/007/", established_on="2026-01-01"
+    )
+    made = importing.plan(PERSON, workbook(["P100", "甲", 7, "2026-03-01", ""]), "a.xlsx", OPERATOR, clock.now)
+    assert [(fault.cell, "007" in fault.message) for fault in made.faults] == [("C2", True)]
+
+
+@pytest.mark.parametrize(
+    "day", ["2026-03-01", "2026/3/1", "2026.3.1", "2026年3月1日", "20260301", "２０２６－０３－０１", "2026-03-01 00:00:00"]
+)
+def test_days_are_read_as_people_write_them(day, clock):
+    made = importing.plan(PERSON, workbook(["P100", "甲", "JYC", day, ""]), "a.xlsx", OPERATOR, clock.now)
+    assert made.faults == []
+    assert made.writes[0].data["joined_on"].isoformat() == "2026-03-01"
+
+
+def test_full_width_codes_are_those_they_look_like(clock):
+    made = importing.plan(PERSON, workbook(["Ｐ０２１", "孙丽", "ＪＹＣ", "2025-11-24", ""]), "a.xlsx", OPERATOR, clock.now)
+    assert (made.faults, made.created) == ([], 0)
+
+
+@pytest.mark.parametrize("cell", [46082, 1.5, True, "昨天", "2026-02-30", "0202-01-01"])
+def test_a_wrong_type_is_named_at_its_cell(cell, clock):
+    made = importing.plan(PERSON, workbook(["P100", "甲", "JYC", cell, ""]), "a.xlsx", OPERATOR, clock.now)
+    assert len(made.faults) == 1
+    assert made.faults[0].cell in {"D2", "2"}
+
+
+def test_a_byte_order_mark_and_a_header_twice(clock):
+    assert (
+        importing.plan(PERSON, b"\xef\xbb\xbf" + (HEAD + "P100,甲,,JYC,,,,2026-03-01,\r\n").encode(), "a.csv", OPERATOR, clock.now).created
+        == 1
+    )
+    with pytest.raises(sheets.BadSheetError, match="C1：表头“姓名”重复"):
+        plan("工号,姓名,姓名\r\nP100,甲,乙\r\n", clock)
+
+
+def test_the_template_offers_lists_and_explains_every_column(bureau, clock):
+    sight = Sight(OPERATOR, clock.now)
+    for register in (each for each in REGISTERS.values() if each.kind is Kind.PLAIN):
+        body = exporting.template(register, sight)
+        made = load_workbook(io.BytesIO(body))
+        shown = [sheet.name for sheet in made.sheets_metadata if str(sheet.visible).endswith("Visible")]
+        assert len(shown) == 2, register.id
+        first = made.get_sheet_by_index(0).to_python()[0]
+        assert [str(cell).rstrip(" *") for cell in first] == [register.label(name) for name in exporting.fields(register)]
+        assert [row[0] for row in made.get_sheet_by_index(1).to_python()[1 : len(first) + 1]] == [cell.rstrip(" *") for cell in first]
+        assert importing.plan(register, body, "a.xlsx", OPERATOR, clock.now).writes == []
+    lists = load_workbook(io.BytesIO(exporting.template(PERSON, sight))).get_sheet_by_name("lists").to_python()
+    assert "JYC 就业促进处" in {cell for row in lists for cell in row}
+
+
+def test_an_unchanged_export_adds_nothing_to_the_ledger(clock):
+    for register in (each for each in REGISTERS.values() if each.kind is Kind.PLAIN):
+        body, _count = exporting.export(register, listing.select(register, listing.Query(), Sight(OPERATOR, clock.now)), "xlsx")
+        before = Entry.objects.count()
+        importing.apply(importing.plan(register, body, "a.xlsx", OPERATOR, clock.now), OPERATOR, clock.now)
+        assert Entry.objects.count() == before, register.id

@@ -269,10 +269,9 @@ def test_a_killed_worker_leaves_nothing_half_written(tmp_path):
         f"f = sheet_imports.submit(a, REGISTERS['person'], open({str(tmp_path / 'people.csv')!r}, 'rb').read(), 'p.csv', clock.now())\n"
         "sheet_imports.sweep(clock.now()); f.refresh_from_db(); sheet_imports.confirm(a, f, clock.now())"
     )
-    worker = subprocess.Popen([sys.executable, "-c", KILLED], env=environment, stdout=subprocess.PIPE, text=True)
-    assert worker.stdout.readline().strip() == "written"
-    worker.send_signal(signal.SIGKILL)
-    worker.wait()
+    with subprocess.Popen([sys.executable, "-c", KILLED], env=environment, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout.readline().strip() == "written"
+        worker.send_signal(signal.SIGKILL)
     count = start + "from anzhang.directory.models import Person\nfrom anzhang.registers.models import SheetImport\n"
     count += "print(Person.objects.filter(code__startswith='N00').count(), SheetImport.objects.get().state)"
     assert run(count).split() == ["0", "writing"]

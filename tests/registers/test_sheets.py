@@ -134,3 +134,91 @@ def test_the_guard_of_a_cell_is_taken_back_exactly(text):
     guarded = sheets.guard(text)
     assert guarded[:1] not in {"=", "+", "-", "@", "\t", "\r"}
     assert sheets.unguard(guarded) == text
+
+
+def rebuilt(data, changes):
+    """Return a workbook with some of its parts replaced or added."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
+        for entry in source.infolist():
+            if entry.filename not in changes:
+                target.writestr(entry.filename, source.read(entry))
+        for name, content in changes.items():
+            target.writestr(name, content)
+    return out.getvalue()
+
+
+def plain(sheet, _workbook):
+    sheet.write_row(0, 0, ["工号", "姓名"])
+    sheet.write_row(1, 0, ["P001", "高建国"])
+
+
+def test_it_reads_the_first_sheet_that_is_shown_and_checks_that_one_for_formulas():
+    def fill(sheet, workbook):
+        sheet.write(0, 0, "机密")
+        sheet.write_formula("A2", "=1")
+        sheet.hide()
+        shown = workbook.add_worksheet()
+        shown.write(0, 0, "工号")
+        shown.write(1, 0, "P001")
+        shown.activate()
+
+    assert sheets.read(book(fill), "a.xlsx") == sheets.Sheet(("工号",), ((2, ("P001",)),))
+
+
+def test_it_refuses_macros():
+    data = rebuilt(book(plain), {"xl/vbaProject.bin": b"\xd0\xcf\x11\xe0"})
+    with pytest.raises(sheets.BadSheetError, match="宏"):
+        sheets.read(data, "a.xlsm")
+
+
+def test_it_follows_no_external_link_and_takes_no_value_from_one():
+    link = '<externalLink xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><externalBook/></externalLink>'
+    assert sheets.read(rebuilt(book(plain), {"xl/externalLinks/externalLink1.xml": link}), "a.xlsx").rows == ((2, ("P001", "高建国")),)
+
+    def fill(sheet, _workbook):
+        sheet.write(0, 0, "工号")
+        sheet.write_formula("A2", "='[1]Sheet1'!A1", None, "P001")
+
+    with pytest.raises(sheets.BadSheetError, match="A2 是公式"):
+        sheets.read(book(fill), "a.xlsx")
+
+
+def test_it_refuses_a_workbook_under_a_password():
+    # An encrypted xlsx is an OLE container with an EncryptedPackage stream.
+    data = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504) + "EncryptedPackage".encode("utf-16-le")
+    with pytest.raises(sheets.BadSheetError, match="加密"):
+        sheets.read(data, "a.xlsx")
+
+
+def test_it_refuses_a_zip_under_a_password():
+    data = bytearray(book(plain))
+    for at in (data.find(b"PK\x03\x04"), data.find(b"PK\x01\x02")):
+        data[at + (6 if data[at + 2] == 3 else 8)] |= 1
+    with pytest.raises(sheets.BadSheetError, match=r"加密|损坏"):
+        sheets.read(bytes(data), "a.xlsx")
+
+
+@pytest.mark.parametrize(
+    "evil",
+    [
+        '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;">]><workbook>&c;</workbook>',
+        '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><workbook>&e;</workbook>',
+        "<workbook>",
+    ],
+)
+def test_it_refuses_entities_in_the_xml(evil):
+    with pytest.raises(sheets.BadSheetError):
+        sheets.read(rebuilt(book(plain), {"xl/workbook.xml": evil}), "a.xlsx")
+
+
+def test_a_header_alone_is_a_sheet_without_rows():
+    assert sheets.read("工号,姓名\r\n".encode(), "a.csv") == sheets.Sheet(("工号", "姓名"), ())
+
+
+def test_a_sheet_with_a_million_empty_rows_is_read_as_what_it_holds():
+    def fill(sheet, _workbook):
+        plain(sheet, None)
+        sheet.write_blank(1_000_000, 0, None, _workbook.add_format({"bold": True}))
+
+    assert len(sheets.read(book(fill), "a.xlsx").rows) == 1

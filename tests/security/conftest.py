@@ -4,10 +4,8 @@ import json
 from dataclasses import dataclass
 
 import pytest
-from django.db import transaction
 from django.test import Client
 
-from anzhang import clock as anzhang_clock
 from anzhang import permissions
 from anzhang.casework import procedures, reconciliation
 from anzhang.casework.models import Case, Finding
@@ -15,6 +13,9 @@ from anzhang.demo import bureau as demo
 from anzhang.directory import tokens
 from anzhang.journal.models import Entry
 from tests import world
+from tests.shared_bureau import bureau, module_bureau
+
+__all__ = ["bureau", "entries", "module_bureau", "module_target", "target"]
 
 
 @dataclass
@@ -53,28 +54,24 @@ class Target:
 
 
 @pytest.fixture(scope="module")
-def besieged(django_db_setup, django_db_blocker):
-    real, frozen = anzhang_clock.now, world.Clock()
-    frozen.install()
-    with django_db_blocker.unblock(), transaction.atomic():  # every test's own transaction is a savepoint in this one
-        bureau = demo.build(frozen.now)
-        actor, unit, person = world.actor(bureau, "liming"), bureau.unit["IC"], bureau.person["P011"]
-        case = procedures.file_case(actor, "policy_document", unit, person, "", {
-            "kind": "operations", "title": "运维管理制度", "edition": "9", "in_force_from": "2026-12-01",
-        }, frozen.now)  # fmt: skip
-        reconciliation.run(permissions.system("test"), frozen.now, vault=None)
-        yield Target(bureau, frozen, case)
-        transaction.set_rollback(True)
-    anzhang_clock.now = real
+def module_target(module_bureau):
+    """The bureau with a case and findings, once for the module where it can be shared."""
+    return besiege(module_bureau) if module_bureau else None
 
 
 @pytest.fixture
-def target(besieged, db):
-    now = besieged.clock.now
+def target(module_target, bureau, clock):
     tokens._wrong.clear()
-    yield besieged
-    besieged.clock.now = now
-    besieged.case.refresh_from_db()
+    return Target(bureau, clock, Case.objects.get(pk=module_target or besiege(bureau)))
+
+
+def besiege(bureau):
+    """File a case and judge the obligations; return the key of the case."""
+    case = procedures.file_case(world.actor(bureau, "liming"), "policy_document", bureau.unit["IC"], bureau.person["P011"], "", {
+        "kind": "operations", "title": "运维管理制度", "edition": "9", "in_force_from": "2026-12-01",
+    }, world.START)  # fmt: skip
+    reconciliation.run(permissions.system("test"), world.START, vault=None)
+    return case.pk
 
 
 @pytest.fixture
