@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import F, Func, OuterRef, Q, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -54,7 +54,8 @@ def unit_or_404(request: HttpRequest, code: str) -> tuple[Unit, Actor, datetime]
 
 
 def _count(rows: QuerySet[Any]) -> Subquery:
-    return Subquery(rows.order_by().annotate(one=Value(1)).values("one").annotate(count=Count("pk")).values("count"))
+    # A plain function, not an aggregate: an aggregate would group, and group by a constant on PostgreSQL.
+    return Subquery(rows.order_by().annotate(count=Func(F("pk"), function="COUNT")).values("count"))
 
 
 @require_GET
