@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import resolve
 
+from anzhang import jobs
 from anzhang.casework import parameters, procedures, reconciliation, routes, where
 from anzhang.casework import text as texts
 from anzhang.casework.board import board
@@ -21,6 +23,7 @@ from anzhang.journal import keys
 from anzhang.organization.models import Filing, Officer
 from anzhang.permissions import Actor, Via, system
 from anzhang.regulation import catalog as catalogs
+from anzhang.regulation.parameters import PLATFORM
 from tests.documents.sheets import squeezed
 from tests.web.visitors import enter
 
@@ -133,6 +136,34 @@ def test_the_pages_speak_of_five_articles(school, clock):
     assert reader.get("/").text.count('href="/articles/') >= 5
     assert "网络安全员上任" in reader.get("/cases/new/").text
     assert 'href="/articles/2/"' in reader.get("/registers/officer/").text
+
+
+def test_every_place_of_the_navigation_opens(school, clock):
+    import_text(clock)
+    judge(clock)
+    places = set()
+    for username in ("zhengkai", "liuyang", "guolei", "mali", "chenjing"):
+        reader = enter(Client(), school.user[username])
+        for href in re.findall(r'<a href="(/[^"]*)" data-place', reader.get("/").text):
+            page = reader.get(href, follow=True)
+            assert page.status_code == 200, (username, href)
+            assert "第35条" not in page.text, href
+            places.add(href)
+    assert len(places) >= 12
+
+
+def test_every_number_that_pages_and_sweeps_read_needs_no_catalog():
+    read = r"""(?:parameters\.values\(\w+\)|\bvalues)\["([a-z_]+)"\]"""
+    code = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "anzhang").rglob("*.py"))
+    columns = {"closed_on", "left_on"}  # of rows that happen to be called values
+    assert set(re.findall(read, code)) - columns <= set(PLATFORM)
+
+
+@pytest.mark.usefixtures("school")
+def test_every_job_runs_under_the_schools_rules(clock):
+    for job in jobs.JOBS:
+        if job.key not in {"imports", "vault"}:  # one reads no rules, the other needs a log vault
+            assert job.run(clock.now)
 
 
 def test_a_verdict_on_an_open_word_names_the_schools_own_article(school, clock):

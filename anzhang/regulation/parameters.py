@@ -14,6 +14,10 @@ PLATFORM: Mapping[str, Any] = {
     "escalation_days": 2,  # the Office is told so many days after the head was
     "approval_warning_days": 7,  # an approval's holder is told so many days before it ends
     "waiver_days": 366,  # the longest waiver of a finding
+    "training_days": 365,  # a training record counts so long
+    "statement_renewal_days": 365,  # a responsibility statement is signed anew within
+    "legal_review_days": 90,  # a new version of superior law is reviewed within
+    "source_silence_minutes": 60,  # a log source may be silent so long
 }
 
 
