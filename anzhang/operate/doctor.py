@@ -25,12 +25,13 @@ LOW_DISK_BYTES = 5 * 1024**3
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: `ok`, what was seen, and the remedy when it is not."""
+    """One thing looked at: `ok`, what was seen, and the remedy when it is not. What is not `grave` may wait: it is a warning."""
 
     subject: str
     ok: bool
     seen: str
     remedy: str = ""
+    grave: bool = True
 
 
 def examine(home: Home) -> Iterator[Finding]:
@@ -47,9 +48,7 @@ def examine(home: Home) -> Iterator[Finding]:
     yield from _quarantine(home)
     free = shutil.disk_usage(home.path).free
     yield Finding("disk", free > LOW_DISK_BYTES, f"{free / 1024**3:.1f} GiB free", "make room before the collector has to push back")
-    for message in checks.run_checks():
-        if message.level >= checks.WARNING:
-            yield Finding(f"check {message.id}", False, message.msg, message.hint or "")
+    yield from _system_checks()
 
 
 def _files(home: Home) -> Iterator[Finding]:
@@ -102,6 +101,18 @@ def _database() -> Iterator[Finding]:
     elif not waiting:
         for seen in postgres.look():
             yield Finding(f"database {seen.subject}", seen.ok, seen.seen, seen.remedy)
+
+
+def _system_checks() -> Iterator[Finding]:
+    """Yield what Django and our own checks say, those that read the database too where it can be read."""
+    try:
+        messages = checks.run_checks(databases=[] if database.waiting() else ["default"])
+    except DatabaseError:
+        messages = checks.run_checks()  # the database itself has its own line
+    for message in messages:
+        of_the_code = str(message.id).startswith("models.")  # nothing that an operator could mend
+        if message.level >= checks.WARNING and not message.is_silenced() and not of_the_code:
+            yield Finding(f"check {message.id}", False, message.msg, message.hint or "", grave=message.level >= checks.ERROR)
 
 
 def _assets() -> Iterator[Finding]:

@@ -74,3 +74,12 @@ def test_the_demo_refuses_a_real_installation(home):
     done = anzhang(home, "demo", "--once")
     assert done.returncode == 2
     assert "real installation" in done.stderr
+
+
+def test_it_shows_the_warnings_of_the_system_checks_and_fails_on_none_of_them(home):
+    done = anzhang(home, "doctor")
+    assert "WARN check anzhang.W001: administrator" in done.stdout
+    assert "→ have the system administrator make a user" in done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(anzhang(home, "doctor", "--json").stdout)
+    assert {each["grave"] for each in told if each["subject"].startswith("check anzhang.W")} == {False}

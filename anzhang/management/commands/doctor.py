@@ -10,7 +10,7 @@ from anzhang.operate import doctor
 
 
 class Command(Verb):
-    """Say what is wrong and what to do; exit 1 when something is."""
+    """Say what is wrong and what to do; exit 1 when something is. A warning is said and fails nothing."""
 
     help = "examine the installation"
     reads = True
@@ -22,9 +22,13 @@ class Command(Verb):
             self.print_json([asdict(finding) for finding in findings])
         else:
             for finding in findings:
-                self.stdout.write(f"{'ok  ' if finding.ok else 'BAD '} {finding.subject}: {finding.seen}")
+                self.stdout.write(f"{_mark(finding)} {finding.subject}: {finding.seen}")
                 if not finding.ok and finding.remedy:
                     self.stdout.write(f"       → {finding.remedy}")
-        bad = sum(not finding.ok for finding in findings)
+        bad = sum(not finding.ok and finding.grave for finding in findings)
         if bad:
             raise FailedError(f"doctor: {bad} of {len(findings)} need attention")
+
+
+def _mark(finding: doctor.Finding) -> str:
+    return "ok  " if finding.ok else "BAD " if finding.grave else "WARN"

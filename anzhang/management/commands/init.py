@@ -43,6 +43,10 @@ class Command(Verb):
         done = subprocess.run([sys.executable, "-m", "anzhang", "--home", str(home.path), "init", "--stage", "database"], check=False)
         if done.returncode:
             raise FailedError(f"the database of {home.path} was not made; see above, remove the folder and try again")
+        # Last, so that whoever has read the links waits for nothing: a first seal must not compile what it runs.
+        self.stdout.write("正在编译日志解析程序（只此一次，可能要一分钟）…")
+        self.stdout.flush()
+        subprocess.run([sys.executable, "-m", "anzhang", "--home", str(home.path), "vault", "warm"], check=False)
 
     def catalog(self, which: str) -> str:
         """Return a catalog as the settings file names it, once it has been read whole. Raises CatalogError, RouteError."""
