@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import get_language
@@ -25,7 +26,7 @@ class Choice:
     """Whose board: `unit` None is the whole bureau, `units` may be chosen from; `whole` says whether the bureau may."""
 
     unit: Unit | None
-    units: Sequence[Unit]
+    units: QuerySet[Unit]  # asked for where the page offers the choice
     whole: bool
 
     @property
@@ -36,18 +37,13 @@ class Choice:
 
 def choose(request: HttpRequest, sight: Sight) -> Choice:
     """Return the board asked for; who does not see the whole bureau begins with their own unit. 404 for a unit out of sight."""
-    units = list(sight.narrowed(Unit.objects.filter(closed_on=None), ("path",)))
+    units = sight.narrowed(Unit.objects.filter(closed_on=None), ("path",))
     whole = sight.path is None
-    code = request.GET.get("unit", "")
-    if code:
-        unit = next((each for each in units if each.code == code), None)
-        if unit is None:
-            raise Http404(code)
-        return Choice(unit, units, whole)
-    own = None if whole else next((each for each in units if each.pk == sight.actor.unit_id), None)
-    if own is None and not whole:
-        raise Http404
-    return Choice(own, units, whole)
+    code = request.GET.get("unit", "").replace("\x00", "")
+    unit = units.filter(code=code).first() if code else None if whole else units.filter(pk=sight.actor.unit_id or 0).first()
+    if unit is None and (code or not whole):
+        raise Http404(code)
+    return Choice(unit, units.only("code", "name"), whole)
 
 
 @dataclass(frozen=True)

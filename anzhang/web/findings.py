@@ -68,7 +68,8 @@ def seen(sight: Sight) -> QuerySet[Finding]:
 def index(request: HttpRequest) -> HttpResponse:
     """List findings by deadline; `state`, `unit`, `article` and `q` narrow, all in the address."""
     actor, at = actor_of(request), clock.now()
-    rows = seen(Sight(actor, at)).select_related("unit", "person")
+    sight = Sight(actor, at)
+    rows = seen(sight).select_related("unit", "person")
     state, unit, article, text = (typed(request, name) for name in ("state", "unit", "article", "q"))
     if state in Finding.State.values:
         rows = rows.filter(state=state)
@@ -89,7 +90,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "lines": [_line(finding) for finding in found],
         "query": f"{kept.urlencode()}&" if kept else "",
         "states": Finding.State.choices,
-        "units": Sight(actor, at).narrowed(Unit.objects.all(), ("path",)),
+        "units": sight.narrowed(Unit.objects.only("code", "name"), ("path",)),
         "articles": [each.number for each in catalog().articles],
         "chosen": {"state": state, "unit": unit, "article": article, "q": text},
         "now": at,
