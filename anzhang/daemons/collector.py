@@ -93,7 +93,7 @@ class Collector:
         with self._alone():
             self.vault = Vault(self.home.vault)
             self.writer = await self._compute(self._open_vault)
-            await self._compute(_warm)
+            await self._compute(warm)
             await self._record_missing()
             quarantine = Quarantine(self.folder / "quarantine", self.home.get("collector", "quarantine_bytes", 64 << 20))
             self.intake = Intake(self.writer, quarantine, self.appenders, await self._database(senders.load))
@@ -271,8 +271,8 @@ class Collector:
             yield
 
 
-def _warm() -> None:
-    """Compile the framing kernels before the first byte comes."""
+def warm() -> None:
+    """Compile the framing kernels before the first byte comes; `anzhang vault warm` does it at install."""
     line = np.frombuffer(b"<13>Nov 24 09:30:00 host app: text\n9 <13>1 - h", np.uint8)
     cuts = framing.cut(line, len(line))
     numbers = framing.Hosts({b"host": 0}).number(line, cuts, framing.UNKNOWN)

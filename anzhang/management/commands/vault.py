@@ -176,9 +176,11 @@ class Command(Verb):
             self.stdout.write(f"{count} segments")
 
     def _warm(self, _vault: None, _options: dict[str, Any]) -> None:
+        from anzhang.daemons.collector import warm as warm_framing
         from anzhang.engines.vault.warm import warm
 
         warm()
+        warm_framing()
 
 
 def _verb(verbs: Any, name: str, description: str, *, reads: bool = True) -> ArgumentParser:
