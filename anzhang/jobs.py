@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from anzhang import permissions
-from anzhang.casework import delivery, escalation, reconciliation, remedies, revocation, waivers
+from anzhang.casework import delivery, escalation, movements, reconciliation, remedies, revocation, waivers
 from anzhang.casework.models import Schedule
 from anzhang.casework.procedures import refresh_cases
 from anzhang.engines.vault import Vault
@@ -41,7 +41,11 @@ def reconcile(now: datetime) -> str:
 
 
 def cases(now: datetime) -> str:
-    """Follow posts and terms that moved while cases wait."""
+    """Follow posts and terms that moved while cases wait; where none has moved since the last good run, no case is read."""
+    before = Schedule.objects.filter(key="cases").values_list("finished_at", "result").first()
+    last, result = before or (None, "")
+    if last is not None and not result.startswith("failed") and last <= now and not movements.since(last, now):
+        return "nobody's seat moved"
     return f"{refresh_cases(permissions.system('cases'), now)} cases changed"
 
 

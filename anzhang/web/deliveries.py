@@ -19,7 +19,8 @@ from anzhang.web.actors import actor_of
 PAGE_SIZE = 50
 
 
-def _may_read(actor: Actor) -> bool:
+def may_read(actor: Actor) -> bool:
+    """Whether somebody runs or audits the platform."""
     return actor.may(Permission.BACKUP_RUN) or actor.may(Permission.AUDIT_READ)
 
 
@@ -28,7 +29,7 @@ def _may_read(actor: Actor) -> bool:
 def index(request: HttpRequest) -> HttpResponse:
     """List deliveries, the newest first; `state` narrows. For the system administrator and the auditor, 404 for others."""
     actor = actor_of(request)
-    if not _may_read(actor):
+    if not may_read(actor):
         raise Http404(request.path)
     rows = Delivery.objects.select_related("notice__person").order_by("-pk")
     state = request.GET.get("state", "")
@@ -51,7 +52,7 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
     """Send again what was given up."""
     actor = actor_of(request)
     row = Delivery.objects.filter(pk=pk).first()
-    if row is None or not _may_read(actor):
+    if row is None or not may_read(actor):
         raise Http404(pk)
     try:
         delivery.retry(actor, row, clock.now())

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from anzhang import clock
 from anzhang.casework import notices
 from anzhang.casework.models import Notice
+from anzhang.web import deliveries
 from anzhang.web.access import login_needed
 from anzhang.web.actors import actor_of
 
@@ -32,13 +33,20 @@ class Line:
 @login_needed
 def index(request: HttpRequest) -> HttpResponse:
     """List the notices, the newest first; `list=unread` leaves the read ones out."""
-    rows = notices.inbox(actor_of(request).person_id or 0)
+    actor = actor_of(request)
+    rows = notices.inbox(actor.person_id or 0)
     which = "unread" if request.GET.get("list") == "unread" else "all"
     if which == "unread":
         rows = rows.filter(read_at=None)
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
     lines = [Line(notice, notices.text(notice)) for notice in page]
-    context = {"page": page, "lines": lines, "which": which, "query": "list=unread&" if which == "unread" else ""}
+    context = {
+        "page": page,
+        "lines": lines,
+        "which": which,
+        "query": "list=unread&" if which == "unread" else "",
+        "may_see_deliveries": deliveries.may_read(actor),
+    }
     return render(request, "inbox/index.html", context)
 
 
