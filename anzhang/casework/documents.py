@@ -39,7 +39,7 @@ def record_of(case: Case) -> dict[str, Any]:
     the ledger hashed and, once signed, its inclusion proof (C2SP tlog-proof).
     """
     approval = approval_of(case)
-    acts = list(case.acts.select_related("person", "person__unit"))
+    acts = list(case.acts.select_related("person__unit", "target", "principal"))
     return {
         "format": 1,
         "number": case.number,
@@ -59,6 +59,9 @@ def record_of(case: Case) -> dict[str, Any]:
                 "step": act.step,
                 "verb": act.verb,
                 "person": {"code": act.person.code, "name": act.person.name, "unit": act.person.unit.name, "post": act.person.post},
+                "acting_for": act.principal.code if act.principal else None,
+                "target": act.target.code if act.target else None,
+                "placement": act.placement,
                 "opinion": act.opinion,
                 "at": jcs.instant(act.at),
                 "ledger": _evidence(entry_of(act)),
@@ -70,6 +73,9 @@ def record_of(case: Case) -> dict[str, Any]:
         else {
             "scope": approval.scope,
             "authority": approval.authority,
+            "origin": approval.origin,
+            "scan_sha256": approval.scan_sha256,
+            "revoked_at": jcs.instant(approval.revoked_at) if approval.revoked_at else None,
             "valid_from": jcs.instant(approval.valid_from),
             "valid_to": jcs.instant(approval.valid_to) if approval.valid_to else None,
         },

@@ -90,7 +90,7 @@ def filing_form(filing: Filing, entry: Entry | None, address: str, printed_by: s
 def _stages(case: Case) -> Iterator[Stage]:
     """Yield the steps as the page shows them, then what happened in rounds before the last."""
     way = queries.route_of(case)
-    acts = list(case.acts.select_related("person__unit"))
+    acts = list(case.acts.select_related("person__unit", "target", "principal"))
     todos = list(case.todos.select_related("person"))
     shown: set[int] = set()
     for number, link in enumerate(chain.links(way, case, acts, todos), 1):
@@ -113,7 +113,10 @@ def _signed(acts: Iterable[Act]) -> Iterator[Signed]:
         verb = str(act.get_verb_display())
         # The box of the page comes filled with 同意: said once is enough.
         opinion = "" if act.opinion.strip() in {verb, "同意"} and act.verb == Act.Verb.AGREE else act.opinion
-        yield Signed(verb, opinion, act.person.name, f"{act.person.unit.name} {act.person.post}".strip(), clock.minute(act.at))
+        done = str(act.get_placement_display()) if act.placement else verb
+        done += f" → {act.target.name}" if act.target else ""
+        name = act.person.name + (_("（代%(name)s）") % {"name": act.principal.name} if act.principal else "")
+        yield Signed(done, opinion, name, f"{act.person.unit.name} {act.person.post}".strip(), clock.minute(act.at))
 
 
 def _result(case: Case, approval: Approval | None) -> Iterator[Pair]:
@@ -122,7 +125,11 @@ def _result(case: Case, approval: Approval | None) -> Iterator[Pair]:
     if approval is not None:
         since = _("自 %(start)s 起生效") % {"start": clock.minute(approval.valid_from)}
         until = _("，至 %(end)s 止") % {"end": clock.minute(approval.valid_to)} if approval.valid_to else ""
-        yield Pair(_("批准"), since + until)
+        yield Pair(_("批准"), _noted(since + until, str(approval.get_origin_display() or "")))
+        if approval.scan_sha256:
+            yield Pair(_("扫描件摘要"), approval.scan_sha256)
+        if approval.revoked_at:
+            yield Pair(_("撤销时间"), clock.minute(approval.revoked_at))
 
 
 def _proof(entry: Entry | None, address: str) -> Proof:

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from docx import Document
 
-from anzhang.casework import procedures
+from anzhang.casework import documents, procedures, turns
 from anzhang.casework.models import Case
 from anzhang.demo import bureau as demo
 from anzhang.engines.crypto import SUITES
@@ -202,3 +202,15 @@ def test_without_typefaces_the_reader_is_told_what_to_do(case, sunli, monkeypatc
     assert answer.status_code == 409
     assert "anzhang doctor" in answer.text
     assert sheet(sunli, case, "docx").status_code == 200
+
+
+def test_an_added_signer_is_on_the_sheet_and_in_the_record(bureau, acting, clock, sunli):
+    made = procedures.file_case(
+        acting("sunli"), "officer_appointment", bureau.unit["JYC"], bureau.person["P021"], "", {"person": "P022"}, clock.now
+    )
+    turns.add_signer(acting("liuyang"), made, bureau.person["P010"], "before", "请信息中心先审", clock.advance(minutes=1))
+    text = squeezed(sheet(sunli, made).content)
+    assert "前加签→周伟" in text
+    assert "请信息中心先审" in text
+    asked = documents.record_of(made)["acts"][-1]
+    assert (asked["verb"], asked["target"], asked["placement"]) == ("add_signer", "P010", "before")
