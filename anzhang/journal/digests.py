@@ -47,10 +47,19 @@ def _typed(field: models.Field[Any, Any]) -> models.Field[Any, Any]:
     return field
 
 
+def _decimal(text: str) -> float | int:
+    number = float(text)
+    return int(number) if number.is_integer() and "e" in text else number + 0.0
+
+
 def stored(field: models.Field[Any, Any], value: Any) -> str | int | bool | None:  # noqa: PLR0911 - one line per kind of column
     """Return a column's value as the database will give it back, in a form with one spelling."""
     if isinstance(field, models.JSONField):
-        return json.dumps(value, cls=field.encoder, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(value, cls=field.encoder, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        if "e+" in text or "-0.0" in text:
+            # PostgreSQL keeps numbers of JSON as decimals: it gives 1e+16 back as a whole number, -0.0 as 0.0.
+            text = json.dumps(json.loads(text, parse_float=_decimal), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return text
     if isinstance(field, models.BinaryField):
         return bytes(value).hex()
     value = field.to_python(str(value) if isinstance(value, Promise) else value)

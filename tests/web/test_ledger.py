@@ -113,7 +113,8 @@ def test_a_reader_sees_no_log_ins_of_others_but_their_own(reader, signed, acting
 
 def test_the_payload_is_for_the_auditor_and_for_who_sees_the_object(reader, signed, acting, clock):
     record = TrainingRecord(person=signed.person["P021"], topic="上岗培训", trained_on=clock.now.date(), hours=4)
-    entry = procedures.write(SETUP, Event.TRAINING_RECORD, record, at=clock.now, payload={"note": "成绩合格"})
+    procedures.write(SETUP, Event.TRAINING_RECORD, record, at=clock.now, payload={"note": "成绩合格"})
+    entry = Entry.objects.order_by("index").last()
     names = ("chenjing", "liuyang", "wujie", "guolei", "mali")
     shown = {name: "成绩合格" in reader(name).get(f"/ledger/{entry.index}/").text for name in names}
     assert shown == {"chenjing": True, "liuyang": True, "wujie": True, "guolei": False, "mali": False}
@@ -172,7 +173,8 @@ def test_a_proof_verifies_with_the_standalone_verifier(reader, signed, home, tmp
 
 
 def test_an_entry_that_is_not_signed_yet_has_no_proof(reader, signed, clock):
-    entry = procedures.write(SETUP, Event.ROW_CHANGE, signed.person["P020"], at=clock.now)
+    procedures.write(SETUP, Event.ROW_CHANGE, signed.person["P020"], at=clock.now)
+    entry = Entry.objects.order_by("index").last()
     client = reader("chenjing")
     assert "尚未签名" in client.get(f"/ledger/{entry.index}/").text
     assert client.get(f"/ledger/{entry.index}/proof/sha256/").status_code == 409
