@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from anzhang.directory.models import Bitemporal
@@ -19,9 +20,20 @@ from anzhang.organization.models import (
     ResponsibilityStatement,
     TrainingRecord,
 )
+from anzhang.registers import values
 from anzhang.registers.declaration import Kind, Register, Writer, declare
 from anzhang.registers.filters import by_choice, by_flag, by_unit, by_year, in_force
-from anzhang.registers.rights import holds
+from anzhang.registers.panels import Line, panel
+from anzhang.registers.rights import Sight, holds
+
+
+@panel(_("办理页面"))
+def pages(register: Register, row: Model, sight: Sight) -> list[Line]:  # noqa: ARG001  # every panel takes the sight
+    """Return the page on which a row is worked on; none for rows that have no page but their own."""
+    place = {"unit": "units", "directive": "directives", "inspection": "inspections", "decision": "decisions"}.get(register.id)
+    if register.id == "responsibility_statement":
+        return [Line(gettext("责任书签字"), "/statements/")]
+    return [Line(str(row), f"/{place}/{values.code_of(row)}/")] if place else []
 
 
 @holds(Writer.UNIT)

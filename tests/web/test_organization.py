@@ -51,6 +51,13 @@ def test_the_page_of_a_unit_says_who_answers_what_is_due_and_what_is_wrong(burea
     assert "李明" in visit("zhouwei").get("/units/IC/").text
 
 
+def test_a_row_leads_to_the_page_on_which_it_is_worked_on(bureau, acting, clock, visit):
+    (item,) = deploy(bureau, acting, clock, "JYC")
+    head = visit("liuyang")
+    assert f'href="/directives/{item.number}/"' in head.get(f"/registers/directive/{item.pk}/").text
+    assert 'href="/units/JYC/"' in head.get(f"/registers/unit/{bureau.unit['JYC'].pk}/").text
+
+
 def test_a_deployment_goes_from_the_office_to_the_unit_and_back(bureau, visit):
     office, head, officer = visit("wujie"), visit("liuyang"), visit("liming")
     form = {"title": "弱口令清理", "content": "清理并报送。", "due_on": "2026-12-10", "unit": ["JYC", "IC"]}
