@@ -191,10 +191,8 @@ def _write(found: SheetImport) -> None:
 
     def finish() -> None:
         # A worker that was taken for dead and is not: whoever claimed the sheet after it has the higher count of attempts.
-        mine = _mine(found).select_for_update()
-        if not mine.exists():
+        if not _mine(found).update(state=State.DONE, finished_at=at, seen_at=at, done=len(plan.writes), message=""):
             raise RefusedError("claimed_again", _("该表格已由另一个后台进程接手。"))
-        _mine(found).update(state=State.DONE, finished_at=at, seen_at=at, done=len(plan.writes), message="")
 
     importing.apply(plan, actor, at, finish, _progress(found))
     _forget(found)

@@ -164,6 +164,21 @@ def test_a_writing_that_fails_at_its_end_leaves_no_row(submitted, acting, clock,
     assert Person.objects.count() == before
 
 
+def test_a_worker_that_was_thought_dead_writes_nothing(submitted, acting, clock, monkeypatch):
+    found = submitted(lines(600))
+    swept(found, clock)
+    sheet_imports.confirm(acting("liuyang"), found, clock.now)
+    real = bulk.bulk.append_all
+
+    def overtaken(prepared):
+        real(prepared)
+        SheetImport.objects.filter(pk=found.pk).update(attempts=9)  # another worker took it meanwhile
+
+    monkeypatch.setattr(bulk.bulk, "append_all", overtaken)
+    swept(found, clock)
+    assert not Person.objects.filter(code="N000001").exists()
+
+
 def test_a_right_that_ended_between_preview_and_writing_stops_it(bureau, submitted, acting, clock):
     found = submitted(lines(600))
     swept(found, clock)
