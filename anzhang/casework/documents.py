@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import transaction
 
-from anzhang.casework.models import Case
+from anzhang.casework.models import Act, Case
 from anzhang.casework.queries import approval_of
 from anzhang.engines.crypto import SUITES
 from anzhang.engines.ledger import canonical as jcs
@@ -63,6 +63,7 @@ def record_of(case: Case) -> dict[str, Any]:
                 "target": act.target.code if act.target else None,
                 "placement": act.placement,
                 "opinion": act.opinion,
+                **_beside(act),
                 "at": jcs.instant(act.at),
                 "ledger": _evidence(entry_of(act)),
             }
@@ -81,6 +82,13 @@ def record_of(case: Case) -> dict[str, Any]:
         },
         "ledger": _evidence(entry_of(case)),
     }
+
+
+def _beside(act: Act) -> dict[str, Any]:
+    """Return in whose seat a deputy signed, and to whom a turn went or who was asked to sign; nothing for other acts."""
+    people = {"principal": act.principal, "target": act.target}
+    named = {key: {"code": each.code, "name": each.name} for key, each in people.items() if each is not None}
+    return {**named, "placement": act.placement} if act.placement else named
 
 
 def _evidence(entry: Entry | None) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from anzhang import clock
-from anzhang.casework import eligibility, findings, notices, parameters, reconciliation
+from anzhang.casework import eligibility, engine, findings, notices, parameters, reconciliation
 from anzhang.casework.models import Finding, Notice, Verdict
 from anzhang.casework.tables import EvidenceLink
 from anzhang.directory.models import Unit
@@ -62,7 +62,7 @@ def add_evidence(
         raise RefusedError("too_many_links", _("最多登记 %d 条佐证。") % MOST_LINKS, _("先撤下不用的。"))
     link = EvidenceLink(
         finding=finding, obligation="" if finding else obligation, unit=None if finding else unit, title=title, address=address,
-        person_id=actor.person_id, added_at=at,
+        person_id=engine.person_of(actor), added_at=at,
     )  # fmt: skip
     payload = {"finding": finding.number if finding else None, "obligation": link.obligation, "title": title, "address": address}
     write(actor, Event.EVIDENCE_ADD, link, at=at, payload=payload)

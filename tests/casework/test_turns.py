@@ -279,3 +279,14 @@ def test_an_acting_head_decides_from_day_to_day(bureau, acting, clock):
     assert cases.agree(acting("sunli"), turn, "同意", clock.now).step == 1
     late = file(bureau, acting, clock, ONE)
     assert refused(cases.agree, acting("sunli"), late, "同意", clock.advance(days=7)) == "post_ended"
+
+
+def test_the_archived_record_says_in_whose_seat_a_deputy_signed(bureau, acting, clock, case, row):
+    from anzhang.casework.documents import record_of
+
+    turns.delegate(acting("liuyang"), case, bureau.named("孙丽"), "出差", clock.now)
+    cases.agree(acting("sunli"), case, "同意", clock.now)
+    filed, handed, signed = record_of(Case.objects.get(pk=case.pk))["acts"]
+    assert "principal" not in filed
+    assert handed["target"]["code"] == "P021"
+    assert (signed["person"]["code"], signed["principal"]["code"]) == ("P021", "P020")
