@@ -91,13 +91,13 @@ class Person(Ledgered):
         ordering = ("code",)
         indexes = (
             models.Index(fields=["unit", "code"], name="person_unit"),
-            models.Index(fields=["name"], name="person_name"),
+            models.Index(fields=["name", "code"], name="person_name_code"),
             models.Index(fields=["code", "name"], name="person_search"),  # both columns a search reads, in the list's order
             # What else a list is ordered by: without an index every page sorts everybody.
-            models.Index(fields=["kind", "id"], name="person_kind"),
-            models.Index(fields=["post", "id"], name="person_post"),
-            models.Index(fields=["joined_on", "id"], name="person_joined"),
-            models.Index(fields=["left_on", "id"], name="person_left"),
+            models.Index(fields=["kind", "code"], name="person_kind"),
+            models.Index(fields=["post", "code"], name="person_post"),
+            models.Index(fields=["joined_on", "code"], name="person_joined"),
+            models.Index(fields=["left_on", "code"], name="person_left"),
         )
         constraints = (
             models.CheckConstraint(condition=Q(left_on=None) | Q(left_on__gte=F("joined_on")), name="person_leaves_after_joining"),

@@ -9,20 +9,22 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RemoveIndex(model_name="person", name="person_name"),
+        migrations.AddIndex(model_name="person", index=models.Index(fields=["name", "code"], name="person_name_code")),
         migrations.AddIndex(
             model_name="person",
-            index=models.Index(fields=["kind", "id"], name="person_kind"),
+            index=models.Index(fields=["kind", "code"], name="person_kind"),
         ),
         migrations.AddIndex(
             model_name="person",
-            index=models.Index(fields=["post", "id"], name="person_post"),
+            index=models.Index(fields=["post", "code"], name="person_post"),
         ),
         migrations.AddIndex(
             model_name="person",
-            index=models.Index(fields=["joined_on", "id"], name="person_joined"),
+            index=models.Index(fields=["joined_on", "code"], name="person_joined"),
         ),
         migrations.AddIndex(
             model_name="person",
-            index=models.Index(fields=["left_on", "id"], name="person_left"),
+            index=models.Index(fields=["left_on", "code"], name="person_left"),
         ),
     ]

@@ -161,7 +161,11 @@ def _order(register: Register, sort: str) -> list[str]:
     named = register.field(path)
     # A bare relation would be ordered by its model's own ordering, which joins and sorts; its key is what the index holds.
     column = f"{path}_id" if isinstance(named, ForeignKey) else path
-    return [sign + column] if named.unique else [sign + column, sign + "pk"]
+    if named.unique:
+        return [sign + column]
+    # Equal values follow the register's own order where that is one column: the indexes that hold both serve filters too.
+    own = register.order[0] if len(register.order) == 1 and _is_unique(register, register.order) else "pk"
+    return [sign + column, sign + own.lstrip("-")]
 
 
 def _is_unique(register: Register, order: tuple[str, ...]) -> bool:
