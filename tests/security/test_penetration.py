@@ -12,7 +12,7 @@ from django.core import signing
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from anzhang.casework import routes
+from anzhang.casework import channels, routes
 from anzhang.directory.models import Person, Unit, User
 from anzhang.registers import attachments, sheets
 from anzhang.registers.declaration import REGISTERS
@@ -598,6 +598,15 @@ def asking_for_a_server_side_request(target):
     page = client.get("/registers/person/")
     assert f'href="{address}' not in page.content.decode()
     assert f'src="{address}' not in page.content.decode()
+
+
+@attempt
+def sending_the_webhook_elsewhere(target):
+    """Only an operator names the webhook, and even then it goes nowhere outside the networks that the settings name."""
+    for host in ("169.254.169.254", "8.8.8.8", "0.0.0.0", "224.0.0.1", "::ffff:169.254.169.254", "2130706433"):
+        with pytest.raises((channels.ChannelError, OSError)):
+            channels.checked_address(host, 80, ["10.0.0.0/8"])
+    assert target.client("guolei").get("/webhook/").status_code == 404  # no page takes an address
 
 
 # Formulas
