@@ -213,4 +213,4 @@ def test_an_added_signer_is_on_the_sheet_and_in_the_record(bureau, acting, clock
     assert "前加签→周伟" in text
     assert "请信息中心先审" in text
     asked = documents.record_of(made)["acts"][-1]
-    assert (asked["verb"], asked["target"], asked["placement"]) == ("add_signer", "P010", "before")
+    assert (asked["verb"], asked["target"]["code"], asked["placement"]) == ("add_signer", "P010", "before")
