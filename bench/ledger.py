@@ -3,24 +3,35 @@
 Prints CPU and wall time per act and the ratio unledgered / ledgered (1.0 would cost nothing). Two kinds of work: a bare
 save of one row, the least that can be; and a whole procedure of the approval engine, which is what people do.
 `python -m bench.ledger [--acts N]`
+
+With `--postgres` the same on a real PostgreSQL that waits for the disk, by many clients at once, each a process with a row of its
+own; the time ends when every entry has its index. `python -m bench.ledger --postgres [--clients N] [--acts N]`
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import multiprocessing
 import os
 import tempfile
 import time
 from collections.abc import Callable
 
 BLOCK = 50  # acts in one turn
+ROUNDS = 3  # on PostgreSQL, turns of each kind; the second series is what is printed
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--acts", type=int, default=1000)
+    parser.add_argument("--postgres", action="store_true")
+    parser.add_argument("--clients", type=int, default=16)
     options = parser.parse_args()
+    if options.postgres:
+        _on_postgres(options.clients, options.acts)
+        return
     with tempfile.TemporaryDirectory(prefix="anzhang-bench-ledger-") as folder:
         os.environ["ANZHANG_HOME"] = folder
         os.environ["DJANGO_SETTINGS_MODULE"] = "anzhang.settings"
@@ -28,6 +39,73 @@ def main() -> None:
 
         django.setup()
         print(json.dumps({"acts": options.acts, **_measure(options.acts)}, ensure_ascii=False, indent=1))
+
+
+def _on_postgres(clients: int, acts: int) -> None:
+    from tests.postgres import cluster
+
+    with (
+        tempfile.TemporaryDirectory(prefix="anzhang-bench-ledger-") as folder,
+        cluster(fsync="on", full_page_writes="on", synchronous_commit="on") as server,
+    ):
+        os.environ |= {"ANZHANG_HOME": folder, "DJANGO_SETTINGS_MODULE": "anzhang.settings", "ANZHANG_DATABASE_URL": server.create("bench")}
+        import django
+
+        django.setup()
+        measured = _crowd(clients, max(1, acts // clients))
+        print(json.dumps({"clients": clients, "acts": acts, **measured}, ensure_ascii=False, indent=1))
+
+
+def _crowd(clients: int, each: int) -> dict[str, dict[str, float]]:
+    from django.core.management import call_command
+    from django.db import connections, transaction
+
+    from anzhang import clock
+    from anzhang.casework import procedures as cases
+    from anzhang.demo import bureau as demo
+    from anzhang.directory.models import Person
+    from anzhang.events import Event
+    from anzhang.journal import procedures, sequencer
+    from anzhang.permissions import Actor, Via
+
+    call_command("migrate", verbosity=0)
+    bureau = demo.build(clock.now())
+    rows, applicant, user = list(Person.objects.order_by("pk")), bureau.person["P021"], bureau.user["sunli"]
+    clerk = Actor(id="user:sunli", via=Via.BROWSER, user_id=user.pk, person_id=applicant.pk, unit_id=applicant.unit_id, second_factor=True)
+
+    def save(client: int) -> None:
+        with transaction.atomic():
+            procedures.write(demo.SETUP, Event.ROW_CHANGE, rows[client % len(rows)], at=clock.now())
+
+    def engine(_client: int) -> None:
+        with transaction.atomic():
+            case = cases.file_case(clerk, "officer_appointment", applicant.unit, applicant, "", {"person": "P022"}, clock.now())
+        with transaction.atomic():
+            cases.withdraw(clerk, case, "", clock.now())
+
+    def one(client: int, act: Callable[[int], None], ledgered: bool) -> None:
+        with contextlib.nullcontext() if ledgered else without_ledger():
+            for _ in range(each):
+                act(client)
+
+    def round_(act: Callable[[int], None], ledgered: bool) -> float:
+        connections.close_all()
+        started = time.perf_counter()
+        children = [multiprocessing.get_context("fork").Process(target=one, args=(client, act, ledgered)) for client in range(clients)]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join()
+            assert child.exitcode == 0
+        sequencer.sequence()
+        return time.perf_counter() - started
+
+    found = {}
+    for name, act in (("one row", save), ("file and withdraw a case", engine)):
+        spent = {ledgered: sum(round_(act, ledgered) for _ in range(ROUNDS)) for ledgered in (False, True, False, True)}
+        rates = {ledgered: round(ROUNDS * clients * each / seconds, 1) for ledgered, seconds in spent.items()}
+        found[name] = {"without per s": rates[False], "with per s": rates[True], "ratio wall": round(spent[False] / spent[True], 3)}
+    return found
 
 
 def _measure(acts: int) -> dict[str, dict[str, float]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -76,6 +77,7 @@ def _as_server(program: str, *words: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the server must not outlive us
     with cluster() as server:
         environment = {**os.environ, "ANZHANG_DATABASE_URL": server.url("postgres")}
         code = subprocess.run(sys.argv[1:], check=False, env=environment).returncode

@@ -86,8 +86,8 @@ def _decide(cases: list[Any]) -> dict[str, int]:
 
     head, told, gate = _acting("liuyang"), Counter[str](), threading.Barrier(3 * len(cases))
 
-    def agree(case: Any) -> None:
-        procedures.agree(head, case, "同意", clock.now())
+    def refuse(case: Any) -> None:
+        procedures.refuse(head, case, "名额已满", clock.now())
 
     def rename(_case: Any) -> None:
         with transaction.atomic():
@@ -108,7 +108,7 @@ def _decide(cases: list[Any]) -> dict[str, int]:
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=take_part, args=(what, case)) for case in cases for what in (agree, agree, rename)]
+    threads = [threading.Thread(target=take_part, args=(what, case)) for case in cases for what in (refuse, refuse, rename)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -132,14 +132,14 @@ def _found() -> dict[str, Any]:
     sequencer.sequence()
     sign_heads(clock.now())
     after = verify()
-    agreed = Act.objects.filter(verb=Act.Verb.AGREE)
-    entered = Entry.objects.filter(object_type="act", object_key__in=[str(pk) for pk in agreed.values_list("pk", flat=True)])
+    decided = Act.objects.filter(verb=Act.Verb.REFUSE)
+    entered = Entry.objects.filter(object_type="act", object_key__in=[str(pk) for pk in decided.values_list("pk", flat=True)])
     return {
         "waiting": [waiting, before.waiting, after.waiting],
         "faults": [str(fault) for fault in [*before.faults, *after.faults]],
-        "agreed": agreed.count(),
+        "decided": decided.count(),
         "entered": entered.count(),
-        "twice": agreed.values("case").annotate(n=Count("pk")).filter(n__gt=1).count(),
+        "twice": decided.values("case").annotate(n=Count("pk")).filter(n__gt=1).count(),
         "renamed": Entry.objects.filter(act=Event.ROW_CHANGE, object_type="person").count(),
         "entries": Entry.objects.count(),
         "newest": Entry.objects.order_by("-index").values_list("index", flat=True).first(),
