@@ -46,9 +46,10 @@ def main() -> None:
 
 def _run(verb: str, words: list[str]) -> None:
     if verb in DAEMONS:
-        # Until the daemon's own handlers stand, which takes as long as its libraries take to load, a signal is a clean end.
+        # Until the daemon's own handlers stand, which takes as long as its libraries take to load, a signal is a clean end: nothing is
+        # open yet. An exception would not do: a library that catches everything while it loads would catch it too.
         for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, lambda *_: sys.exit(0))
+            signal.signal(name, lambda *_: os._exit(0))
     if verb in DAEMONS or verb == "demo":
         from anzhang.operate.readiness import stand_back
 

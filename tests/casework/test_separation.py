@@ -24,9 +24,9 @@ def test_the_applicant_never_decides(verb, bureau, acting, clock):
     assert refused(verb, acting("zhanghua"), case, "同意", clock.now) == "own_case"
 
 
-@pytest.mark.parametrize("administrator", list(Administrator))
+@pytest.mark.parametrize("administrator", [Administrator.SYSTEM_ADMIN, Administrator.SECURITY_ADMIN])  # the auditor files none
 def test_an_administrator_never_decides_their_own_case(administrator, bureau, acting, clock):
-    username = {"system_admin": "guolei", "security_admin": "mali", "auditor": "chenjing"}[administrator]
+    username = {"system_admin": "guolei", "security_admin": "mali"}[administrator]
     case = file(bureau, acting, clock, route(step("all", "staff@applicant")), username)
     assert acting(username).administrator is administrator
     assert refused(cases.agree, acting(username), case, "同意", clock.now) == "own_case"

@@ -24,6 +24,12 @@ HEAVY = {"numba", "llvmlite", "numpy", "pyarrow", "duckdb", "docx", "typst", "po
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     path = tmp_path_factory.mktemp("start") / "home"
     subprocess.run([sys.executable, "-m", "anzhang", "--home", str(path), "init"], check=True, capture_output=True)
+    home = Home(path)
+    settings = home.settings_file.read_text(encoding="utf-8")
+    for port in ("8600", "5515", "8602"):  # other tests run beside this one
+        assert f":{port}" in settings
+        settings = settings.replace(f":{port}", f":{programs.free_port()}")
+    home.settings_file.write_text(settings, encoding="utf-8")
     return Home(path)
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import pyarrow.parquet as pq
 
 ROWS, FILTER, TEMPLATES, KEYS, TREE = "rows.parquet", "filter.bin", "templates.jsonl", "keys.jsonl", "segment.tree"
 FILES = (ROWS, FILTER, TEMPLATES, KEYS)
@@ -70,6 +69,8 @@ def canonical(header: dict[str, Any]) -> bytes:
 
 def parts(folder: Path) -> list[tuple[str, str, Spans]]:
     """Return (part, file, spans) of a segment's files, row groups as the Parquet footer places them. Raises when that is unreadable."""
+    import pyarrow.parquet as pq  # the pages ask for names of this module and never open a segment
+
     size = (folder / ROWS).stat().st_size
     with pq.ParquetFile(folder / ROWS) as file:
         found: list[tuple[str, str, Spans]] = []

@@ -17,11 +17,11 @@ class Command(Verb):
         home = Home.current()
         if not home.exists:
             raise BadInputError(f"{home.path} holds no installation; run `anzhang --home {home.path} init` first")
+        if waiting := supervise.behind(home):
+            raise BadInputError(f"the database waits for {len(waiting)} migrations; run `anzhang --home {home.path} upgrade` first")
         place = listen.web(home)
         if not place.is_free:
             raise BadInputError(f"{place} is taken by another program; change server.bind in {home.settings_file}")
-        if waiting := supervise.behind(home):
-            raise BadInputError(f"the database waits for {len(waiting)} migrations; run `anzhang --home {home.path} upgrade` first")
         scheme = "https" if home.get("server", "certificate", "") else "http"
         self.stdout.write(f"anzhang: {scheme}://{place}/  (Ctrl-C stops)")
         self.stdout.flush()
