@@ -110,6 +110,8 @@ def _next(data: Bytes, at: int, size: int) -> tuple[int, int, int, int]:  # prag
         end = body + length
         return (end, body, OCTET, 0) if end <= size else (0, body, OCTET, end - at)
     place = at
+    while place + 16 <= size and not line_feeds(eight(data, place)) | line_feeds(eight(data, place + 8)):
+        place += 16
     while place < size:
         skip = leading(line_feeds(eight(data, place)))
         place += skip

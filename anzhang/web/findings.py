@@ -31,7 +31,7 @@ from anzhang.web.actors import actor_of
 from anzhang.web.asked import typed
 from anzhang.web.paging import KeyPaginator
 
-PAGE_SIZE = 50
+PAGE_SIZE = 30
 ACTIVE = "active"
 
 

@@ -47,6 +47,12 @@ def split_lines(data: Bytes, start: int, end: int, starts: Ints, ends: Ints, ter
     p = start
     marks = np.uint64(0)
     while p < end:
+        while p + 16 <= end:
+            x, y = eight(data, p), eight(data, p + 8)
+            if line_feeds(x) | line_feeds(y):
+                break
+            marks |= x | y
+            p += 16
         x = eight(data, p)
         marks |= x
         skip = leading(line_feeds(x))

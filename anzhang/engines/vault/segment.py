@@ -121,13 +121,13 @@ def arrow(rows: Sorted) -> pa.Table:
         "source": _dictionary(rows.source, order),
         "address": _dictionary(rows.address, order),
         "pri": pa.array(pri, pa.int16(), mask=pri < 0),
-        "kind": pa.array(lines.kind[order]),
-        "lay": pa.array(lines.lay[order]),
-        "form": pa.array(lines.form[order]),
-        "off": pa.array(lines.off[order]),
-        "flags": pa.array(lines.flags[order]),
-        "term": pa.array(lines.term[order]),
-        "enc": pa.array(lines.enc[order]),
+        "kind": pa.array(_taken(lines.kind, order)),
+        "lay": pa.array(_taken(lines.lay, order)),
+        "form": pa.array(_taken(lines.form, order)),
+        "off": pa.array(_taken(lines.off, order)),
+        "flags": pa.array(_taken(lines.flags, order)),
+        "term": pa.array(_taken(lines.term, order)),
+        "enc": pa.array(_taken(lines.enc, order)),
         "host": _dictionary(rows.host, order),
         "app": _dictionary(rows.app, order),
         "pid": pa.array(pid, pa.int32(), mask=pid < 0),
@@ -146,8 +146,16 @@ def _dictionary(coded: tuple[Table, list[bytes]], order: Ints) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(coded[0][order]), pa.array(coded[1], pa.binary()))
 
 
+def _taken(column: Table, order: Ints) -> Table:
+    """Return a column in the order of the segment; most have one value, and then nothing needs fetching from here and there."""
+    return column if (column == column[:1]).all() else column[order]
+
+
 def _binary(lines: Lines, starts: Ints, ends: Ints, order: Ints) -> pa.Array:
     offsets = np.empty(len(order) + 1, np.int32)
+    if (starts == ends).all():
+        offsets[:] = 0
+        return pa.Array.from_buffers(pa.binary(), len(order), [None, pa.py_buffer(offsets), pa.py_buffer(b"")])
     out = np.empty(gather_offsets(starts, ends, order, offsets), np.uint8)
     gather(lines.data, starts, order, offsets, out)
     return pa.Array.from_buffers(pa.binary(), len(order), [None, pa.py_buffer(offsets), pa.py_buffer(out)])
