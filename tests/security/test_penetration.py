@@ -507,7 +507,7 @@ def climbing_out_of_an_import(target):
 def uploading_a_name_that_climbs(target):
     client = target.client("liuyang")
     client.post(
-        f"/registers/person/{target.bureau.person['P021'].pk}/files/", {"file": SimpleUploadedFile("../../../../tmp/evil.txt", b"text")}
+        f"/registers/person/{target.bureau.person['P021'].pk}/files/", {"file": SimpleUploadedFile("../../../../etc/evil.txt", b"text")}
     )
     assert Attachment.objects.get().name == "evil.txt"
 
