@@ -25,7 +25,8 @@ chroot {root} /opt/anzhang/bin/anzhang --home /var/lib/anzhang up > {root}/up.ou
 up=$!
 for n in $(seq 300); do curl -fs -o /dev/null http://127.0.0.1:{web}/healthz && break; sleep 0.1; done
 {chromium} --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update \
-  --disable-sync --disable-default-apps --disable-features=AutofillServerCommunication --user-data-dir={folder}/profile --log-net-log={folder}/net.json --dump-dom \
+  --disable-sync --disable-default-apps \
+  --disable-features=AutofillServerCommunication --user-data-dir={folder}/profile --log-net-log={folder}/net.json --dump-dom \
   "http://127.0.0.1:{web}/" > {folder}/page.html
 chroot {root} /opt/anzhang/bin/anzhang --home /var/lib/anzhang board --json > {folder}/board.json
 kill -TERM $up
