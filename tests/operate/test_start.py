@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -26,11 +27,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     subprocess.run([sys.executable, "-m", "anzhang", "--home", str(path), "init"], check=True, capture_output=True)
     home = Home(path)
     settings = home.settings_file.read_text(encoding="utf-8")
-    for port in ("8600", "5515", "8602"):  # other tests run beside this one
-        assert f":{port}" in settings
-        settings = settings.replace(f":{port}", f":{programs.free_port()}")
+    settings = re.sub(r"127\.0\.0\.1:\d+", lambda _: f"127.0.0.1:{programs.free_port()}", settings)  # other tests run beside this one
     home.settings_file.write_text(settings, encoding="utf-8")
-    return Home(path)
+    return home
 
 
 def surroundings(home: Home, **more: str) -> dict[str, str]:
