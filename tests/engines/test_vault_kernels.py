@@ -87,6 +87,9 @@ def test_a_filter_holds_exactly_the_tokens_of_every_line() -> None:
         bits = np.zeros(256 * tokens.WORDS_PER_BLOCK, np.uint32)
         tokens.fill(data, starts, ends, places, tids, rows, bits, 256)
         plainly = _plainly_filled(content, 256)
+        bare, nowhere = np.zeros_like(bits), np.repeat(starts[:, np.newaxis], 11, axis=1).astype(np.int32)
+        tokens.fill(data, starts, ends, nowhere, tids, rows, bare, 256)
+        assert (bare == plainly).all()  # lines without a header leave nothing to others
         assert not (bits & ~plainly).any()
         assert ((bits | _plainly_filled(left, 256)) & plainly == plainly).all()
 
