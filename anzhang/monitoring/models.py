@@ -18,8 +18,26 @@ class LogSource(Ledgered):
         """How its lines arrive."""
 
         SYSLOG_TCP = "syslog_tcp", _("Syslog TCP")
+        SYSLOG_UDP = "syslog_udp", _("Syslog UDP")
+        SYSLOG_TLS = "syslog_tls", _("Syslog TLS")
+        RELP = "relp", _("RELP")
         HTTP = "http", _("HTTP 推送")
         FILE = "file", _("日志文件")
+
+    class Format(models.TextChoices):
+        """What its lines look like; `auto` lets the parser see for itself, line by line."""
+
+        AUTO = "auto", _("自动识别")
+        RFC3164 = "rfc3164", _("RFC 3164")
+        RFC5424 = "rfc5424", _("RFC 5424")
+        JSON = "json", _("JSON")
+        TEXT = "text", _("纯文本")
+
+    class Clock(models.TextChoices):
+        """What its time stamps are worth; a device without a set clock is not judged by them."""
+
+        SET = "set", _("已对时")
+        UNSET = "unset", _("不对时，以接收时间为准")
 
     class State(models.TextChoices):
         """Whether it may send."""
@@ -33,12 +51,16 @@ class LogSource(Ledgered):
     addresses = models.JSONField(_("来源地址"), default=list, blank=True)  # IP addresses or CIDR blocks
     hosts = models.JSONField(_("主机名"), default=list, blank=True)  # header host names that are this source on a shared address
     file_path = models.CharField(_("文件路径"), max_length=500, blank=True)
+    certificates = models.JSONField(_("客户端证书"), default=list, blank=True)  # SHA-256 fingerprints or names of the certificate
     token_hash = models.CharField(_("令牌摘要"), max_length=64, blank=True, editable=False)
     unit = models.ForeignKey("anzhang.Unit", models.PROTECT, verbose_name=_("责任单位"))
     system = models.ForeignKey("anzhang.System", models.PROTECT, verbose_name=_("信息系统"), null=True, blank=True)
     kinds = models.JSONField(_("日志种类"), default=list, blank=True)  # e.g. ["security_log"]
     timezone = models.CharField(_("时区"), max_length=64, default="Asia/Shanghai")
     encoding = models.CharField(_("编码"), max_length=16, default="utf-8")
+    format = models.CharField(_("日志格式"), max_length=16, choices=Format.choices, default=Format.AUTO)
+    clock = models.CharField(_("时钟"), max_length=16, choices=Clock.choices, default=Clock.SET)
+    daily_lines = models.PositiveIntegerField(_("每日至少行数"), null=True, blank=True)  # None: not judged by its rate
     quota_bytes_per_hour = models.BigIntegerField(_("每小时配额（字节）"), default=1 << 30)
     silence_minutes = models.PositiveIntegerField(_("允许静默（分钟）"), null=True, blank=True)  # None: the parameter's
     state = models.CharField(_("状态"), max_length=16, choices=State.choices, default=State.ACTIVE)
@@ -63,6 +85,11 @@ class LogSourceActivity(models.Model):
     bytes = models.BigIntegerField(_("字节数"), default=0)
     first_segment = models.BigIntegerField(_("首个日志段"), null=True, blank=True)
     over_quota_at = models.DateTimeField(_("最近一次超出配额"), null=True, blank=True)
+    lost = models.BigIntegerField(_("丢失的报文"), default=0)  # datagrams that the kernel, or we, dropped while it was sending
+    lost_at = models.DateTimeField(_("最近一次丢失报文"), null=True, blank=True)
+    refused = models.BigIntegerField(_("被拒绝的连接"), default=0)
+    refused_at = models.DateTimeField(_("最近一次被拒绝"), null=True, blank=True)
+    refused_why = models.CharField(_("拒绝原因"), max_length=32, blank=True)
 
     class Meta:
         verbose_name = _("日志源活动")

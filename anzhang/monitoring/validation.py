@@ -14,7 +14,10 @@ from anzhang.permissions import RefusedError
 
 CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,31}", re.ASCII)
 HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,254}", re.ASCII)
+NAME = re.compile(r"[A-Za-z0-9*_][A-Za-z0-9._:@/*+-]{0,254}", re.ASCII)  # in a certificate: DNS name, address, mailbox, URI
+FINGERPRINT = re.compile(r"[0-9a-f]{64}", re.ASCII)
 SMALLEST_QUOTA = 1 << 16
+BY_ADDRESS = frozenset({LogSource.Transport.SYSLOG_TCP, LogSource.Transport.SYSLOG_UDP, LogSource.Transport.RELP})
 
 
 def check_source(source: LogSource) -> None:
@@ -44,24 +47,45 @@ def _check_senders(source: LogSource) -> None:
     _strings(source.kinds, "kinds")
     if source.transport == LogSource.Transport.FILE and not source.file_path.startswith("/"):
         _refuse("file_path", source.file_path, _("写日志文件的绝对路径。"))
-    if source.transport == LogSource.Transport.SYSLOG_TCP and not source.addresses:
+    _check_certificates(source)
+    if source.transport in BY_ADDRESS and not (source.addresses or source.certificates):
         _refuse("addresses", "", _("Syslog 日志源至少要有一个来源地址。"))
 
 
+def _check_certificates(source: LogSource) -> None:
+    """Bring fingerprints into one form: 64 small hexadecimal digits. Anything else is a name in the certificate."""
+    given = [fingerprint(name) for name in _strings(source.certificates, "certificates")]
+    for name in given:
+        if not (FINGERPRINT.fullmatch(name) or NAME.fullmatch(name)):
+            _refuse("certificates", name, _("写证书的 SHA-256 指纹，或证书里的名称（DNS 名、IP、邮箱或 URI）。"))
+    source.certificates = given
+    if source.transport == LogSource.Transport.SYSLOG_TLS and not given:
+        _refuse("certificates", "", _("Syslog TLS 日志源至少要有一张客户端证书。"))
+
+
+def fingerprint(text: str) -> str:
+    """Return a SHA-256 fingerprint, with or without colons, in small letters; any other text as it is, trimmed."""
+    bare = text.strip().lower().removeprefix("sha256:").replace(":", "")
+    return bare if FINGERPRINT.fullmatch(bare) else text.strip()
+
+
 def check_routes(source: LogSource) -> None:
-    """Raise RefusedError when another active source would claim the same lines: same address, same or no host name."""
-    if source.transport != LogSource.Transport.SYSLOG_TCP or source.state != LogSource.State.ACTIVE:
+    """Raise RefusedError when another active source of the same transport would claim the same lines.
+
+    That is: the same address or certificate, with the same host name or with none.
+    """
+    if source.transport in {LogSource.Transport.HTTP, LogSource.Transport.FILE} or source.state != LogSource.State.ACTIVE:
         return
     mine = [ipaddress.ip_network(address, strict=False) for address in source.addresses]
     others = LogSource.objects.filter(transport=source.transport, state=LogSource.State.ACTIVE).exclude(pk=source.pk)
     for other in others:
         theirs = [ipaddress.ip_network(address, strict=False) for address in other.addresses]
-        if not any(a == b for a in mine for b in theirs):
+        if not (any(a == b for a in mine for b in theirs) or set(source.certificates) & set(other.certificates)):
             continue  # of two different blocks the narrower wins
         shared = set(source.hosts) & set(other.hosts)
         if shared or (not source.hosts and not other.hosts):
             hint = _("给两个日志源写不同的主机名。")
-            raise RefusedError("sender_taken", _("同一地址上的同名主机已属于日志源 %s。") % other.code, hint)
+            raise RefusedError("sender_taken", _("同一地址或证书上的同名主机已属于日志源 %s。") % other.code, hint)
 
 
 def _strings(value: object, column: str) -> list[str]:

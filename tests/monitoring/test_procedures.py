@@ -218,3 +218,27 @@ def test_a_sender_is_registered_at_the_command_line_by_its_operator_and_by_no_me
     assert (
         Entry.objects.get(act="monitoring:log_source:register", object_key=str(LogSource.objects.latest("pk").pk)).actor == "os:root@host"
     )
+
+
+def test_fingerprints_are_kept_in_one_form_and_a_tls_source_needs_one(bureau: Bureau, acting: Acting, clock: Clock) -> None:
+    registrar = acting("guolei")
+    written = ":".join(["AB"] * 32)
+    kept = procedures.register_source(
+        registrar, source(bureau, transport="syslog_tls", addresses=[], certificates=[written, "fw01.example"]), clock.now
+    )
+    assert kept.certificates == ["ab" * 32, "fw01.example"]
+    for certificates, code in (([], "bad_certificates"), (["not a name"], "bad_certificates"), (["AB" * 32], "sender_taken")):
+        with pytest.raises(RefusedError) as refused:
+            procedures.register_source(
+                registrar, source(bureau, code="FW02", transport="syslog_tls", addresses=[], certificates=certificates), clock.now
+            )
+        assert refused.value.code == code
+
+
+def test_one_address_may_send_by_two_transports(bureau: Bureau, acting: Acting, clock: Clock) -> None:
+    registrar = acting("guolei")
+    procedures.register_source(registrar, source(bureau), clock.now)
+    procedures.register_source(registrar, source(bureau, code="FW02", transport="syslog_udp"), clock.now)
+    with pytest.raises(RefusedError) as refused:
+        procedures.register_source(registrar, source(bureau, code="FW03", transport="syslog_udp"), clock.now)
+    assert refused.value.code == "sender_taken"
