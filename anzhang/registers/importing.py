@@ -259,6 +259,7 @@ class _Reader:
         self.seen: dict[tuple[Any, ...], int] = {}
         everything = register.model._default_manager.select_related(*register.relations(register.fields))
         self.known = {self._key({name: getattr(row, name) for name in register.key}): row for row in everything}
+        self.taken = {name: {getattr(row, name) for row in self.known.values()} for name, field in self.fields.items() if _is_code(field)}
         self.mine = None if sight.path is None else set(sight.rows(register).values_list("pk", flat=True))
 
     def read(self, plan: Plan, number: int, cells: tuple[Any, ...]) -> None:
@@ -295,7 +296,7 @@ class _Reader:
             return known[cell]
         remembered = cell
         field = self.fields[name]
-        if isinstance(cell, str) and field.unique:
+        if isinstance(cell, str) and name in self.taken and cell.strip() not in self.taken[name]:
             cell = values.narrow(cell)
         value = values.read(field, cell, self.related.get(name))
         if value is None or value == "":
@@ -337,6 +338,11 @@ class _Reader:
 
     def _key(self, data: Mapping[str, Any]) -> tuple[Any, ...]:
         return tuple(value.pk if isinstance(value, Model) else value for value in (data[name] for name in self.register.key))
+
+
+def _is_code(field: Any) -> bool:
+    """Whether a column holds texts that name a row: an input method's full-width slip in one is mended, unless a row is named so."""
+    return bool(field.unique) and not isinstance(field, ForeignKey)
 
 
 def _clean(field: Any, value: Any) -> None:

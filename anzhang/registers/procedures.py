@@ -24,6 +24,8 @@ from anzhang.registers import rights
 from anzhang.registers.declaration import Register
 from anzhang.regulation.checks import PROCEDURES
 
+_NOTHING: tuple[Any, ...] = (None, "", [])
+
 
 def create(register: Register, actor: Actor, data: Mapping[str, Any], *, at: datetime) -> Model:
     """Create a row through the procedure that the register names. Raises RefusedError."""
@@ -102,9 +104,16 @@ def _change(register: Register, actor: Actor, row: Model, data: Mapping[str, Any
 def differences(row: Model, data: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Return the fields whose value would change, as (before, after)."""
     pairs = {name: (getattr(row, name), value) for name, value in data.items()}
-    return {
-        name: pair for name, pair in pairs.items() if (pair[0] or None) != (pair[1] or None) or (pair[0] is False) != (pair[1] is False)
-    }
+    return {name: pair for name, pair in pairs.items() if _differ(*pair)}
+
+
+def _differ(before: Any, after: Any) -> bool:
+    """Whether two values differ: nothing is nothing however it is kept, and an editor's kind of line end is no change."""
+    if before in _NOTHING or after in _NOTHING:
+        return not (before in _NOTHING and after in _NOTHING)
+    if isinstance(before, str) and isinstance(after, str):
+        return before.replace("\r\n", "\n") != after.replace("\r\n", "\n")
+    return bool(before != after)
 
 
 def record_export(actor: Actor, register: Register, *, at: datetime, rows: int, form: str, query: str, basis: str = "") -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -29,7 +30,7 @@ _YES_WORDS = frozenset({"是", "yes", "true", "1", "y"})
 _NO_WORDS = frozenset({"否", "no", "false", "0", "n"})
 _CODES = ("code", "number", "receipt_no", "username")
 _DAY_FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y年%m月%d日", "%Y%m%d")
-_INSTANT_FORMATS = ("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M")
+_INSTANT_FORMATS = ("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y/%m/%d %H:%M")
 _EXACT = 2**53
 _WIDTH = 0xFEE0  # between a full-width character and its half-width form
 _NARROW = {ord(each) + _WIDTH: ord(each) for each in string.digits + string.ascii_letters + "-./:_"}
@@ -79,7 +80,17 @@ def write(field: Field[Any, Any], value: Any) -> str:
         return code if str(value) == code else f"{code} {value}"
     if field.choices and value in {None, ""}:
         return ""
+    if isinstance(value, list) and not _is_plain_list(value):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, datetime) and (value.second or value.microsecond):
+        local = value.astimezone(clock.BEIJING)
+        return local.strftime("%Y-%m-%d %H:%M:%S.%f" if value.microsecond else "%Y-%m-%d %H:%M:%S")
     return show(field, value)
+
+
+def _is_plain_list(value: list[Any]) -> bool:
+    """Whether a list survives as words between semicolons; another is written as JSON."""
+    return _list("; ".join(map(str, value))) == value
 
 
 def raw(value: Any) -> Any:
@@ -126,8 +137,9 @@ def read(field: Field[Any, Any], cell: Any, rows: Mapping[str, Any] | None = Non
 
 
 def _relation(field: ForeignKey[Any, Any], cell: Any, rows: Mapping[str, Any]) -> Any:
-    text = narrow(_text(cell))
-    row = rows.get(text) or rows.get(text.split(maxsplit=1)[0])
+    written = _text(cell)
+    text = narrow(written)
+    row = next((rows[code] for each in (written, text) for code in _codes(each) if code in rows), None)
     if row is None and isinstance(cell, float | int):
         padded = zeros_lost(text, rows)
         if padded:
@@ -135,6 +147,14 @@ def _relation(field: ForeignKey[Any, Any], cell: Any, rows: Mapping[str, Any]) -
     if row is None:
         raise ValueFaultError(_("没有编号为“%(code)s”的%(what)s") % {"code": text[:40], "what": field.verbose_name})
     return row
+
+
+def _codes(text: str) -> Iterator[str]:
+    """Yield what may be the code in `IC 信息中心`, the longest first: a code may hold a blank itself."""
+    yield text
+    while len(parts := text.rsplit(maxsplit=1)) > 1:
+        text = parts[0]
+        yield text
 
 
 def narrow(text: str) -> str:
@@ -217,7 +237,14 @@ def _decimal(cell: Any) -> Decimal:
 
 
 def _list(cell: Any) -> list[str]:
-    return [part.strip() for part in _text(cell).replace("；", ";").split(";") if part.strip()]
+    """Return the words of a list: between semicolons, or as JSON where a word holds one."""
+    text = _text(cell)
+    if text.startswith("["):
+        with suppress(ValueError):
+            found = json.loads(text)
+            if isinstance(found, list) and all(isinstance(each, str) for each in found):
+                return found
+    return [part.strip() for part in text.replace("；", ";").split(";") if part.strip()]
 
 
 def _text(cell: Any) -> str:

@@ -1,0 +1,76 @@
+"""Rows that are hard to carry: what a spreadsheet would run, round, cut, trim or take for something else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Field, ForeignKey
+
+from anzhang.registers.declaration import Register
+
+TEXTS = (
+    "=1+1", "+86", "-1", "@SUM(A1)", "'=1", "''-2", "'", "000123", "1E5", "12.50", "2026-03-01", "TRUE", "是", "#N/A", "None", "null",
+    "第一行\n第二行", "第一行\r\n第二行", "第一行\n\n第三行", "a;b；c", '"引号"', '",\n"', "中间\t制表", "a,b", "a  b", "_x0041_",
+    "ＡＢ１２", 
+    "𠮷野家",    "<b>&amp;</b>", "%s %(x)d {0}", "\\n", "/etc", "e\u0301", "\u00e9",
+)  # fmt: skip
+FIRST = date(2024, 2, 29)
+_LISTS = ([], ["000123"], ["a;b", "c；d"], ["=1+1", " 两端 "], ['["x"]'], ["第一行\n第二行", "尾"])
+_MAKERS: tuple[tuple[type[Field[Any, Any]], Callable[[Field[Any, Any], int], Any]], ...] = (
+    (models.DateTimeField, lambda _f, place: datetime(2024, 2, 29, 1, 2, 3, 456789 * (place % 3 == 0), tzinfo=UTC)),
+    (models.DateField, lambda field, place: FIRST + timedelta(days=_order(field) + place * 40)),
+    (models.BooleanField, lambda _f, place: place % 4 == 0),
+    (models.DecimalField, lambda field, place: Decimal(place).scaleb(-min(getattr(field, "decimal_places", 0), 1))),
+    (models.IntegerField, lambda _f, place: 1 + place % 3),
+    (models.JSONField, lambda _f, place: _LISTS[place % len(_LISTS)]),
+    (models.EmailField, lambda _f, place: f"a{place}@example.cn"),
+)
+
+
+def rows(register: Register) -> list[Any]:
+    """Save and return a row for every hard text, its other fields filled in turn and left empty in turn, constraints kept."""
+    made = []
+    for place, text in enumerate((*TEXTS, "long")):
+        row = register.model(**{name: _value(register.field(name), place, text) for name in register.fields})
+        for field in register.model._meta.concrete_fields:  # what the platform fills in by itself
+            if field.name not in register.fields and not field.primary_key and not field.has_default() and not field.null:
+                setattr(row, field.name, f"/HARD/{place}/" if field.name == "path" else _value(field, place, text))
+        with suppress(ValidationError):
+            row.validate_constraints()
+            row.save(force_insert=True)
+            made.append(row)
+    assert len(made) > len(TEXTS) // 2, f"{register.id}: hardly any of the hard rows may stand"
+    return made
+
+
+def _value(field: Field[Any, Any], place: int, text: str) -> Any:
+    if place % 2 and not field.unique and (field.null or field.blank):
+        return None if field.null else [] if isinstance(field, models.JSONField) else ""
+    if isinstance(field, ForeignKey):
+        return _related(field)
+    if field.choices:
+        offered = [value for value, _label in field.flatchoices]
+        return offered[place % len(offered)]
+    maker = next((make for kind, make in _MAKERS if isinstance(field, kind)), None)
+    if maker is not None:
+        return maker(field, place)
+    most = min(field.max_length or 2000, 2000)
+    return ("长" * most if text == "long" else text)[:most]
+
+
+def _related(field: ForeignKey[Any, Any]) -> Any:
+    model = field.related_model
+    found = None if field.unique or model is field.model else model._default_manager.order_by("pk").first()
+    assert found is not None or field.null, f"no row to name in {field}"
+    return found
+
+
+def _order(field: Field[Any, Any]) -> int:
+    """Return the place of a column: days grow in the order of the columns, as periods do."""
+    return field.model._meta.concrete_fields.index(field)
