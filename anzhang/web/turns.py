@@ -54,7 +54,10 @@ def offer(case: Case, way: Route, actor: Actor, turn: Todo | None, approval: App
         return Offer(may_take_back=who in proxies)
     holds = who in case.opening.get("people", []) and who not in proxies
     given = Delegation.objects.filter(Bitemporal.in_force(at), principal=who).select_related("deputy__unit") if holds else ()
-    deputies = {row.deputy_id: row.deputy for row in given}
+    # Nobody carries two seats, and the applicant none: who cannot take over is not offered.
+    opening = case.opening
+    taken = {case.applicant_id, *opening.get("people", []), *proxies.values(), *opening.get("before", []), *opening.get("after", [])}
+    deputies = {row.deputy_id: row.deputy for row in given if row.deputy_id not in taken}
     seated = holds or who in proxies.values()
     return Offer(tuple(deputies.values()), may_add=seated and turns.takes_signers(way.steps[case.step]))
 
