@@ -1,6 +1,7 @@
 """The one Django application."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -15,6 +16,8 @@ class AnzhangConfig(AppConfig):
     def ready(self) -> None:
         """Import the modules whose decorators fill the registries."""
         from anzhang import checks  # noqa: F401  (registers the system checks)
+        from anzhang.registers import text_index
         from anzhang.regulation.binding import load_bindings
 
         load_bindings()
+        post_migrate.connect(text_index.ensure, sender=self)

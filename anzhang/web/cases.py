@@ -23,7 +23,7 @@ from anzhang.casework.models import Act, Approval, Case, Todo
 from anzhang.casework.routes import Field, Route
 from anzhang.directory.models import Person, Unit
 from anzhang.permissions import Actor, RefusedError
-from anzhang.registers import attachments
+from anzhang.registers import attachments, text_index
 from anzhang.registers.rights import Sight
 from anzhang.regulation.checks import page
 from anzhang.web import chain, turns
@@ -75,6 +75,7 @@ def index(request: HttpRequest) -> HttpResponse:
     text, route, state = (typed(request, name) for name in ("q", "route", "state"))
     if text:
         rows = rows.filter(Q(**{f"{prefix}title__icontains": text}) | Q(**{f"{prefix}number__startswith": text}))
+        rows = text_index.narrow(rows, (f"{prefix}title", f"{prefix}number"), text)
     if route in routes.current():
         rows = rows.filter(**{f"{prefix}route": route})
     if state in Case.State.values:
@@ -220,6 +221,7 @@ def new(request: HttpRequest, route: str) -> HttpResponse:
         "unit": unit,
         "title": given.get("title", ""),
         "person": person,
+        "steps": conditions.steps(way, asked) if way.fields == () else stand_ins.shown(way, asked, at).steps,
         "why_first": given.get("why_first", ""),
         "hours": parameters.values(at)["regularization_hours"] if way.emergency is not None else 0,
     }

@@ -22,6 +22,7 @@ from anzhang.directory.models import Unit
 from anzhang.events import Event
 from anzhang.journal.models import Entry
 from anzhang.permissions import Actor, Administrator, RefusedError
+from anzhang.registers import text_index
 from anzhang.registers.rights import Sight
 from anzhang.regulation.catalog import Obligation
 from anzhang.regulation.checks import page
@@ -81,7 +82,9 @@ def index(request: HttpRequest) -> HttpResponse:
     if article.isascii() and article.isdigit() and len(article) <= 3:
         rows = rows.filter(obligation__startswith=f"A{int(article):02d}.")
     if text:
-        rows = rows.filter(Q(subject_label__icontains=text) | Q(number__startswith=text))
+        rows = text_index.narrow(
+            rows.filter(Q(subject_label__icontains=text) | Q(number__startswith=text)), ("subject_label", "number"), text
+        )
     found = KeyPaginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
     kept = request.GET.copy()
     kept.pop("page", None)

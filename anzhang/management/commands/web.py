@@ -1,5 +1,6 @@
 """`anzhang web`: serve the pages with granian."""
 
+import gc
 from typing import Any
 
 from django.conf import settings
@@ -7,6 +8,8 @@ from django.conf import settings
 from anzhang.management import BadInputError, Verb
 from anzhang.operate import listen
 from anzhang.operate.readiness import ready_file
+
+GARBAGE = (20_000, 20, 20)  # objects made before a collection, and how many of those before an older generation is walked
 
 
 class Command(Verb):
@@ -52,3 +55,7 @@ class Command(Verb):
 
         _ = get_resolver().url_patterns
         get_template("base.html")
+        # What is loaded stays: the collector of garbage need not walk it again and again, least of all during an answer.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GARBAGE)
