@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from anzhang import clock
 from anzhang.casework import conditions, delegations, engine, forms, notices, parameters, procedures, routes, unit_routes
 from anzhang.casework.models import Approval, Case
-from anzhang.casework.queries import require_approval
+from anzhang.casework.queries import require_approval, step_of
 from anzhang.casework.routes import Route
 from anzhang.directory import rows
 from anzhang.directory.models import Person, Unit
@@ -49,7 +49,7 @@ def act_first(
             raise RefusedError("no_emergency_path", _("“%s”在这种情形下不能先办后批。") % way.title, _("按正常流程提出。"))
         approval = engine.record_approval(actor, case, way, at, until, Approval.Origin.EMERGENCY)
         engine.run(way.effect, actor, case, approval, at)
-        engine.open_step(actor, case, way.steps[case.step], at)
+        engine.open_step(actor, case, step_of(case), at)
         _tell(actor, case, until, at)
         return engine.keep(actor, case, at)
 

@@ -18,7 +18,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from anzhang.casework import conditions, eligibility, engine, forms, notices, queries, unit_routes, workdays
+from anzhang.casework import conditions, eligibility, engine, forms, notices, queries, stand_ins, unit_routes, workdays
 from anzhang.casework import holidays as _holidays  # noqa: F401  # named procedures
 from anzhang.casework import interpretations as _interpretations  # noqa: F401  # named procedures
 from anzhang.casework import topics as _topics  # noqa: F401  # named procedures
@@ -46,7 +46,7 @@ def file_case(actor: Actor, route: str | Route, unit: Unit, applicant: Person, t
     way = route if isinstance(route, Route) else unit_routes.effective(route, unit, at)
     with transaction.atomic():
         case = opened(actor, way, unit, applicant, title, form, at)
-        engine.open_step(actor, case, way.steps[case.step], at)
+        engine.open_step(actor, case, queries.step_of(case), at)
         return engine.keep(actor, case, at)
 
 
@@ -63,6 +63,8 @@ def opened(
         filed_at=at, emergency_until=emergency_until,
     )  # fmt: skip
     engine.check_filer(case, way, applicant, at)
+    way = stand_ins.settled(way, case, at)
+    case.rules = dict(way.source)
     case.step = conditions.first(way, case)
     case.due_at = workdays.deadline(at, conditions.days_from(way, case, case.step))
 

@@ -92,7 +92,7 @@ def _weaker(base: Step, step: Step) -> list[str]:
     widened = step.need is Need.ALL and set(base.who) <= set(step.who)
     if set(step.who) != set(base.who) and not widened:
         why.append(_("办理人不能更换"))
-    if set(step.otherwise) != set(base.otherwise) and not widened:
+    if (set(step.otherwise) != set(base.otherwise) or step.stand_in != base.stand_in) and not widened:
         why.append(_("替代办理人不能更换"))
     if not _as_strict(base, step) or step.minimum < base.minimum:
         why.append(_("同意人数不能少于规定"))

@@ -113,8 +113,9 @@ class Step:
 
     `need` is one, all, majority, or a whole number k; `minimum` is the smallest number of distinct people that may ever carry
     it (default: k; for all, one per entry of `who`; for majority, 2). `otherwise` stands in for `who` when the applicant
-    alone would have decided: a unit head's own request goes to the head of the unit above. A step with `when` takes part only
-    in cases for which every condition holds.
+    alone would have decided: a unit head's own request goes to the head of the unit above. `stand_in` is the step that takes
+    this one's place where there is no such seat, as for the head of the whole bureau (`stand_ins`). A step with `when` takes part
+    only in cases for which every condition holds.
     """
 
     key: str
@@ -127,6 +128,7 @@ class Step:
     days: int
     effect: str
     when: tuple[Condition, ...] = ()
+    stand_in: Step | None = None
 
     @property
     def is_body(self) -> bool:
@@ -244,12 +246,26 @@ def _step(table: _Table) -> Step:
         table.fail("days", "must be 1 to 250 working days")
     step = Step(
         key=table.text("key"), title=table.label("title"), kind=kind, who=who, otherwise=otherwise, need=need,
-        minimum=minimum, days=days, effect=table.of("effect", str, ""), when=_conditions(table, "when"),
+        minimum=minimum, days=days, effect=table.of("effect", str, ""), when=_conditions(table, "when"), stand_in=_stand_in(table),
     )  # fmt: skip
     table.close()
+    if step.stand_in and (kind is StepKind.RECEIVE or need is not Need.ONE):
+        table.fail("stand_in", "only a deciding step that needs one may have a stand-in")
     if step.effect and kind is StepKind.DECIDE:
         table.fail("effect", "a deciding step has none: the route's effect runs when all have passed")
     return step
+
+
+def _stand_in(table: _Table) -> Step | None:
+    """Return the step that takes a step's place: its own title, people, quorum and days; all else is the step's."""
+    if "stand_in" not in table.row:
+        return None
+    own = table.of("stand_in", dict)
+    strange = sorted(set(own) - {"title", "who", "need", "minimum", "days"})
+    if strange:
+        table.fail("stand_in", f"{strange[0]}: unknown key")
+    place = f"{table.place}: stand_in"
+    return _step(_Table({"key": table.row.get("key"), "title": table.row.get("title"), "days": table.row.get("days"), **own}, place))
 
 
 def _conditions(table: _Table, key: str) -> tuple[Condition, ...]:

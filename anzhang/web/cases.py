@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from anzhang import clock
-from anzhang.casework import eligibility, emergency, forms, parameters, procedures, queries, routes, stuck, unit_routes
+from anzhang.casework import eligibility, emergency, forms, parameters, procedures, queries, routes, stand_ins, stuck, unit_routes
 from anzhang.casework.models import Act, Approval, Case, Todo
 from anzhang.casework.routes import Field, Route
 from anzhang.directory.models import Person, Unit
@@ -221,7 +221,7 @@ def new(request: HttpRequest, route: str) -> HttpResponse:
         "unit": unit,
         "title": given.get("title", ""),
         "person": person,
-        "steps": conditions.steps(way, asked) if way.fields == () else stand_ins.shown(way, asked, at).steps,
+        "steps": stand_ins.settled(way, Case(route=way.key, unit=unit, applicant=person, form=values), at).steps,
         "why_first": given.get("why_first", ""),
         "hours": parameters.values(at)["regularization_hours"] if way.emergency is not None else 0,
     }

@@ -139,7 +139,8 @@ def _steps(given: QueryDict, base: routes.Route) -> list[dict[str, Any]]:
         need = given.get(f"need-{key}", "")
         if need and need != str(step.get("need", "one")):
             step["need"] = int(need) if need.isascii() and need.isdigit() and len(need) < 3 else need
-            step.pop("minimum", None)
+            for key_of_one in ("minimum", "otherwise", "stand_in"):  # only a step that needs one has them
+                step.pop(key_of_one, None)
         steps.append(step)
     return steps
 

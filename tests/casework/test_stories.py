@@ -474,6 +474,17 @@ def test_a_paper_approval_is_entered_by_two_and_valid_from_its_day(stage):
     assert (approval.origin, approval.kind, approval.valid_from.isoformat()) == ("paper", "assignment", "2025-06-02T16:00:00+00:00")
 
 
+@tells("step.stand_in")
+def test_what_the_head_of_the_bureau_asks_is_decided_by_the_group_and_the_office(stage):
+    form = {"route": "assignment", "paper_number": "3号", "signed_by": "高建国", "approved_on": "2025-06-03", "content": "运维"}
+    case = stage.file("gaojianguo", "back_entry", scan=SimpleUploadedFile("批件.pdf", PDF, "application/pdf"), **form)
+    assert "领导小组代行审批" in stage.client("gaojianguo").get(f"/cases/{case.number}/").text
+    assert stage.forge("gaojianguo", case, "agree") == "own_case"
+    stage.agree(case, "hemin", "lintao", "zhengkai")
+    assert case.state == Case.State.APPROVED
+    stage.seen.add("step.stand_in")
+
+
 # Authority that moves by cases: delegations, acting heads, units' own routes, revocation by case
 
 
