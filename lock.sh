@@ -5,7 +5,7 @@ export CUSTOM_COMPILE_COMMAND=./lock.sh
 compile() { .venv/bin/pip-compile -q --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-header --strip-extras --no-annotate "$@"; }
 compile -o requirements.lock pyproject.toml
 compile --extra build -c requirements.lock -o requirements-build.lock pyproject.toml
-compile --extra build --extra dev --extra pg -c requirements-build.lock -o requirements-dev.lock pyproject.toml
+compile --extra build --extra dev --extra ldap --extra oidc --extra pg -c requirements-build.lock -o requirements-dev.lock pyproject.toml
 # each later file holds only what the earlier ones do not
 .venv/bin/python - <<'PY'
 from pathlib import Path

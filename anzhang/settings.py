@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.utils.translation import gettext_lazy as _
 
+from anzhang.directory.outside import has_ldap
 from anzhang.home import Home, HomeError
 
 HOME = Home.current()
@@ -133,6 +135,8 @@ AUTHENTICATION_BACKENDS = [
     "rules.permissions.ObjectPermissionBackend",
     "anzhang.web.adapter.PasswordBackend",
 ]
+if has_ldap(HOME) and find_spec("sansldap"):  # configured without the extra: anzhang.E006, and local users still enter
+    AUTHENTICATION_BACKENDS.append("anzhang.web.outside_ldap.DirectoryBackend")
 
 # Identity (DESIGN 10, 12): allauth for the pages, axes for the lock of record, no sign-up, no mail.
 LOGIN_URL = "account_login"

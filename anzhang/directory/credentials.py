@@ -25,6 +25,9 @@ class IdentityRequest(Ledgered):
         CREATE = "create", _("新建用户")
         RESET = "reset", _("重置登录凭据")
         REACTIVATE = "reactivate", _("恢复启用")
+        TO_PASSWORD = "to_password", _("改用本地密码登录")
+        TO_LDAP = "to_ldap", _("改用单位目录登录")
+        TO_OIDC = "to_oidc", _("改用统一身份认证登录")
 
     class State(models.TextChoices):
         """Where the request stands."""

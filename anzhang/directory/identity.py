@@ -19,6 +19,7 @@ from django.db.models import Max, Q, Sum
 from django.utils.translation import gettext as _
 
 from anzhang import clock
+from anzhang.directory.admission import allowed_way
 from anzhang.directory.credentials import ApiToken, CliTicket, IdentityRequest, OneTimeLink
 from anzhang.directory.links import issue_link
 from anzhang.directory.models import Assignment, Delegation, LeadingGroupMember, Person, User
@@ -30,8 +31,8 @@ from anzhang.permissions import Actor, Administrator, Permission, RefusedError, 
 
 __all__ = [
     "ADMINISTRATORS", "allow", "cli_actor", "confirm", "create_administrators", "deactivate", "issue_link", "locked", "may_log_in",
-    "needs_second_factor", "note", "refuse", "reissue_link", "request_account", "request_reactivation", "request_reset", "unlock",
-    "user_name_digest",
+    "needs_second_factor", "note", "refuse", "reissue_link", "request_account", "request_reactivation", "request_reset",
+    "request_sign_in", "unlock", "user_name_digest",
 ]  # fmt: skip
 
 # log-in name, administrator, how the operator calls them
@@ -41,6 +42,11 @@ ADMINISTRATORS = (
     ("auditor", Administrator.AUDITOR, "审计管理员"),
 )
 REISSUE_WITHIN = timedelta(days=7)
+CHANGES_OF_SIGN_IN = {
+    IdentityRequest.Kind.TO_PASSWORD: None,
+    IdentityRequest.Kind.TO_LDAP: User.SignIn.LDAP,
+    IdentityRequest.Kind.TO_OIDC: User.SignIn.OIDC,
+}
 DECIDING_DUTIES = (Assignment.Duty.UNIT_HEAD, Assignment.Duty.OFFICE_MEMBER, Assignment.Duty.DBA)
 
 
@@ -73,10 +79,14 @@ def create_administrators(actor: Actor, at: datetime) -> list[tuple[str, str]]:
 
 
 @transaction.atomic
-def request_account(actor: Actor, person: Person, username: str, administrator: str, reason: str, at: datetime) -> IdentityRequest:
+def request_account(
+    actor: Actor, person: Person, username: str, administrator: str, reason: str, at: datetime, sign_in: str | None = None
+) -> IdentityRequest:
     """Prepare a user for a person; inactive until the security administrator confirms.
 
-    Raises RefusedError when the name is taken, the person has left or has a user already (so nobody is two administrators).
+    `sign_in` names who checks the password when it is not this platform (`User.SignIn`).
+    Raises RefusedError when the name is taken, the person has left or has a user already (so nobody is two administrators),
+    and for an administrator whose password would be checked elsewhere.
     """
     allow(actor, Permission.ACCOUNTS_MANAGE)
     name = User.normalize_username(username.strip())
@@ -86,7 +96,8 @@ def request_account(actor: Actor, person: Person, username: str, administrator: 
         raise RefusedError("person_has_user", _("%(person)s 已有用户；一人只能有一个用户，至多担任一类管理员。") % {"person": person.name})
     if person.left_on is not None and person.left_on <= clock.day_of(at):
         raise RefusedError("person_left", _("%(person)s 已离职。") % {"person": person.name})
-    user = _new_user(actor, name, person, Administrator(administrator) if administrator else None, at, is_active=False)
+    role = Administrator(administrator) if administrator else None
+    user = _new_user(actor, name, person, role, at, is_active=False, sign_in=allowed_way(sign_in, administrator))
     return _start(actor, IdentityRequest.Kind.CREATE, user, reason, at)
 
 
@@ -100,6 +111,21 @@ def request_reset(actor: Actor, user: User, reason: str, at: datetime) -> Identi
 
 
 @transaction.atomic
+def request_sign_in(actor: Actor, user: User, sign_in: str | None, reason: str, at: datetime) -> IdentityRequest:
+    """Ask that a user's password be checked elsewhere from now on, or here again (None).
+
+    Raises RefusedError for an administrator, whose password is always checked here, and when nothing would change.
+    """
+    allow(actor, Permission.ACCOUNTS_MANAGE)
+    wanted = allowed_way(sign_in, user.administrator)
+    if not user.is_active:
+        raise RefusedError("user_inactive", _("该用户未启用。"))
+    if wanted == user.sign_in:
+        raise RefusedError("same_sign_in", _("该用户已经是这种登录方式。"))
+    return _start(actor, IdentityRequest.Kind(f"to_{wanted or 'password'}"), user, reason, at)
+
+
+@transaction.atomic
 def request_reactivation(actor: Actor, user: User, reason: str, at: datetime) -> IdentityRequest:
     """Ask that a deactivated user come back, with new credentials."""
     allow(actor, Permission.ACCOUNTS_MANAGE)
@@ -110,7 +136,7 @@ def request_reactivation(actor: Actor, user: User, reason: str, at: datetime) ->
 
 @transaction.atomic
 def confirm(actor: Actor, request: IdentityRequest, at: datetime) -> str:
-    """Let a request take effect and return the path of the person's one-time link.
+    """Let a request take effect and return the path of the person's one-time link; empty when the password is checked elsewhere.
 
     Raises RefusedError for anyone but a security administrator in a browser session, for one's own request or account,
     and when the request was decided already.
@@ -119,10 +145,15 @@ def confirm(actor: Actor, request: IdentityRequest, at: datetime) -> str:
     user = User.objects.select_for_update().get(pk=request.user_id)
     if request.kind == IdentityRequest.Kind.RESET:
         _take_credentials(actor, user, at)
+    elif request.kind in CHANGES_OF_SIGN_IN:
+        user.sign_in = CHANGES_OF_SIGN_IN[IdentityRequest.Kind(request.kind)]
+        _take_password(user)
     user.is_active = True
     write(actor, Event.USER_CHANGE, user, at=at, payload={"change": request.kind, "request": request.pk})
     request.state, request.decided_by_id, request.decided_at = IdentityRequest.State.CONFIRMED, actor.user_id, at
     write(actor, Event.IDENTITY_CONFIRM, request, at=at, payload={"kind": request.kind, "user": user.username})
+    if user.sign_in:
+        return ""
     return issue_link(user, "reset" if request.kind == IdentityRequest.Kind.RESET else "setup", at)
 
 
@@ -143,6 +174,8 @@ def reissue_link(actor: Actor, user: User, at: datetime) -> str:
     Raises RefusedError otherwise.
     """
     purpose = "setup"
+    if user.sign_in:
+        raise RefusedError("password_elsewhere", _("该用户的密码由%(way)s管理，不用一次性链接。") % {"way": user.get_sign_in_display()})
     if actor.id.startswith("os:"):
         if not user.administrator or user.password_changed_at is not None:
             raise RefusedError("not_permitted", _("命令行只能为从未登录的初始管理员重发链接。"))
@@ -246,11 +279,13 @@ def needs_second_factor(user: User, at: datetime) -> bool:
 
 
 def _new_user(
-    actor: Actor, username: str, person: Person | None, administrator: Administrator | None, at: datetime, *, is_active: bool
-) -> User:
-    user = User(username=username, person=person, administrator=administrator or "", created_at=at, is_active=is_active)
+    actor: Actor, username: str, person: Person | None, administrator: Administrator | None, at: datetime, *, is_active: bool,
+    sign_in: User.SignIn | None = None,
+) -> User:  # fmt: skip
+    user = User(username=username, person=person, administrator=administrator or "", created_at=at, is_active=is_active, sign_in=sign_in)
     user.set_unusable_password()
-    write(actor, Event.USER_CREATE, user, at=at, payload={"username": username, "administrator": administrator or ""})
+    payload = {"username": username, "administrator": administrator or "", "sign_in": sign_in or "password"}
+    write(actor, Event.USER_CREATE, user, at=at, payload=payload)
     return user
 
 
@@ -280,8 +315,15 @@ def _deciding(actor: Actor, request: IdentityRequest) -> IdentityRequest:
 def _take_credentials(actor: Actor, user: User, at: datetime) -> None:
     removed = list(Authenticator.objects.filter(user=user).values_list("type", flat=True))
     Authenticator.objects.filter(user=user).delete()
-    user.set_unusable_password()
+    _take_password(user)
     record(actor, Event.FACTOR_RESET, ("second_factor", str(user.pk)), at=at, payload={"user": user.username, "removed": removed})
+
+
+def _take_password(user: User) -> None:
+    """Take the password away and end what it opened; the caller saves the user."""
+    user.set_unusable_password()
+    if user.sign_in:
+        user.password_changed_at = None  # nothing of this platform's to expire
     _end_access(user)
 
 

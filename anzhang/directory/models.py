@@ -205,6 +205,12 @@ class User(AbstractBaseUser, Ledgered):
 
     LEDGER_EXCLUDE: ClassVar[frozenset[str]] = frozenset({"last_login", "language"})
 
+    class SignIn(models.TextChoices):
+        """Who checks the password, when it is not this platform."""
+
+        LDAP = "ldap", _("单位目录（LDAP）")
+        OIDC = "oidc", _("统一身份认证（OIDC）")
+
     username = models.CharField(_("登录名"), max_length=64, unique=True)
     person = models.OneToOneField(Person, models.PROTECT, verbose_name=_("人员"), null=True, blank=True, related_name="user")
     administrator = models.CharField(_("管理员类别"), max_length=16, blank=True, choices=[(a.value, a.value) for a in Administrator])
@@ -213,6 +219,8 @@ class User(AbstractBaseUser, Ledgered):
     created_at = models.DateTimeField(_("创建时间"))
     password_changed_at = models.DateTimeField(_("密码更改时间"), null=True, blank=True)
     language = models.CharField(_("语言"), max_length=8, default="zh-hans")
+    # NULL is a password of this platform: the digests of rows from before the column leave it out.
+    sign_in = models.CharField(_("登录方式"), max_length=8, choices=SignIn.choices, null=True, blank=True)  # noqa: DJ001
 
     objects: ClassVar[UserManager] = UserManager()
     USERNAME_FIELD = "username"
@@ -226,6 +234,9 @@ class User(AbstractBaseUser, Ledgered):
             models.CheckConstraint(
                 condition=Q(administrator__in=["", *(a.value for a in Administrator)]), name="user_is_at_most_one_administrator"
             ),
+            # Whoever runs the directory must not become an administrator by setting a password, and a directory that is down
+            # must not lock the administrators out.
+            models.CheckConstraint(condition=Q(administrator="") | Q(sign_in=None), name="administrators_have_passwords_here"),
         )
 
     def __str__(self) -> str:

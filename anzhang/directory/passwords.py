@@ -17,7 +17,7 @@ from anzhang.directory.credentials import PasswordHistory
 from anzhang.directory.models import User
 from anzhang.events import Event
 from anzhang.journal.procedures import write
-from anzhang.permissions import Actor
+from anzhang.permissions import Actor, RefusedError
 
 LIFE = timedelta(days=90)
 MINIMUM_AGE = timedelta(days=1)  # otherwise five changes in a row bring the old one back
@@ -85,7 +85,12 @@ def too_young(user: User, at: datetime) -> bool:
 
 @transaction.atomic
 def change(actor: Actor, user: User, password: str, at: datetime) -> None:
-    """Set a validated password, remember it, and write the act (never the password) into the ledger."""
+    """Set a validated password, remember it, and write the act (never the password) into the ledger.
+
+    Raises RefusedError for a user whose password is checked elsewhere.
+    """
+    if user.sign_in:
+        raise RefusedError("password_elsewhere", _("您的密码由%(way)s管理，请在那里更改。") % {"way": user.get_sign_in_display()})
     user.set_password(password)
     user.password_changed_at = at
     write(actor, Event.USER_CHANGE, user, at=at, payload={"change": "password"})

@@ -63,6 +63,9 @@ def stepped_up(request: HttpRequest, within: timedelta = STEP_UP_WITHIN) -> bool
 
 def needs_second_factor(user: User, at: datetime) -> bool:
     """Whether the user must use a second factor: administrators, approvers, officers, DBAs (DESIGN 12)."""
-    if identity.needs_second_factor(user, at):
-        return True
+    return identity.needs_second_factor(user, at) or is_officer(user, at)
+
+
+def is_officer(user: User, at: datetime) -> bool:
+    """Whether the user is a unit's security officer at the instant (Art. 5)."""
     return user.person_id is not None and Officer.objects.filter(Officer.in_force(at), person_id=user.person_id).exists()

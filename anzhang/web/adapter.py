@@ -14,7 +14,9 @@ import segno
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.auth_backends import AuthenticationBackend
 from allauth.account.forms import ChangePasswordForm
+from allauth.account.internal.flows.login import get_authentication_records
 from allauth.core import context
+from allauth.core.exceptions import ReauthenticationRequired
 from allauth.mfa import signals as factor_signals
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
@@ -32,6 +34,7 @@ from django.db import transaction
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from anzhang import clock
@@ -40,9 +43,10 @@ from anzhang.directory.models import User
 from anzhang.directory.tickets import actor_of_user
 from anzhang.events import Event
 from anzhang.journal.procedures import record
-from anzhang.permissions import Via
+from anzhang.permissions import RefusedError, Via
 from anzhang.web import actors, sessions
 
+LDAP_NAME = "anzhang_ldap_name"  # session key: under which name the directory knows whoever logged in
 CODE_SPENT_SECONDS = 120  # a TOTP code is accepted for three steps of 30 s and never twice
 
 
@@ -62,6 +66,23 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Return false: there is no sign-up."""
         return False
 
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
+        """Return the user of a name and a password; tell somebody whom the directory knows but who may not come in why."""
+        try:
+            user: User | None = super().authenticate(request, **credentials)
+        except RefusedError as refusal:
+            note_refusal(request, refusal, str(credentials.get("username", "")))
+            raise ValidationError(f"{refusal.message}{refusal.remedy}", code=refusal.code) from refusal
+        return user
+
+    def reauthenticate(self, user: User, password: str) -> bool:
+        """Check the password again, where the first one was checked."""
+        if user.sign_in != User.SignIn.LDAP:
+            return bool(super().reauthenticate(user, password))
+        name = self.request.session.get(LDAP_NAME, user.username)
+        again = self.authenticate(self.request, username=name, password=password)
+        return again is not None and again.pk == user.pk
+
     def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
         """Turn away users who are inactive or have left."""
         if not identity.may_log_in(user, clock.now()):
@@ -74,7 +95,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         now = clock.now()
         with transaction.atomic():
             mark = request.session.get(actors.SECOND_FACTOR) or {}
-            payload = {"address": actors.address_of(request), "second_factor": mark.get("how", "")}
+            payload = {"address": actors.address_of(request), "second_factor": mark.get("how", ""), "sign_in": user.sign_in or "password"}
             record(actors.actor_of(request), Event.USER_LOGIN, user, at=now, payload=payload)
         sessions.begin(request, now)
         response: HttpResponse = super().post_login(request, user, **kwargs)
@@ -84,13 +105,24 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Ask again before changes of factors: for the second factor where there is one, else for a log-in of this quarter of an hour."""
         if _has_factor(self.request.user):
             return not actors.stepped_up(self.request)
-        now = clock.now()
-        started = self.request.session.get(sessions.STARTED, 0)
-        return bool(now.timestamp() - started >= actors.STEP_UP_WITHIN.total_seconds())
+        user = self.request.user
+        latest = self.request.session.get(sessions.STARTED, 0)
+        elsewhere = user.is_authenticated and user.sign_in
+        if elsewhere:
+            # allauth asks nobody again who has no password here; so the answer of the directory is looked for by ourselves.
+            records = get_authentication_records(self.request, user)
+            latest = max([latest, *(record["at"] for record in records if record.get("reauthenticated"))])
+        needed: bool = clock.now().timestamp() - latest >= actors.STEP_UP_WITHIN.total_seconds()
+        if needed and elsewhere:
+            raise ReauthenticationRequired
+        return needed
 
     def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
         """Return the ways to prove oneself again: never the mere password for someone who has a factor."""
         methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        if user.is_authenticated and user.sign_in:
+            page = "account_reauthenticate" if user.sign_in == User.SignIn.LDAP else "oidc"
+            methods.insert(0, {"id": "reauthenticate", "description": "", "url": reverse(page)})
         return [method for method in methods if method["id"] != "reauthenticate"] if _has_factor(user) else methods
 
     def set_password(self, user: User, password: str) -> None:
@@ -195,7 +227,13 @@ class PasswordForm(ChangePasswordForm):  # type: ignore[misc]
 
 
 def axes_username(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
-    """Return the name that axes keeps: as typed for a known user, a digest for anything else (people type passwords there)."""
+    """Return the name that axes keeps: as typed for a known user, a digest for anything else (people type passwords there).
+
+    Once a directory has said whose name it is, that user's: one person has one count, however the name is spelled.
+    """
+    found: str | None = getattr(request, "anzhang_login_name", None)
+    if found:
+        return found
     typed = str((credentials or {}).get("username") or request.POST.get("login", "")).strip()
     user = User.objects.filter(username__iexact=typed).first() if typed else None
     return user.username if user else identity.user_name_digest(typed)
@@ -262,6 +300,14 @@ def note_logout(request: HttpRequest, user: User | None, **_kwargs: Any) -> None
         with transaction.atomic():
             actor = actor_of_user(user, Via.BROWSER, address=actors.address_of(request))
             record(actor, Event.USER_LOGOUT, _unwrapped(user), at=clock.now())
+
+
+def note_refusal(request: HttpRequest, refusal: RefusedError, typed: str) -> None:
+    """Ledger that somebody proved who they are elsewhere and was not let in; a directory that is down is no act of anybody."""
+    if refusal.code in {"directory_unavailable", "oidc_unavailable"}:
+        return
+    payload = {"address": actors.address_of(request), "reason": refusal.code}
+    identity.note(actors.anonymous(request), Event.USER_LOGIN_FAIL, axes_username(request, {"username": typed}), clock.now(), payload)
 
 
 def _note(request: HttpRequest, act: Event, username: str, at: datetime) -> None:

@@ -6,7 +6,8 @@ System administrator: users. Security administrator: confirmations, locks, token
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -21,11 +22,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from anzhang import clock
-from anzhang.directory import identity, tokens
+from anzhang.directory import admission, identity, tokens
 from anzhang.directory.credentials import ApiToken, IdentityRequest
 from anzhang.directory.models import Person, Unit, User
 from anzhang.journal.models import Entry
-from anzhang.permissions import Administrator, Permission, RefusedError
+from anzhang.permissions import Actor, Administrator, Permission, RefusedError
 from anzhang.registers.declaration import REGISTERS
 from anzhang.web import actors
 from anzhang.web.access import permission_needed, second_factor_needed
@@ -39,6 +40,16 @@ ROLES = [
 ]
 
 
+def ways_to_sign_in() -> list[tuple[str, Any]]:
+    """Return how a user may log in, for a choice."""
+    return [("", _("本地密码")), *((way.value, way.label) for way in admission.ways())]
+
+
+def other_ways(subject: User) -> list[tuple[str, Any]]:
+    """Return the ways to log in that a user does not have, for the buttons that ask for a change."""
+    return [(way or "password", title) for way, title in ways_to_sign_in() if way != (subject.sign_in or "")]
+
+
 class AccountForm(forms.Form):
     """A new user for a person of the register."""
 
@@ -49,7 +60,14 @@ class AccountForm(forms.Form):
         error_messages={"invalid": gettext_lazy("登录名以小写字母开头，只含小写字母、数字、点、下划线和连字符。")},
     )
     administrator = forms.ChoiceField(label=gettext_lazy("管理员类别"), choices=ROLES, required=False)
+    sign_in = forms.ChoiceField(label=gettext_lazy("登录方式"), choices=ways_to_sign_in, required=False)
     reason = forms.CharField(label=gettext_lazy("理由"), max_length=200)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Ask for the way to log in only where there is more than one."""
+        super().__init__(*args, **kwargs)
+        if not admission.ways():
+            del self.fields["sign_in"]
 
     def clean_person(self) -> Person:
         """Return the person of the code."""
@@ -147,7 +165,9 @@ def new_user(request: HttpRequest) -> HttpResponseBase:
         given, actor = form.cleaned_data, actors.actor_of(request)
 
         def act() -> None:
-            identity.request_account(actor, given["person"], given["username"], given["administrator"], given["reason"], clock.now())
+            identity.request_account(
+                actor, given["person"], given["username"], given["administrator"], given["reason"], clock.now(), given.get("sign_in")
+            )
 
         if not _refused(request, act):
             messages.success(request, _("已提交，待安全管理员确认。"))
@@ -170,14 +190,28 @@ def user(request: HttpRequest, pk: int) -> HttpResponseBase:
             if not _refused(request, lambda: made.append(identity.reissue_link(actor, subject, now))):
                 return _show_link(request, subject, made[0])
             return redirect("administration_user", pk=pk)
-        verbs = {"reset": identity.request_reset, "reactivate": identity.request_reactivation, "deactivate": identity.deactivate}
+        verbs: dict[str, Callable[..., Any]] = {
+            "reset": identity.request_reset,
+            "reactivate": identity.request_reactivation,
+            "deactivate": identity.deactivate,
+            **{f"to_{way or 'password'}": partial(_request_sign_in, way) for way, _title in ways_to_sign_in()},
+        }
         if action not in verbs or not reason:
             messages.error(request, _("请填写理由。"))
         elif not _refused(request, lambda: verbs[action](actor, subject, reason, now)):
             messages.success(request, _("已停用。") if action == "deactivate" else _("已提交，待安全管理员确认。"))
         return redirect("administration_user", pk=pk)
-    requests = IdentityRequest.objects.filter(user=subject).select_related("started_by", "decided_by")
-    return render(request, "administration/user.html", {"subject": subject, "requests": requests, "roles": dict(ROLES)})
+    context = {
+        "subject": subject,
+        "requests": IdentityRequest.objects.filter(user=subject).select_related("started_by", "decided_by"),
+        "roles": dict(ROLES),
+        "ways": [] if subject.administrator else other_ways(subject),
+    }
+    return render(request, "administration/user.html", context)
+
+
+def _request_sign_in(way: str, actor: Actor, subject: User, reason: str, at: datetime) -> IdentityRequest:
+    return identity.request_sign_in(actor, subject, way, reason, at)
 
 
 @permission_needed(Permission.ACCOUNTS_CONFIRM)
@@ -201,7 +235,9 @@ def decide(request: HttpRequest, pk: int) -> HttpResponseBase:
     if request.POST.get("decision") == "confirm":
         made: list[str] = []
         if not _refused(request, lambda: made.append(identity.confirm(actor, asked, now))):
-            return _show_link(request, asked.user, made[0])
+            if made[0]:
+                return _show_link(request, asked.user, made[0])
+            messages.success(request, _("已确认；该用户的密码由单位目录或统一身份认证管理，不用一次性链接。"))
     elif not _refused(request, lambda: identity.refuse(actor, asked, now)):
         messages.success(request, _("已否决。"))
     return redirect("administration_confirmations")

@@ -27,11 +27,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods
 
 from anzhang import clock
-from anzhang.directory import links, passwords, tickets
+from anzhang.directory import links, outside, passwords, tickets
 from anzhang.directory.credentials import OneTimeLink
 from anzhang.directory.models import User
 from anzhang.permissions import RefusedError, Via
-from anzhang.web import actors
+from anzhang.web import actors, outside_oidc
 from anzhang.web.access import login_needed, second_factor_needed
 
 
@@ -121,11 +121,28 @@ def own(request: HttpRequest) -> HttpResponse:
     return render(request, "account/own.html", context)
 
 
+class EntranceView(account.LoginView):  # type: ignore[misc]
+    """The log-in page; it offers the identity provider where there is one."""
+
+    def get_context_data(self, **given: Any) -> dict[str, Any]:
+        """Say what is configured."""
+        home = settings.HOME
+        ways = {"has_ldap": outside.has_ldap(home), "oidc_title": ""}
+        if outside.has_oidc(home):
+            ways["oidc_title"] = home.get("oidc", "title", outside.OIDC_TITLE)
+        context: dict[str, Any] = super().get_context_data(**given)
+        return {**context, **ways}
+
+
 @login_needed
 @require_GET
 def no_password(request: HttpRequest) -> HttpResponseBase:
-    """Answer a user without password who asks to change it: it is set through a one-time link only."""
-    messages.warning(request, _("您尚无密码；请由系统管理员发起重置，凭一次性链接设置。"))
+    """Answer a user without password who asks to change it: it is set through a one-time link only, or not here at all."""
+    if isinstance(request.user, User) and request.user.sign_in:
+        way = request.user.get_sign_in_display()
+        messages.warning(request, _("您的密码由%(way)s管理，请在那里更改。") % {"way": way})
+    else:
+        messages.warning(request, _("您尚无密码；请由系统管理员发起重置，凭一次性链接设置。"))
     return redirect("account")
 
 
@@ -148,7 +165,9 @@ def command_line(request: HttpRequest) -> HttpResponseBase:
 urlpatterns: list[URLPattern | URLResolver] = [
     path("enter/<str:token>/", enter, name="enter"),
     path("account/", own, name="account"),
-    path("account/login/", account.login, name="account_login"),
+    path("account/login/", EntranceView.as_view(), name="account_login"),
+    path("account/oidc/", outside_oidc.leave, name="oidc"),
+    path("account/oidc/back/", outside_oidc.back, name="oidc_back"),
     path("account/logout/", account.logout, name="account_logout"),
     path("account/inactive/", account.account_inactive, name="account_inactive"),
     path("account/reauthenticate/", account.reauthenticate, name="account_reauthenticate"),

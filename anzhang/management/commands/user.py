@@ -26,6 +26,7 @@ class Command(Verb):
         parser.add_argument("name", nargs="?", default="", help="log-in name")
         parser.add_argument("--person", default="", metavar="CODE", help="create: code of the person in the register")
         parser.add_argument("--administrator", default="", choices=["", *(each.value for each in Administrator)])
+        parser.add_argument("--sign-in", default="", choices=["", *User.SignIn.values], help="create: who checks the password")
         parser.add_argument("--reason", default="", help="create: why")
 
     def run(self, **options: Any) -> None:
@@ -52,6 +53,7 @@ class Command(Verb):
                 "person": user.person.name if user.person else None,
                 "unit": user.person.unit.code if user.person else None,
                 "administrator": user.administrator or None,
+                "sign_in": user.sign_in or "password",
                 "active": user.is_active,
                 "locked": user.username in locked,
                 "last_login": user.last_login,
@@ -63,9 +65,8 @@ class Command(Verb):
             return
         for row in rows:
             state = "locked" if row["locked"] else "active" if row["active"] else "inactive"
-            self.stdout.write(
-                f"{row['username']:<16} {state:<9} {row['administrator'] or '-':<15} {row['unit'] or '-':<8} {row['person'] or ''}"
-            )
+            administrator, unit = row["administrator"] or "-", row["unit"] or "-"
+            self.stdout.write(f"{row['username']:<16} {state:<9} {row['sign_in']:<8} {administrator:<15} {unit:<8} {row['person'] or ''}")
 
     def create(self, options: dict[str, Any]) -> None:
         """Start a user; the security administrator confirms it in the browser."""
@@ -75,7 +76,9 @@ class Command(Verb):
         if not options["reason"]:
             raise BadInputError("--reason: say why, the security administrator reads it")
         actor = identity.cli_actor("user")
-        identity.request_account(actor, person, options["name"], options["administrator"], options["reason"], clock.now())
+        identity.request_account(
+            actor, person, options["name"], options["administrator"], options["reason"], clock.now(), options["sign_in"]
+        )
         self.stdout.write(f"{options['name']}：已提交，待安全管理员在浏览器中确认。")
 
     def link(self, name: str) -> None:
