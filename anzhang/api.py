@@ -28,7 +28,7 @@ import anzhang
 from anzhang import clock
 from anzhang.directory import tokens
 from anzhang.permissions import Actor, RefusedError
-from anzhang.registers import forms, history, importing, listing, procedures, rights, values
+from anzhang.registers import forms, history, listing, procedures, reading, rights, values
 from anzhang.registers.declaration import REGISTERS, Register
 from anzhang.registers.filters import instants, moment
 from anzhang.registers.rights import Sight
@@ -268,7 +268,7 @@ def _schemas(register: Register) -> tuple[type[Schema], type[Schema], type[Schem
 def _body(register: Register, *, changing: bool) -> type[Schema]:
     fields: dict[str, Any] = {}
     for name in register.fields:
-        needed = not changing and (name in register.key or importing.required(register, name))
+        needed = not changing and (name in register.key or reading.required(register, name))
         kind = _type(register.field(name))
         fields[name] = (kind, ...) if needed else (kind | None, None)
     if changing:

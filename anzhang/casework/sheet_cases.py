@@ -23,8 +23,8 @@ from anzhang.casework.routes import Field, Route
 from anzhang.directory.models import Person, Unit
 from anzhang.permissions import Actor, RefusedError
 from anzhang.registers import attachments, sheets, values
-from anzhang.registers.importing import FAULTS_HEADER, Fault
 from anzhang.registers.models import Attachment
+from anzhang.registers.plans import FAULTS_HEADER, Fault
 from anzhang.regulation.checks import PROCEDURES, procedure
 
 MOST_ROWS = 200  # what people who decide can still read
@@ -49,7 +49,7 @@ class SheetFaultsError(Exception):
 
 def takes_sheets(way: Route) -> bool:
     """Whether a route's rows can be decided together: its people must not depend on a single row, nor its steps."""
-    roles = [role for step in way.steps for role in (*step.who, *step.otherwise)]
+    roles = [role for step in way.steps for role in (*step.who, *step.otherwise, *(step.stand_in.who if step.stand_in else ()))]
     return bool(way.effect) and not any(role.endswith("@managing") for role in roles) and not any(step.when for step in way.steps)
 
 

@@ -1,8 +1,11 @@
 """Write thousands of rows of one class with their entries in one short transaction.
 
-1. `Batch.check` says of every row what its columns, unique keys and constraints refuse, without a question per row.
+1. `Batch.check` says of every row what its columns, unique keys, constraints and its class's own rules refuse, without a question per row.
 2. `Batch.prepare` gives new rows their keys and makes every digest, payload and leaf; nothing is locked yet.
-3. `Batch.write`, inside a transaction, inserts, updates under the versions that were read, and appends the entries.
+3. `Batch.write`, inside a transaction, asks the class's own rules again, inserts, updates under the versions that were read, and appends
+   the entries.
+
+`batcher` makes the procedure that a register names as its `bulk`; a class with rules of its own (an account needs a post) gives it a judge.
 """
 
 from __future__ import annotations
@@ -14,10 +17,10 @@ from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import connection, models
-from django.db.models import F, ForeignKey, Q, UniqueConstraint
+from django.db.models import ForeignKey, Q, UniqueConstraint
 from django.utils.translation import gettext as _
 
-from anzhang.directory import rows
+from anzhang.directory import conditions, rows
 from anzhang.directory.rows import RowError
 from anzhang.events import Event
 from anzhang.journal import bulk
@@ -26,19 +29,19 @@ from anzhang.permissions import Actor, RefusedError
 
 R = TypeVar("R", bound=Ledgered)
 Progress = Callable[[int], None]
+Faults = Iterable[tuple[int, RefusedError]]  # by the place of the row in its batch
+Judge = Callable[["Batch"], Faults]
+Naming = Event | Callable[[Any], Event]
 EVERY = 1000  # rows between two reports of progress
-_LOOKUPS: dict[str, Callable[[Any, Any], bool]] = {
-    "exact": lambda a, b: bool(a == b),
-    "gte": lambda a, b: bool(a >= b),
-    "gt": lambda a, b: bool(a > b),
-    "lte": lambda a, b: bool(a <= b),
-    "lt": lambda a, b: bool(a < b),
-    "in": lambda a, b: a in b,
-}
 
 
-class UnknownConditionError(Exception):
-    """A condition is not one that is decided here; the database is asked instead."""
+class BatchRefusedError(RefusedError):
+    """A row is refused as the batch is written; `place` is its place among new and changed rows."""
+
+    def __init__(self, place: int, why: RefusedError) -> None:
+        """Keep the place."""
+        super().__init__(why.code, why.message, why.remedy)
+        self.place = place
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,18 @@ class Change:
 class Batch:
     """Rows of one class, new and changed, on their way in."""
 
-    def __init__(self, actor: Actor, at: datetime, model: type[Ledgered], act: Event = Event.ROW_CREATE) -> None:
-        """Start empty; `act` is what the entry of a new row is called."""
-        self.actor, self.at, self.model, self.act = actor, at, model, act
+    def __init__(
+        self,
+        actor: Actor,
+        at: datetime,
+        model: type[Ledgered],
+        act: Naming = Event.ROW_CREATE,
+        changed: Naming = Event.ROW_CHANGE,
+        judge: Judge | None = None,
+    ) -> None:
+        """Start empty; `act` and `changed` are what the entries of new and changed rows are called, `judge` the rules of the class."""
+        self.actor, self.at, self.model = actor, at, model
+        self.act, self.changed, self.judge = act, changed, judge
         self.new: list[Any] = []
         self.changes: list[Change] = []
         self._entries: list[Any] = []  # as journal.bulk prepares them
@@ -84,28 +96,33 @@ class Batch:
     def check(self, *, cleaned: bool = False) -> dict[int, RefusedError]:
         """Return what is wrong by the place of the row, new ones first; `cleaned` values have passed their columns' rules already."""
         found: dict[int, RefusedError] = {}
-        conditions = [each for each in self.model._meta.constraints if isinstance(each, models.CheckConstraint)]
+        checks = [each for each in self.model._meta.constraints if isinstance(each, models.CheckConstraint)]
         at_hand = {field.name for field in self.fields if isinstance(field, ForeignKey)}
         for place, row in enumerate(self):
             try:
                 if not cleaned:
                     row.clean_fields(at_hand)
-                for constraint in conditions:
-                    if not _satisfied(constraint, row):
+                for constraint in checks:
+                    if not conditions.satisfied(constraint, row):
                         raise ValidationError(constraint.get_violation_error_message(), code=constraint.violation_error_code)
             except ValidationError as error:
                 found[place] = RowError(row, error)
         self._check_unique(found)
+        for place, refusal in self._judged():
+            found.setdefault(place, refusal)
         return found
 
+    def _judged(self) -> Faults:
+        return self.judge(self) if self.judge is not None else ()
+
     def _check_unique(self, found: dict[int, RefusedError]) -> None:
-        for names in _unique(self.model):
+        for names, condition in _unique(self.model):
             attnames = [self.model._meta.get_field(name).attname for name in names]  # type: ignore[union-attr]  # columns only
-            pairs = self.model._default_manager.values_list("pk", *attnames).iterator(5000)
-            taken = {tuple(rest): pk for pk, *rest in pairs}
+            there = self.model._default_manager.filter(condition) if condition is not None else self.model._default_manager
+            taken = {tuple(rest): pk for pk, *rest in there.values_list("pk", *attnames).iterator(5000)}
             for place, row in enumerate(self):
                 key = tuple(getattr(row, name) for name in attnames)
-                if None in key:
+                if None in key or not _among(condition, row):
                     continue
                 owner = taken.setdefault(key, row.pk or -1 - place)
                 if owner not in {row.pk, -1 - place} and place not in found:
@@ -121,15 +138,20 @@ class Batch:
         for place, row in enumerate(self.new):
             row.pk = self._keys[place]
             payload = {"row": rows.snapshot(row)}
-            self._entries.append(bulk.prepare(self.actor, self.act, row, at=self.at, payload=payload))
+            self._entries.append(bulk.prepare(self.actor, _named(self.act, row), row, at=self.at, payload=payload))
             _report(progress, place)
         for place, change in enumerate(self.changes, start=len(self.new)):
             payload = {"changed": dict(change.changed)}
-            self._entries.append(bulk.prepare(self.actor, Event.ROW_CHANGE, change.row, at=self.at, payload=payload))
+            self._entries.append(bulk.prepare(self.actor, _named(self.changed, change.row), change.row, at=self.at, payload=payload))
             _report(progress, place)
 
     def write(self) -> None:
-        """Insert, update and append, inside a transaction. Raises RefusedError `stale` when a row was saved meanwhile."""
+        """Insert, update and append, inside a transaction.
+
+        Raises BatchRefusedError when the class's own rules refuse a row by now, RefusedError `stale` when one was saved meanwhile.
+        """
+        for place, refusal in self._judged():
+            raise BatchRefusedError(place, refusal)
         if connection.vendor == "sqlite" and self.new and _reserve(self.model, 1)[0] != self._keys[0]:
             self._keys = _reserve(self.model, len(self.new))  # somebody took them since: the digests name them, so make them anew
             self._prepare()
@@ -164,6 +186,30 @@ class Batch:
         return [field.get_db_prep_save(field.pre_save(row, add), connection) for field in self.fields]
 
 
+def batcher(
+    model: type[Ledgered],
+    act: Naming = Event.ROW_CREATE,
+    changed: Naming = Event.ROW_CHANGE,
+    judge: Judge | None = None,
+    make: Callable[..., Any] | None = None,
+) -> Callable[..., Batch]:
+    """Return the function `(actor, new, changes, at=at)` that adds and changes rows as the verbs for one row would, all together.
+
+    `new` are the values of each new row, `changes` rows as read with their new values. What has consequences for other rows is no
+    matter of a batch: the register lists those fields as `singly`. `make(at, **values)` returns a new row where its class fills it in.
+    """
+
+    def batch(actor: Actor, new: Iterable[Mapping[str, Any]], changes: Iterable[tuple[Any, Mapping[str, Any]]], *, at: datetime) -> Batch:
+        made = Batch(actor, at, model, act, changed, judge)
+        made.new.extend(make(at, **values) if make is not None else model(**values) for values in new)
+        for row, values in changes:
+            made.change(row, values)
+        return made
+
+    batch.__qualname__ = f"batcher({model.__name__})"
+    return batch
+
+
 def write_many(actor: Actor, model: type[R], new: Iterable[R], at: datetime, act: Event = Event.ROW_CREATE) -> list[R]:
     """Write new rows of one class with their entries, inside a transaction; return them. Raises what the first wrong row breaks."""
     batch = Batch(actor, at, model, act)
@@ -193,50 +239,22 @@ def _reserve(model: type[Ledgered], count: int) -> list[int]:
         return [int(row[0]) for row in cursor.fetchall()]
 
 
-def _unique(model: type[Ledgered]) -> Sequence[tuple[str, ...]]:
-    single = [(field.name,) for field in model._meta.local_concrete_fields if field.unique and not field.primary_key]
-    plain = [tuple(each.fields) for each in model._meta.constraints if isinstance(each, UniqueConstraint) and each.condition is None]
-    return [*single, *plain]
+def _named(naming: Naming, row: Any) -> Event:
+    return naming if isinstance(naming, Event) else naming(row)
 
 
-def _satisfied(constraint: models.CheckConstraint, row: Any) -> bool:
+def _among(condition: Q | None, row: Any) -> bool:
+    """Whether a row is among those that a unique rule is about; where that is not decided here, the database has the word."""
     try:
-        return _holds(constraint.condition, row) is not False
-    except (UnknownConditionError, AttributeError):
-        try:
-            constraint.validate(type(row), row)
-        except ValidationError:
-            return False
-        return True
+        return condition is None or conditions.holds(condition, row) is True
+    except (conditions.UnknownConditionError, AttributeError):
+        return False
 
 
-def _holds(condition: Any, row: Any) -> bool | None:
-    """Return whether a condition holds, None when SQL would say NULL (which a check constraint lets pass)."""
-    if not isinstance(condition, Q):
-        raise UnknownConditionError(condition)
-    parts = [_holds(each, row) if isinstance(each, Q) else _leaf(each, row) for each in condition.children]
-    if condition.connector == Q.OR:
-        value = True if True in parts else None if None in parts else False
-    elif condition.connector == Q.AND:
-        value = False if False in parts else None if None in parts else True
-    else:
-        raise UnknownConditionError(condition)
-    return value if value is None or not condition.negated else not value
-
-
-def _leaf(each: Any, row: Any) -> bool | None:
-    path, wanted = each
-    name, _sep, lookup = path.partition("__")
-    if isinstance(wanted, F):
-        wanted = getattr(row, wanted.name)  # type: ignore[attr-defined]  # the stubs forget it; a path has no such attribute
-    elif hasattr(wanted, "resolve_expression"):
-        raise UnknownConditionError(path)
-    value = getattr(row, name)
-    if lookup == "isnull":
-        return (value is None) is bool(wanted)
-    if wanted is None and lookup in {"", "exact"}:
-        return value is None
-    decide = _LOOKUPS.get(lookup or "exact")
-    if decide is None:
-        raise UnknownConditionError(path)
-    return None if value is None or wanted is None else decide(value, wanted)
+def _unique(model: type[Ledgered]) -> Sequence[tuple[tuple[str, ...], Q | None]]:
+    """Return what must not come twice, and among which rows."""
+    single: list[tuple[tuple[str, ...], Q | None]] = [
+        ((field.name,), None) for field in model._meta.local_concrete_fields if field.unique and not field.primary_key
+    ]
+    rules = [each for each in model._meta.constraints if isinstance(each, UniqueConstraint) and each.fields]
+    return [*single, *((tuple(each.fields), each.condition) for each in rules)]

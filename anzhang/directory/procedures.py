@@ -6,7 +6,7 @@ with an approval as their basis (or with the set-up of an installation), and `or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from anzhang import clock
 from anzhang.directory import queries, rows
-from anzhang.directory.bulk import Batch
+from anzhang.directory.bulk import batcher
 from anzhang.directory.models import Assignment, Bitemporal, LeadingGroupMember, Person, Unit
 from anzhang.events import Event
 from anzhang.permissions import Actor, Permission, RefusedError, Via
@@ -64,16 +64,7 @@ def register_person(actor: Actor, *, at: datetime, **values: Any) -> Person:
     return rows.create(actor, Person(**values), at)
 
 
-@procedure("register_people")
-def register_people(
-    actor: Actor, new: Iterable[Mapping[str, Any]], changes: Iterable[tuple[Person, Mapping[str, Any]]], *, at: datetime
-) -> Batch:
-    """Return the batch that adds and changes people as the verbs for one person would; days of leaving go one by one."""
-    batch = Batch(actor, at, Person)
-    batch.new.extend(Person(**values) for values in new)
-    for person, values in changes:
-        batch.change(person, values)
-    return batch
+register_people = procedure("register_people")(batcher(Person))  # days of leaving go one by one
 
 
 @procedure("change_person")

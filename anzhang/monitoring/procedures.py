@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from django.db import transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from anzhang.engines.vault.batch import SealedSegment
@@ -40,7 +41,7 @@ def register_source(actor: Actor, source: LogSource, at: datetime) -> LogSource:
 
     Source: Art. 29.
     """
-    _need_registrar(actor)
+    need_registrar(actor)
     validation.check_source(source)
     with transaction.atomic():
         if LogSource.objects.filter(code=source.code).exists():
@@ -53,7 +54,7 @@ def register_source(actor: Actor, source: LogSource, at: datetime) -> LogSource:
 @procedure("change_source")
 def change_source(actor: Actor, source: LogSource, at: datetime) -> LogSource:
     """Save a changed source under the version it was read with; the second of two editors is refused."""
-    _need_registrar(actor)
+    need_registrar(actor)
     validation.check_source(source)
     with transaction.atomic():
         before = LogSource.objects.select_for_update().get(pk=source.pk)
@@ -153,13 +154,27 @@ def _note_activity(segment: VaultSegment, at: datetime) -> None:
 
 def note_quota(code: str, at: datetime) -> None:
     """Keep that a source ran over its hourly quota and was held back; A29.6 reads it."""
+    _note(code, at, over_quota_at=at)
+
+
+def note_loss(code: str, messages: int, at: datetime) -> None:
+    """Keep that messages were lost while a source was sending: at most so many of its own; A29.6 reads it."""
+    _note(code, at, lost_at=at, lost=F("lost") + messages)
+
+
+def note_refusal(code: str, why: str, connections: int, at: datetime) -> None:
+    """Keep that connections from a source's registered address were refused, and why; A29.6 reads it."""
+    _note(code, at, refused_at=at, refused_why=why, refused=F("refused") + connections)
+
+
+def _note(code: str, at: datetime, **changes: Any) -> None:
+    """Write what the collector saw of a source beside its lines. It is no act of anybody's: findings read it, the ledger does not."""
     with transaction.atomic():
         source = LogSource.objects.filter(code=code).first()
         if source is None:
             return
-        LogSourceActivity.objects.update_or_create(
-            source=source, defaults={"over_quota_at": at}, create_defaults={"over_quota_at": at, "first_seen_at": at, "last_seen_at": at}
-        )
+        LogSourceActivity.objects.get_or_create(source=source, defaults={"first_seen_at": at, "last_seen_at": at})
+        LogSourceActivity.objects.filter(source=source).update(**changes)
 
 
 @gate("log_disposal")
@@ -208,7 +223,7 @@ def record_check(actor: Actor, faults: Iterable[Mapping[str, str]], *, segments:
     return check
 
 
-def _need_registrar(actor: Actor) -> None:
+def need_registrar(actor: Actor) -> None:
     """Let also the operating-system user register senders: `init` and the import of this plain register act so (DESIGN 5)."""
     if not actor.id.startswith("os:"):
         _need(actor, Permission.SOURCES_MANAGE)

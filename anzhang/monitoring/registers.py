@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from anzhang.monitoring import bulk as _bulk  # noqa: F401  # named procedures
 from anzhang.monitoring.models import LogSource, VaultSegment
 from anzhang.registers.declaration import Kind, Register, Writer, declare
 from anzhang.registers.filters import by_choice, by_unit
@@ -41,6 +42,7 @@ declare(
         ),
         create="register_source",
         change="change_source",
+        bulk="register_sources",
         whole_row=True,
         fixed=frozenset({"code"}),
         writers=frozenset({Writer.SYSTEM_ADMIN}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import zoneinfo
+from collections.abc import Iterable
 
 from django.utils.translation import gettext as _
 
@@ -69,15 +70,16 @@ def fingerprint(text: str) -> str:
     return bare if FINGERPRINT.fullmatch(bare) else text.strip()
 
 
-def check_routes(source: LogSource) -> None:
+def check_routes(source: LogSource, others: Iterable[LogSource] | None = None) -> None:
     """Raise RefusedError when another active source of the same transport would claim the same lines.
 
-    That is: the same address or certificate, with the same host name or with none.
+    That is: the same address or certificate, with the same host name or with none. `others` are the sources that could, all when None.
     """
     if source.transport in {LogSource.Transport.HTTP, LogSource.Transport.FILE} or source.state != LogSource.State.ACTIVE:
         return
     mine = [ipaddress.ip_network(address, strict=False) for address in source.addresses]
-    others = LogSource.objects.filter(transport=source.transport, state=LogSource.State.ACTIVE).exclude(pk=source.pk)
+    if others is None:
+        others = LogSource.objects.filter(transport=source.transport, state=LogSource.State.ACTIVE).exclude(pk=source.pk)
     for other in others:
         theirs = [ipaddress.ip_network(address, strict=False) for address in other.addresses]
         if not (any(a == b for a in mine for b in theirs) or set(source.certificates) & set(other.certificates)):

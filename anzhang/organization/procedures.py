@@ -22,6 +22,7 @@ from anzhang.casework.numbering import numbered
 from anzhang.casework.queries import require_approval
 from anzhang.directory import procedures as directory
 from anzhang.directory import rows
+from anzhang.directory.bulk import Batch, Faults, batcher
 from anzhang.directory.models import Assignment, LeadingGroupMember, Person
 from anzhang.directory.queries import holders, office_members
 from anzhang.events import Event
@@ -194,6 +195,17 @@ def _held(training: TrainingRecord, at: datetime) -> TrainingRecord:
     if isinstance(training.trained_on, date) and training.trained_on > clock.day_of(at):
         raise RefusedError("in_the_future", _("培训日期不能晚于今天。"))
     return training
+
+
+def _all_held(batch: Batch) -> Faults:
+    for place, training in enumerate(batch):
+        try:
+            _held(training, batch.at)
+        except RefusedError as refusal:
+            yield place, refusal
+
+
+record_trainings = procedure("record_trainings")(batcher(TrainingRecord, Event.TRAINING_RECORD, judge=_all_held))
 
 
 @procedure("start_assignment")

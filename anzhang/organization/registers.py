@@ -101,6 +101,7 @@ declare(
         fields=("person", "topic", "trained_on", "hours"),
         create="record_training",
         change="change_training",
+        bulk="record_trainings",
         writers=frozenset({Writer.OFFICE, Writer.UNIT}),
         articles=(5,),
     )

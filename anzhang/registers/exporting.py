@@ -14,7 +14,7 @@ from xlsxwriter.utility import xl_col_to_name
 
 from anzhang.registers import values
 from anzhang.registers.declaration import Register
-from anzhang.registers.importing import required
+from anzhang.registers.reading import required
 from anzhang.registers.rights import Sight
 from anzhang.registers.sheets import MAX_CELL, guard
 

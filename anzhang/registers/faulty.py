@@ -14,7 +14,7 @@ import xlsxwriter
 from django.utils.translation import gettext as _
 
 from anzhang.registers import sheets
-from anzhang.registers.importing import FAULTS_HEADER, Fault
+from anzhang.registers.plans import FAULTS_HEADER, Fault
 
 _CELL = re.compile(r"([A-Z]{1,3})?(\d+)")
 _WIDTH = 18

@@ -31,6 +31,7 @@ from anzhang.permissions import Actor, Administrator, RefusedError, Via
 from anzhang.registers import importing, rights, sheets, staging
 from anzhang.registers.declaration import REGISTERS, Register
 from anzhang.registers.models import SheetImport
+from anzhang.registers.plans import Fault, Plan
 
 log = logging.getLogger("anzhang.imports")
 State = SheetImport.State
@@ -84,12 +85,12 @@ def original(found: SheetImport) -> bytes | None:
     return file.read_bytes() if file.is_file() else None
 
 
-def faults(found: SheetImport) -> list[importing.Fault]:
+def faults(found: SheetImport) -> list[Fault]:
     """Return the faults that reading found."""
     return staging.load_faults(_file(found, ".faults"))
 
 
-def preview(found: SheetImport, actor: Actor, at: datetime, most: int) -> importing.Plan | None:
+def preview(found: SheetImport, actor: Actor, at: datetime, most: int) -> Plan | None:
     """Return the first `most` rows of the staged plan, None when it is gone or the register has moved away from it."""
     sight = rights.Sight(actor, at)
     try:
@@ -158,7 +159,7 @@ def _run(found: SheetImport) -> None:
         with translation.override(found.user.language):
             (_read if found.state == State.READING else _write)(found)
     except sheets.BadSheetError as error:
-        staging.dump_faults([importing.Fault("", fault) for fault in error.faults], _file(found, ".faults"))
+        staging.dump_faults([Fault("", fault) for fault in error.faults], _file(found, ".faults"))
         _move(found, State.FAULTY, faults=len(error.faults), finished_at=clock.now())
     except RefusedError as refusal:
         _move(found, State.FAILED, message=f"{refusal.message} {refusal.remedy}".strip()[:500], finished_at=clock.now())

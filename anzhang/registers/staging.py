@@ -18,7 +18,7 @@ from django.db.models import ForeignKey, Model
 
 from anzhang.registers import procedures, rights
 from anzhang.registers.declaration import Register
-from anzhang.registers.importing import Fault, Plan, Write
+from anzhang.registers.plans import Fault, Plan, Write
 
 _CHUNK = 500
 

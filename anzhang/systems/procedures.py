@@ -61,15 +61,26 @@ def account_grant(person: Person, system: System, at: datetime) -> RefusedError 
 
 @procedure("open_account")
 def open_account(actor: Actor, *, at: datetime, **values: Any) -> Account:
-    """Open an account for a person who holds a matching post. `opened_on` defaults to today.
+    """Open an account for a person who holds a matching post; one given as closed is entered as such, for the record.
 
-    Raises RefusedError `assignment_missing`, `not_employed`, `system_retired`, RowError.
+    `opened_on` defaults to today. Raises RefusedError `assignment_missing`, `not_employed`, `system_retired`, RowError.
     """
-    account = Account(**{"opened_on": clock.day_of(at), **values})
-    account.state, account.closed_on = Account.State.OPEN, None
+    account = new_account(at, **values)
     rows.check(account)
-    _admit(account, at)
+    if account.state != Account.State.OPEN:
+        return rows.create(actor, account, at)
+    admit(account, at)
     return rows.create(actor, account, at, Event.ACCOUNT_OPEN)
+
+
+def new_account(at: datetime, **values: Any) -> Account:
+    """Return an account that is not saved yet: closed only where it says so, and then with a day."""
+    account = Account(**{"opened_on": clock.day_of(at), **values})
+    if account.state != Account.State.CLOSED:
+        account.state, account.closed_on = Account.State.OPEN, None
+    elif account.closed_on is None:
+        account.closed_on = clock.day_of(at)
+    return account
 
 
 @procedure("change_account")
@@ -87,7 +98,7 @@ def change_account(actor: Actor, row: Account, *, at: datetime, expected_version
             values = {**values, "closed_on": values.get("closed_on") or clock.day_of(at)}
         account = rows.change(actor, row, values, at, expected_version, Event.ACCOUNT_CLOSE if closes else Event.ROW_CHANGE)
         if account.state == Account.State.OPEN and (account.person_id != before.person_id or before.state == Account.State.CLOSED):
-            _admit(account, at)
+            admit(account, at)
         return account
 
 
@@ -139,7 +150,8 @@ def close_leavers_accounts(actor: Actor, at: datetime) -> int:
     return sum(close_accounts(actor, person, at) for person in left)
 
 
-def _admit(account: Account, at: datetime) -> None:
+def admit(account: Account, at: datetime) -> None:
+    """Raise RefusedError unless an account of this person and system may be open."""
     if account.system.state == System.State.RETIRED:
         raise RefusedError("system_retired", _("“%s”已停用，不能开通账号。") % account.system.name)
     refusal = account_grant(account.person, account.system, at)

@@ -16,6 +16,10 @@ def posts_for(person: Person, system: System, at: datetime) -> QuerySet[Assignme
     A post names the system, or names none and then stands for every system that its holder's unit works with; heading a
     unit or sitting in the Office is no such post.
     """
+    return working_posts(at).filter(Q(system=system) | Q(system=None), person=person)
+
+
+def working_posts(at: datetime) -> QuerySet[Assignment]:
+    """Return every post in force at the instant by which somebody works with systems."""
     duties = [Assignment.Duty.UNIT_HEAD, Assignment.Duty.OFFICE_MEMBER]
-    posts = Assignment.objects.filter(Bitemporal.in_force(at), person=person).exclude(duty__in=duties)
-    return posts.filter(Q(system=system) | Q(system=None))
+    return Assignment.objects.filter(Bitemporal.in_force(at)).exclude(duty__in=duties)

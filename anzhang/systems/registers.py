@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from anzhang.registers.declaration import Kind, Register, Writer, declare
 from anzhang.registers.filters import by_choice, by_flag, by_unit
+from anzhang.systems import bulk as _bulk  # noqa: F401  # named procedures
 from anzhang.systems.models import Account, System
 
 declare(
@@ -31,6 +32,8 @@ declare(
         ),
         create="register_system",
         change="change_system",
+        bulk="register_systems",
+        singly=frozenset({"state"}),
         fixed=frozenset({"code"}),
         writers=frozenset({Writer.OFFICE, Writer.UNIT}),
         articles=(4, 34),
@@ -51,6 +54,8 @@ declare(
         fields=("system", "name", "person", "state", "opened_on", "closed_on"),
         create="open_account",
         change="change_account",
+        bulk="open_accounts",
+        singly=frozenset({"state", "closed_on"}),
         fixed=frozenset({"system", "name"}),
         writers=frozenset({Writer.UNIT}),
         articles=(14,),

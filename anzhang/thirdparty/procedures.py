@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from anzhang import clock
 from anzhang.directory import queries, rows
+from anzhang.directory.bulk import batcher
 from anzhang.directory.models import Person
 from anzhang.permissions import Actor, RefusedError
 from anzhang.regulation.checks import procedure
@@ -23,6 +24,9 @@ def register_provider(actor: Actor, *, at: datetime, **values: Any) -> Provider:
     Source: Art. 3.
     """
     return rows.create(actor, Provider(**values), at)
+
+
+register_providers = procedure("register_providers")(batcher(Provider))  # days of ending go one by one
 
 
 @procedure("change_provider")

@@ -21,6 +21,8 @@ declare(
         fields=("code", "name", "kind", "credit_code", "unit", "purpose", "contact", "phone", "began_on", "ended_on"),
         create="register_provider",
         change="change_provider",
+        bulk="register_providers",
+        singly=frozenset({"ended_on"}),
         fixed=frozenset({"code"}),
         writers=frozenset({Writer.OFFICE, Writer.UNIT}),
     )

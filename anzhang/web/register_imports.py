@@ -24,6 +24,8 @@ from anzhang.permissions import RefusedError
 from anzhang.registers import exporting, faulty, importing, rights, sheet_imports, sheets, values
 from anzhang.registers.declaration import Register
 from anzhang.registers.models import SheetImport
+from anzhang.registers.plans import Fault, Plan
+from anzhang.registers.reading import required
 from anzhang.registers.rights import Sight
 from anzhang.web.access import login_needed
 from anzhang.web.registers import attachment, register_or_404, sight_of
@@ -59,16 +61,16 @@ def sheet(request: HttpRequest, register_id: str) -> HttpResponse:  # noqa: PLR0
         return _confirm(request, register)
     upload = request.FILES.get("file")
     if upload is None:
-        return _page(request, register, {"faults": [importing.Fault("", _("请选择文件"))]}, 422)
+        return _page(request, register, {"faults": [Fault("", _("请选择文件"))]}, 422)
     if (upload.size or 0) > sheets.MAX_BYTES:
-        return _page(request, register, {"faults": [importing.Fault("", _("文件超过 %(mb)d MB") % {"mb": sheets.MAX_BYTES // 2**20})]}, 422)
+        return _page(request, register, {"faults": [Fault("", _("文件超过 %(mb)d MB") % {"mb": sheets.MAX_BYTES // 2**20})]}, 422)
     data, name = upload.read(), upload.name or ""
     if len(data) > INLINE:
         return _submit(request, register, data, name)
     try:
         plan = importing.plan(register, data, name, sight.actor, sight.at)
     except sheets.BadSheetError as error:
-        return _page(request, register, {"faults": [importing.Fault("", fault) for fault in error.faults], "file_name": name}, 422)
+        return _page(request, register, {"faults": [Fault("", fault) for fault in error.faults], "file_name": name}, 422)
     ticket = "" if plan.faults or not plan.writes else _keep(request, register, data, name, plan)
     return _page(request, register, _preview(plan) | {"ticket": ticket, "file_name": name}, 422 if plan.faults else 200)
 
@@ -78,7 +80,7 @@ def _submit(request: HttpRequest, register: Register, data: bytes, name: str) ->
     try:
         made = sheet_imports.submit(sight.actor, register, data, name, sight.at)
     except RefusedError as refusal:
-        fault = importing.Fault("", f"{refusal.message} {refusal.remedy}")
+        fault = Fault("", f"{refusal.message} {refusal.remedy}")
         return _page(request, register, {"faults": [fault], "file_name": name}, 422)
     return redirect("register_import_run", register.id, made.key)
 
@@ -144,9 +146,9 @@ def _confirm(request: HttpRequest, register: Register) -> HttpResponse:
         file = _folder() / held["file"]
         data = file.read_bytes()
     except (signing.BadSignature, FileNotFoundError):
-        return _page(request, register, {"faults": [importing.Fault("", _("预览已过期，请重新上传"))]}, 409)
+        return _page(request, register, {"faults": [Fault("", _("预览已过期，请重新上传"))]}, 409)
     if (held["register"], held["actor"]) != (register.id, sight.actor.id):
-        return _page(request, register, {"faults": [importing.Fault("", _("预览不属于您或该台账，请重新上传"))]}, 409)
+        return _page(request, register, {"faults": [Fault("", _("预览不属于您或该台账，请重新上传"))]}, 409)
     plan = importing.plan(register, data, held["name"], sight.actor, sight.at)
     if plan.seal != held["seal"] or plan.faults:
         ticket = "" if plan.faults else _keep(request, register, data, held["name"], plan)
@@ -155,20 +157,19 @@ def _confirm(request: HttpRequest, register: Register) -> HttpResponse:
     try:
         importing.apply(plan, sight.actor, sight.at)
     except RefusedError as refusal:
-        return _page(request, register, {"faults": [importing.Fault("", refusal.message)], "file_name": held["name"]}, 422)
+        return _page(request, register, {"faults": [Fault("", refusal.message)], "file_name": held["name"]}, 422)
     file.unlink(missing_ok=True)
     return _page(request, register, {"done": plan, "file_name": held["name"]})
 
 
 def _page(request: HttpRequest, register: Register, context: dict[str, Any], status: int = 200) -> HttpResponse:
     columns = [
-        (register.label(name), name in register.key or importing.required(register, name), exporting.hint(register, name))
-        for name in register.fields
+        (register.label(name), name in register.key or required(register, name), exporting.hint(register, name)) for name in register.fields
     ]
     return render(request, "registers/import.html", {"register": register, "columns": columns, **context}, status=status)
 
 
-def _preview(plan: importing.Plan) -> dict[str, Any]:
+def _preview(plan: Plan) -> dict[str, Any]:
     return {
         "plan": plan,
         "lines": _lines(plan),
@@ -177,7 +178,7 @@ def _preview(plan: importing.Plan) -> dict[str, Any]:
     }
 
 
-def _lines(plan: importing.Plan | None) -> list[dict[str, Any]]:
+def _lines(plan: Plan | None) -> list[dict[str, Any]]:
     if plan is None:
         return []
     register = plan.register
@@ -195,7 +196,7 @@ def _lines(plan: importing.Plan | None) -> list[dict[str, Any]]:
     ]
 
 
-def _keep(request: HttpRequest, register: Register, data: bytes, name: str, plan: importing.Plan) -> str:
+def _keep(request: HttpRequest, register: Register, data: bytes, name: str, plan: Plan) -> str:
     folder = _folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _sweep(folder)

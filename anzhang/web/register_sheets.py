@@ -16,7 +16,7 @@ from anzhang.directory.models import Person, Unit
 from anzhang.permissions import RefusedError
 from anzhang.registers import exporting, sheets
 from anzhang.registers.declaration import Kind, Register
-from anzhang.registers.importing import Fault
+from anzhang.registers.plans import Fault
 from anzhang.registers.rights import Sight
 from anzhang.web.access import login_needed
 from anzhang.web.registers import attachment, register_or_404, sight_of

@@ -17,7 +17,7 @@ from anzhang.registers.declaration import Register
 TEXTS = (
     "=1+1", "+86", "-1", "@SUM(A1)", "'=1", "''-2", "'", "000123", "1E5", "12.50", "2026-03-01", "TRUE", "是", "#N/A", "None", "null",
     "第一行\n第二行", "第一行\r\n第二行", "第一行\n\n第三行", "a;b；c", '"引号"', '",\n"', "中间\t制表", "a,b", "a  b", "_x0041_",
-    "ＡＢ１２", 
+    "ＡＢ１２",
     "𠮷野家",    "<b>&amp;</b>", "%s %(x)d {0}", "\\n", "/etc", "e\u0301", "\u00e9",
 )  # fmt: skip
 FIRST = date(2024, 2, 29)

@@ -19,7 +19,7 @@ from anzhang.directory.models import Person
 from anzhang.journal import verify
 from anzhang.journal.models import Entry
 from anzhang.permissions import RefusedError
-from anzhang.registers import faulty, importing, sheet_imports
+from anzhang.registers import faulty, importing, plans, sheet_imports
 from anzhang.registers.declaration import REGISTERS
 from anzhang.registers.models import SheetImport
 from tests import world
@@ -107,7 +107,7 @@ def test_five_thousand_errors_are_listed_with_their_cells_and_go_back_in_the_she
     assert (found.faults, len(listed), listed[0].cell, listed[-1].cell) == (5000, 5000, "D2", "D5001")
     book = load_workbook(io.BytesIO(faulty.book(sheet_imports.original(found), found.name, listed)))
     first, second = (book.get_sheet_by_index(place).to_python() for place in (0, 1))
-    assert first[0][-1] == importing.FAULTS_HEADER
+    assert first[0][-1] == plans.FAULTS_HEADER
     assert "NOWHERE" in first[1][-1]
     assert first[5001][-1] == ""
     assert len(second) == 5001

@@ -10,7 +10,7 @@ from typing import Any
 from anzhang import clock
 from anzhang.directory.tickets import cli_actor
 from anzhang.management import BadInputError, FailedError, Verb
-from anzhang.registers import exporting, importing, sheets
+from anzhang.registers import exporting, importing, plans, sheets
 from anzhang.registers.declaration import REGISTERS, Register
 
 SHOWN = 50
@@ -48,7 +48,7 @@ class Command(Verb):
             importing.apply(plan, actor, now)
         self._report(plan, options)
 
-    def _report(self, plan: importing.Plan, options: dict[str, Any]) -> None:
+    def _report(self, plan: plans.Plan, options: dict[str, Any]) -> None:
         counts = {"created": plan.created, "changed": plan.changed, "unchanged": plan.unchanged}
         if plan.faults:
             counts = {"created": 0, "changed": 0, "unchanged": plan.unchanged}
