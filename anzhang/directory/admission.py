@@ -48,10 +48,10 @@ def user_of(codes: Sequence[str]) -> User | None:
     return User.objects.select_related("person__unit").filter(person__code=codes[0]).first() if len(codes) == 1 else None
 
 
-def admit(way: User.SignIn, codes: Sequence[str], at: datetime, *, holds_office: bool = False) -> User:
+def admit(way: User.SignIn, codes: Sequence[str], at: datetime, *, needs_post: bool = True) -> User:
     """Return the user who comes in by `way` under the code that the directory gave.
 
-    `holds_office` says that the person is a security officer now (Art. 5), which is registered above this layer.
+    `needs_post` is false for security officers (Art. 5), who are registered above this layer, and where the operator says so.
     Raises RefusedError: no or several codes, unknown person, left, no user, another way of log-in, inactive, no post.
     """
     if len(codes) != 1:
@@ -76,7 +76,7 @@ def admit(way: User.SignIn, codes: Sequence[str], at: datetime, *, holds_office:
         raise RefusedError("other_sign_in", _("您的用户使用%(way)s登录。") % {"way": own}, _("如需更改登录方式，请联系系统管理员。"))
     if not user.is_active:
         raise RefusedError("user_inactive", _("您的用户尚待确认，或者已停用。"), _("请联系系统管理员。"))
-    if not (holds_office or holds_post(person, at)):
+    if needs_post and not holds_post(person, at):
         raise RefusedError(
             "no_post",
             _("您目前没有任何岗位指派，不能登录。"),

@@ -9,6 +9,7 @@
     base = "ou=people,dc=example"
     filter = "(uid={name})"
     code = "employeeNumber"             # the attribute that holds the person's code (工号)
+    require_post = true                 # false: people without any duty in the registers may log in too
     timeout_seconds = 5
     allow_plain = false                 # ldap:// without TLS to another machine: passwords can be read on the way
     [ldap.people]
@@ -23,6 +24,7 @@
     title = "统一身份认证"
     scopes = ["profile"]                # beside openid
     silent = false                      # true: whoever is logged in at the provider comes in without typing a password again
+    require_post = true
     timeout_seconds = 5
     allow_plain = false
     [oidc.people]
@@ -73,6 +75,7 @@ class Ldap:
     base: str
     filter: str
     code: str
+    require_post: bool
     timeout_seconds: int
     people: Mapping[str, str]
 
@@ -89,6 +92,7 @@ class Oidc:
     title: str
     scopes: tuple[str, ...]
     silent: bool
+    require_post: bool
     timeout_seconds: int
     people: Mapping[str, str]
 
@@ -106,7 +110,7 @@ def has_oidc(home: Home) -> bool:
 def ldap(home: Home) -> Ldap:
     """Return the directory's settings. Raises HomeError naming the key that is wrong."""
     table = _Table(
-        home, "ldap", "urls start_tls ca bind_dn bind_password_file base filter code timeout_seconds allow_plain people"
+        home, "ldap", "urls start_tls ca bind_dn bind_password_file base filter code require_post timeout_seconds allow_plain people"
     )  # fmt: skip
     servers = tuple(_server(table, url) for url in table.texts("urls"))
     if not servers:
@@ -125,7 +129,8 @@ def ldap(home: Home) -> Ldap:
     return Ldap(
         servers=servers, start_tls=start_tls, ca=table.file("ca"), bind_dn=bind_dn,
         bind_password=table.secret("bind_password_file") if bind_dn else "", base=table.needed("base"), filter=pattern,
-        code=home.get("ldap", "code", "employeeNumber"), timeout_seconds=table.seconds(),
+        code=home.get("ldap", "code", "employeeNumber"), require_post=home.get("ldap", "require_post", default=True),
+        timeout_seconds=table.seconds(),
         people={name.casefold(): code for name, code in table.people().items()},
     )  # fmt: skip
 
@@ -133,7 +138,7 @@ def ldap(home: Home) -> Ldap:
 def oidc(home: Home) -> Oidc:
     """Return the provider's settings. Raises HomeError naming the key that is wrong."""
     table = _Table(
-        home, "oidc", "issuer client_id client_secret_file ca claim title scopes silent timeout_seconds allow_plain people"
+        home, "oidc", "issuer client_id client_secret_file ca claim title scopes silent require_post timeout_seconds allow_plain people"
     )  # fmt: skip
     issuer = table.needed("issuer")
     parts = urlsplit(issuer)
@@ -147,7 +152,8 @@ def oidc(home: Home) -> Oidc:
     return Oidc(
         issuer=issuer, client_id=table.needed("client_id"), client_secret=table.secret("client_secret_file"), ca=table.file("ca"),
         claim=claim, title=home.get("oidc", "title", OIDC_TITLE), scopes=tuple(table.texts("scopes")) or ("profile",),
-        silent=home.get("oidc", "silent", default=False), timeout_seconds=table.seconds(), people=table.people(),
+        silent=home.get("oidc", "silent", default=False), require_post=home.get("oidc", "require_post", default=True),
+        timeout_seconds=table.seconds(), people=table.people(),
     )  # fmt: skip
 
 

@@ -66,6 +66,8 @@ def needs_second_factor(user: User, at: datetime) -> bool:
     return identity.needs_second_factor(user, at) or is_officer(user, at)
 
 
-def is_officer(user: User, at: datetime) -> bool:
+def is_officer(user: User | None, at: datetime) -> bool:
     """Whether the user is a unit's security officer at the instant (Art. 5)."""
-    return user.person_id is not None and Officer.objects.filter(Officer.in_force(at), person_id=user.person_id).exists()
+    return (
+        user is not None and user.person_id is not None and Officer.objects.filter(Officer.in_force(at), person_id=user.person_id).exists()
+    )

@@ -45,7 +45,8 @@ class DirectoryBackend(PasswordBackend):
         if request is None or not password or not ldap.is_plausible(name) or _is_local(name):
             return None
         try:
-            codes = _verified(request, outside.ldap(settings.HOME), name, password)
+            directory = outside.ldap(settings.HOME)
+            codes = _verified(request, directory, name, password)
         except (ldap.LdapError, HomeError) as error:
             log.warning("log-in through the directory: %s", error)
             raise RefusedError(
@@ -56,8 +57,8 @@ class DirectoryBackend(PasswordBackend):
         if codes is None:
             return None
         now = clock.now()
-        known = admission.user_of(codes)
-        user = admission.admit(User.SignIn.LDAP, codes, now, holds_office=known is not None and actors.is_officer(known, now))
+        needs_post = directory.require_post and not actors.is_officer(admission.user_of(codes), now)
+        user = admission.admit(User.SignIn.LDAP, codes, now, needs_post=needs_post)
         request.session[LDAP_NAME] = name
         return user
 

@@ -79,10 +79,10 @@ def back(request: HttpRequest) -> HttpResponseBase:
         value = oidc.receive(request, configured)
     except (oidc.OidcError, HomeError) as error:
         return _failed(request, error)
-    return _admit(request, configured.people.get(value, value))
+    return _admit(request, configured.people.get(value, value), needs_post=configured.require_post)
 
 
-def _admit(request: HttpRequest, code: str) -> HttpResponseBase:
+def _admit(request: HttpRequest, code: str, *, needs_post: bool) -> HttpResponseBase:
     now = clock.now()
     known = admission.user_of([code])
     if known is not None:
@@ -90,7 +90,7 @@ def _admit(request: HttpRequest, code: str) -> HttpResponseBase:
         if not AxesProxyHandler.is_allowed(request, {"username": known.username}):
             return locked_out(request)
     try:
-        user = admission.admit(User.SignIn.OIDC, [code], now, holds_office=known is not None and actors.is_officer(known, now))
+        user = admission.admit(User.SignIn.OIDC, [code], now, needs_post=needs_post and not actors.is_officer(known, now))
     except RefusedError as refusal:
         note_refusal(request, refusal, code)
         return _page(request, 403, f"{refusal.message}{refusal.remedy}")

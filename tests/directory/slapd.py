@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-import datetime
+import datetime as dt
 import hashlib
 import ipaddress
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from anzhang.home import Home
+from anzhang.operate.initialize import write_private
 from tests import programs
 
 BASE = "dc=bureau,dc=test"
@@ -36,6 +39,7 @@ TLSCACertificateFile {folder}/ca.pem
 TLSCertificateFile {folder}/server.pem
 TLSCertificateKeyFile {folder}/server.key
 sizelimit 100
+referral ldap://elsewhere.test/
 database mdb
 suffix "{base}"
 directory {folder}/data
@@ -66,29 +70,35 @@ def hashed(password: str) -> str:
     return "{SSHA}" + base64.b64encode(hashlib.sha1(password.encode() + salt).digest() + salt).decode()
 
 
-def person(uid: str, password: str, code: str | tuple[str, ...] = "", cn: str = "") -> str:
-    """Return one person as LDIF, a blank line after it; with `cn` that is what the distinguished name begins with."""
-    codes = (code,) if isinstance(code, str) else code
+def person(uid: str, password: str, *codes: str, cn: str = "") -> str:
+    """Return one person as LDIF, a blank line after it: the first code is the employeeNumber, all are departmentNumbers.
+
+    With `cn` that is what the distinguished name begins with.
+    """
     rdn = f"cn={cn}" if cn else "uid=" + uid.replace("\\", "\\\\")
-    lines = [f"dn: {rdn},{PEOPLE}", "objectClass: inetOrgPerson", f"uid: {uid}", f"cn: {cn or uid}", f"sn: {uid}"]
-    lines += [f"employeeNumber: {each}" for each in codes if each]
+    lines = [_line("dn", f"{rdn},{PEOPLE}"), "objectClass: inetOrgPerson", f"uid: {uid}", _line("cn", cn or uid), f"sn: {uid}"]
+    lines += [f"employeeNumber: {each}" for each in codes[:1]] + [f"departmentNumber: {each}" for each in codes]
     lines += [f"userPassword: {hashed(password)}"] if password else []
     return "\n".join(lines) + "\n\n"
+
+
+def _line(name: str, value: str) -> str:
+    return f"{name}: {value}" if value.isascii() else f"{name}:: {base64.b64encode(value.encode()).decode()}"
 
 
 def authority(folder: Path, name: str = "anzhang tests") -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     """Make an authority of one's own; its certificate is `ca.pem`."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=30))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=30))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(_usage(signs=True), critical=True)
@@ -104,7 +114,7 @@ def certify(
     """Make `<name>.pem` and `<name>.key` for a host name and 127.0.0.1, valid for so many days from yesterday."""
     issuer, issuer_key = ca
     key = ec.generate_private_key(ec.SECP256R1())
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     names: list[x509.GeneralName] = [x509.DNSName(host)]
     if host == "localhost":
         names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
@@ -114,8 +124,8 @@ def certify(
         .issuer_name(issuer.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=2))
-        .not_valid_after(now + datetime.timedelta(days=days) - datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=2))
+        .not_valid_after(now + dt.timedelta(days=days) - dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()), critical=False)
         .add_extension(_usage(signs=False), critical=True)
@@ -144,6 +154,8 @@ def serving(folder: Path, ldif: str, host: str = "localhost", days: int = 30) ->
         f"dn: {BASE}\nobjectClass: domain\ndc: bureau\n\ndn: {PEOPLE}\nobjectClass: organizationalUnit\nou: people\n\n"
         f"dn: {SERVICE}\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\ncn: anzhang\n"
         f"userPassword: {hashed(SERVICE_PASSWORD)}\n\n"
+        f"dn: ou=elsewhere,{PEOPLE}\nobjectClass: referral\nobjectClass: extensibleObject\nou: elsewhere\n"
+        "ref: ldap://elsewhere.test/ou=people,dc=elsewhere\n\n"
     )
     (folder / "tree.ldif").write_text(tree + ldif, encoding="utf-8")
     config = ("-f", str(folder / "slapd.conf"))
@@ -158,3 +170,20 @@ def serving(folder: Path, ldif: str, host: str = "localhost", days: int = 30) ->
         with programs.running(*command, stdout=out, stderr=out):
             programs.wait_until(lambda: programs.answers(server.tls), what="slapd")
             yield server
+
+
+def home(folder: Path, server: Slapd, secret: str = SERVICE_PASSWORD, **changes: object) -> Home:
+    """Return a data directory that is configured for the server, with changes to the `[ldap]` table (`people` is a table below it)."""
+    folder.mkdir(exist_ok=True)
+    (folder / "ldap-password").unlink(missing_ok=True)
+    write_private(folder / "ldap-password", secret.encode())
+    people = changes.pop("people", {})
+    table: dict[str, object] = {
+        "urls": [f"ldaps://localhost:{server.tls}"], "ca": str(server.ca), "bind_dn": SERVICE, "bind_password_file": "ldap-password",
+        "base": PEOPLE, **changes,
+    }  # fmt: skip
+    # A JSON text, number, list or truth is spelled the same in TOML.
+    lines = ["[ldap]", *(f"{key} = {json.dumps(value)}" for key, value in table.items()), "[ldap.people]"]
+    lines += [f"{json.dumps(name)} = {json.dumps(code)}" for name, code in people.items()]  # type: ignore[attr-defined]
+    (folder / "anzhang.toml").write_text("\n".join(lines), encoding="utf-8")
+    return Home(folder)
