@@ -36,6 +36,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def free_udp_port() -> int:
+    """Return a UDP port of 127.0.0.1 that nobody has bound."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def wait_until(true: Callable[[], object], seconds: float = 30.0, what: str = "it") -> None:
     """Wait until something holds; fail the test when it does not in time."""
     deadline = time.monotonic() + seconds

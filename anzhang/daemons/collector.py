@@ -19,11 +19,9 @@ import json
 import logging
 import os
 import signal
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,18 +32,16 @@ from django.db import DatabaseError, close_old_connections
 from django.db.models import Max
 
 from anzhang import clock
-from anzhang.daemons import framing, memory, senders
+from anzhang.daemons import framing, memory, senders, udp
 from anzhang.daemons.file_tail import Tail
-from anzhang.daemons.http_push import PushServer
 from anzhang.daemons.intake import Intake
-from anzhang.daemons.syslog_tcp import SyslogServer
+from anzhang.daemons.ports import PortError, Ports
 from anzhang.engines import durable
 from anzhang.engines.vault import Vault, VaultBusyError, Writer
-from anzhang.home import Home, HomeError
+from anzhang.home import Home
 from anzhang.monitoring import procedures
 from anzhang.monitoring.models import VaultSegment
 from anzhang.monitoring.quarantine import Quarantine
-from anzhang.operate import listen
 from anzhang.permissions import Via, system
 
 log = logging.getLogger("anzhang.collector")
@@ -70,9 +66,7 @@ class Collector:
     def __init__(self, home: Home) -> None:
         """Read the settings. Raises HomeError naming the key that is wrong."""
         self.home = home
-        self.syslog_place = listen.parse(home, "collector", "syslog_tcp", "127.0.0.1:5514")
-        self.push_place = listen.parse(home, "collector", "http", "127.0.0.1:8601")
-        self.tls = _tls(home, self.push_place)
+        self.ports = Ports(home)
         self.seal_seconds = float(home.get("collector", "seal_seconds", 60))
         self.seal_bytes = home.get("collector", "seal_bytes", 48 << 20)
         self.appenders = ThreadPoolExecutor(APPENDERS, "append")
@@ -98,12 +92,13 @@ class Collector:
             quarantine = Quarantine(self.folder / "quarantine", self.home.get("collector", "quarantine_bytes", 64 << 20))
             self.intake = Intake(self.writer, quarantine, self.appenders, await self._database(senders.load))
             self.intake.unsealed_since = time.monotonic() if self.writer.pending_bytes else None
-            self.syslog, self.push = SyslogServer(self.intake), PushServer(self.intake)
-            await self._open_ports()
-            tasks = [asyncio.create_task(each) for each in (self.syslog.run(), self.intake.run(), self._refresh(), self._seal())]
-            log.info(
-                "collector ready: syslog %s, http %s, %d sources", self.syslog_place, self.push_place, len(self.intake.senders.sources)
-            )
+            try:
+                await self.ports.open(self.intake)
+            except PortError as error:
+                raise CollectorError(str(error)) from error
+            work = (*self.ports.work(), self.intake.run(), self._refresh(), self._seal())
+            tasks = [asyncio.create_task(each) for each in work]
+            log.info("collector ready: %s; %d sources", self.ports, len(self.intake.senders.sources))
             await self._until_stopped(tasks)
             await self._finish(tasks)
         if self.intake.broken.is_set():
@@ -125,16 +120,6 @@ class Collector:
         except VaultBusyError as error:
             raise CollectorError(str(error)) from error
 
-    async def _open_ports(self) -> None:
-        for key, place in (("syslog_tcp", self.syslog_place), ("http", self.push_place)):
-            try:
-                if key == "http":
-                    await self.push.listen(place.host, place.port, self.tls)
-                else:
-                    await self.syslog.listen(place.host, place.port)
-            except OSError as error:
-                raise CollectorError(f"cannot listen at {place} (collector.{key}): {error.strerror or error}") from error
-
     async def _until_stopped(self, tasks: list[asyncio.Task[None]]) -> None:
         waits = [asyncio.create_task(self.stopping.wait()), asyncio.create_task(self.intake.broken.wait())]
         done, _ = await asyncio.wait([*waits, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -144,8 +129,7 @@ class Collector:
             task.cancel()
 
     async def _finish(self, tasks: list[asyncio.Task[None]]) -> None:
-        await self.syslog.close()
-        await self.push.close()
+        await self.ports.close()
         followers = [task for _, task, _ in self.tails.values()]
         for task in (*followers, *tasks):
             task.cancel()
@@ -166,6 +150,11 @@ class Collector:
                 self.intake.replace_senders(await self._database(senders.load))
                 while self.intake.over:
                     await self._database(partial(procedures.note_quota, self.intake.over.pop(), clock.now()))
+                while self.intake.refused:
+                    (code, why), connections = self.intake.refused.popitem()
+                    await self._database(partial(procedures.note_refusal, code, why, connections, clock.now()))
+                while self.intake.lost:
+                    await self._database(partial(procedures.note_loss, *self.intake.lost.popitem(), clock.now()))
             except DatabaseError:
                 log.exception("the sources cannot be read; the last known ones hold")
             self._follow()
@@ -242,8 +231,7 @@ class Collector:
             "pid": 0 if stopped else os.getpid(),
             "started_at": self.started_at.isoformat(),
             "at": now.isoformat(),
-            "syslog": {"listen": str(self.syslog_place), **asdict(self.syslog.counters)},
-            "http": {"listen": str(self.push_place), **asdict(self.push.counters)},
+            **self.ports.status(),
             "received_bytes": self.intake.bytes,
             "duplicates": self.intake.duplicates,
             "unsealed_bytes": self.writer.pending_bytes,
@@ -277,22 +265,7 @@ def warm() -> None:
     cuts = framing.cut(line, len(line))
     numbers = framing.Hosts({b"host": 0}).number(line, cuts, framing.UNKNOWN)
     framing.gather(line, cuts, numbers == 1)
-
-
-def _tls(home: Home, place: listen.Listen) -> ssl.SSLContext | None:
-    """Return the certificate of the push port; away from loopback it must have one, for tokens travel there."""
-    certificate, key = home.get("server", "certificate", ""), home.get("server", "key", "")
-    if place.is_loopback:
-        return None
-    if not (certificate and key):
-        raise HomeError(f'{home.settings_file}: collector.http = "{place}" is not loopback; set server.certificate and server.key first')
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(certificate, key)
-    except OSError as error:
-        raise HomeError(f"{home.settings_file}: server.certificate and server.key: {error}") from error
-    return context
+    udp.warm()
 
 
 def main(home: Home) -> None:

@@ -6,7 +6,7 @@ a line up to its newline. All functions take uint8 arrays and return offsets int
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numba
@@ -52,6 +52,16 @@ def cut(data: Bytes, size: int, *, after_octet: bool = False) -> Cut:
         if count < room:
             return Cut(starts[:count], bodies[:count], ends[:count], kinds[:count], int(consumed), int(need), bool(carry))
         room *= 4
+
+
+def counted(messages: Sequence[bytes]) -> tuple[bytes, Cut]:
+    """Return messages, none of them empty, as counted frames and their cut."""
+    heads = [b"%d " % len(message) for message in messages]
+    wire = b"".join(part for pair in zip(heads, messages, strict=True) for part in pair)
+    sizes = np.array([len(message) for message in messages], np.int64)
+    before = np.array([len(head) for head in heads], np.int64)
+    ends = np.cumsum(sizes + before)
+    return wire, Cut(ends - sizes - before, ends - sizes, ends, np.full(len(messages), OCTET, np.int8), len(wire), 0)
 
 
 class Hosts:

@@ -15,14 +15,13 @@ import asyncio
 import logging
 import re
 from dataclasses import dataclass, field
-from ssl import SSLContext
 from typing import Any, cast
 
 import h11
 import orjson
 
 from anzhang import clock
-from anzhang.daemons import framing
+from anzhang.daemons import framing, tls
 from anzhang.daemons.intake import Intake
 from anzhang.daemons.senders import Source, plain
 from anzhang.engines.durable import DurabilityError
@@ -71,10 +70,12 @@ class PushServer:
     servers: list[asyncio.Server] = field(default_factory=list)
     stopping: bool = False
 
-    async def listen(self, host: str, port: int, tls: SSLContext | None = None) -> None:
-        """Open one listener."""
-        loop = asyncio.get_running_loop()
-        self.servers.append(await loop.create_server(lambda: PushConnection(self), host, port, ssl=tls, backlog=512))
+    async def listen(self, host: str, port: int, files: tls.Files | None = None) -> None:
+        """Open one listener, behind TLS where there are certificates."""
+        if files is None:
+            self.servers.append(await asyncio.get_running_loop().create_server(lambda: PushConnection(self), host, port, backlog=512))
+            return
+        self.servers.append(await tls.Door(files, lambda: PushConnection(self)).listen(host, port))
 
     async def close(self) -> None:
         """Stop listening; a request that is being stored gets its answer, the others are cut off."""

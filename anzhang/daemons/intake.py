@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from anzhang import clock
-from anzhang.daemons.senders import Quotas, Senders, Source
+from anzhang.daemons.senders import TCP, Quotas, Senders, Source
 from anzhang.engines.durable import DurabilityError
 from anzhang.engines.vault import Ack, Batch, VaultFullError, Writer, WriterDeadError
 from anzhang.engines.vault.batch import Framing
@@ -23,8 +23,8 @@ from anzhang.monitoring.quarantine import Quarantine
 
 log = logging.getLogger("anzhang.collector.intake")
 
-FULL_BYTES = 48 << 20  # above it nobody is read
-ROOM_BYTES = 24 << 20  # below it reading goes on
+FULL_BYTES = 48 << 20  # above it nobody is read until it is half of that
+UNSEALED_BYTES = 384 << 20  # so much may wait for the sealer, in memory and in the write-ahead file, before senders must wait too
 LARGEST_RECORD = 8 << 20
 RETRY_SECONDS = 1.0
 FRAMINGS: tuple[Framing, ...] = ("newline", "octet")
@@ -38,27 +38,31 @@ class Run:
     `ended` when the last block does not end at a line's end: nothing may be joined to it.
     """
 
+    transport: str
     address: str
     framing: int
     blocks: list[bytes] = field(default_factory=list)
     size: int = 0
     ended: bool = False
 
-    def takes(self, address: str, framing: int, size: int) -> bool:
+    def takes(self, transport: str, address: str, framing: int, size: int) -> bool:
         """Whether a block may be joined to this run."""
-        return (self.address, self.framing, self.ended) == (address, framing, False) and self.size + size <= LARGEST_RECORD
+        same = (self.transport, self.address, self.framing, self.ended) == (transport, address, framing, False)
+        return same and self.size + size <= LARGEST_RECORD
 
 
 class Intake:
     """The collector's single way into the vault; everything but the appends runs on the event loop."""
 
     def __init__(self, writer: Writer, quarantine: Quarantine, pool: ThreadPoolExecutor, senders: Senders | None = None) -> None:
-        """Take the vault's writer; `over` collects sources that passed their quota until the collector notes them."""
+        """Take the vault's writer; `over`, `lost` and `refused` collect what happened to sources until the collector notes it."""
         self.writer, self.pool = writer, pool
         self.strangers = quarantine
         self.senders = senders or Senders()
         self.quotas = Quotas()
         self.over: set[str] = set()
+        self.lost: dict[str, int] = {}
+        self.refused: dict[tuple[str, str], int] = {}
         self.unsealed_since: float | None = None  # time.monotonic()
         self.bytes = 0
         self.duplicates = 0
@@ -78,7 +82,8 @@ class Intake:
     def is_full(self) -> bool:
         """Whether senders must wait, with a gap between stopping and going on."""
         held = self._waiting_bytes + self._writing_bytes
-        self._was_full = held > (ROOM_BYTES if self._was_full else FULL_BYTES)
+        share = 1 if self._was_full else 2  # half of what stops reading
+        self._was_full = held * 2 > FULL_BYTES * share or self.writer.pending_bytes * 2 > UNSEALED_BYTES * share
         return self._was_full
 
     def replace_senders(self, senders: Senders) -> None:
@@ -97,7 +102,19 @@ class Intake:
             log.warning("source %s is over its quota of %d bytes an hour and is held back", source.code, source.quota)
             self.over.add(source.code)
 
-    def offer(self, code: str, address: str, framing: int, block: bytes, *, ended: bool = False) -> None:
+    def lose(self, code: str, messages: int) -> None:
+        """Count messages that a source sent, or may have sent, and that are gone."""
+        self.lost[code] = self.lost.get(code, 0) + messages
+
+    def refuse(self, address: str, why: str, transport: str) -> None:
+        """Count a connection that was not let in: for the sources registered at its address, else among the strangers."""
+        concerned = self.senders.at(address, transport) if address else []
+        for code in concerned:
+            self.refused[code, why] = self.refused.get((code, why), 0) + 1
+        if not concerned:
+            self.strangers.put(address, why, b"", clock.now())
+
+    def offer(self, code: str, address: str, framing: int, block: bytes, *, ended: bool = False, transport: str = TCP) -> None:
         """Queue bytes of a registered source; they are written within the next round, in the order of the offers.
 
         `ended`: the block is a piece of a line, or a line without its end.
@@ -106,8 +123,8 @@ class Intake:
         if source is not None:
             self.charge(source, len(block))
         runs = self._waiting.setdefault(code, [])
-        if not runs or not runs[-1].takes(address, framing, len(block)):
-            runs.append(Run(address, framing))
+        if not runs or not runs[-1].takes(transport, address, framing, len(block)):
+            runs.append(Run(transport, address, framing))
         runs[-1].blocks.append(block)
         runs[-1].size += len(block)
         runs[-1].ended = ended
@@ -164,31 +181,33 @@ class Intake:
             then()
 
     async def _write(self, code: str, runs: list[Run]) -> None:
-        """Append one source's runs in order, each as one record; a failing disk is retried for ever, holding the senders back meanwhile."""
-        if self.broken.is_set():
-            return
-        for run in runs:
-            batch = self._batch(code, run.address, run.framing, b"".join(run.blocks), transport="syslog_tcp")
-            while True:
-                try:
-                    await self._append(batch)
-                    break
-                except (DurabilityError, WriterDeadError):
-                    self.failures += 1
-                    log.critical("the disk lost what was written; the collector stops, so that its next start looks at what is there")
-                    self.broken.set()
-                    return
-                except (OSError, VaultFullError):
-                    self.failures += 1
-                    log.exception("the write-ahead file cannot be written; senders are held back")
-                    await asyncio.sleep(RETRY_SECONDS)
+        """Append one source's runs in order under one fdatasync; a failing disk is retried for ever, holding the senders back meanwhile."""
+        batches = [self._batch(code, run.address, run.framing, b"".join(run.blocks), transport=run.transport) for run in runs]
+        runs.clear()
+        while batches and not self.broken.is_set():
+            try:
+                acks = await asyncio.get_running_loop().run_in_executor(self.pool, self.writer.append_all, batches)
+            except (DurabilityError, WriterDeadError):
+                self.failures += 1
+                log.critical("the disk lost what was written; the collector stops, so that its next start looks at what is there")
+                self.broken.set()
+            except (OSError, VaultFullError):
+                self.failures += 1
+                log.exception("the write-ahead file cannot be written; senders are held back")
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                self._count(batches[: len(acks)])
+                del batches[: len(acks)]
 
     async def _append(self, batch: Batch) -> Ack:
         ack = await asyncio.get_running_loop().run_in_executor(self.pool, self.writer.append, batch)
         if not (ack.duplicate or ack.conflict):
-            self.bytes += len(batch.data)
-            self.unsealed_since = self.unsealed_since or time.monotonic()
+            self._count([batch])
         return ack
+
+    def _count(self, stored: Sequence[Batch]) -> None:
+        self.bytes += sum(len(batch.data) for batch in stored)
+        self.unsealed_since = self.unsealed_since or time.monotonic()
 
     def _batch(self, code: str, address: str, framing: int, block: bytes, *, key: str = "", transport: str = "") -> Batch:
         source = self.senders.sources.get(code)

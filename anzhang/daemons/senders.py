@@ -6,13 +6,19 @@ The table is read from the database every few seconds and replaced whole, so a r
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from anzhang.daemons import framing
 from anzhang.monitoring.models import LogSource
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Blocks = dict[tuple[int, int], dict[int, list["Source"]]]  # by (IP version, prefix length), then by the block's number
+CACHED_ROUTES = 65536  # a flood of addresses must not grow the cache
+TCP = str(LogSource.Transport.SYSLOG_TCP)
+UNANSWERED = frozenset({LogSource.Transport.HTTP, LogSource.Transport.FILE})  # known by a token or a path, not by who sends
 
 
 @dataclass(frozen=True)
@@ -28,19 +34,36 @@ class Source:
     timezone: str
     encoding: str
     quota: int  # bytes per hour
+    certificates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Route:
-    """Where the lines of one address go: to `hosts[name]` by the host in the line's header, else to `default`."""
+    """Where the lines of one sender go: to `hosts[name]` by the host in the line's header, else to `default`."""
 
     default: str | None = None
     hosts: Mapping[bytes, str] = field(default_factory=dict)
 
     @property
     def is_known(self) -> bool:
-        """Whether any source is registered at the address."""
+        """Whether any source is registered there."""
         return self.default is not None or bool(self.hosts)
+
+    @property
+    def codes(self) -> list[str]:
+        """Return the sources that the lines may belong to."""
+        return sorted({*self.hosts.values(), *([self.default] if self.default is not None else [])})
+
+    @property
+    def names(self) -> framing.Hosts:
+        """Return the host names for the compiled pass, each as its source's place in `codes`."""
+        codes = self.codes
+        return framing.Hosts({host: codes.index(code) for host, code in self.hosts.items()})
+
+    @property
+    def otherwise(self) -> int:
+        """Return the place in `codes` of what is no named host's."""
+        return framing.UNKNOWN if self.default is None else self.codes.index(self.default)
 
 
 @dataclass(frozen=True)
@@ -48,23 +71,44 @@ class Senders:
     """All active sources at one moment."""
 
     sources: Mapping[str, Source] = field(default_factory=dict)
-    _routes: dict[str, Route] = field(default_factory=dict, compare=False)
+    _routes: dict[tuple[str, str], Route] = field(default_factory=dict, compare=False)
     _tokens: Mapping[str, Source] = field(default_factory=dict, compare=False)
+    _blocks: Mapping[str, Blocks] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, sources: Iterable[Source]) -> Senders:
-        """Index sources by code and token."""
+        """Index sources by code, token and address block."""
         table = {source.code: source for source in sources}
-        return cls(table, {}, {source.token_hash: source for source in table.values() if source.token_hash})
+        tokens = {source.token_hash: source for source in table.values() if source.token_hash}
+        return cls(table, {}, tokens, _indexed(table.values()))
 
-    def route(self, address: str) -> Route:
+    def route(self, address: str, transport: str = TCP) -> Route:
         """Return the route of a peer address; the narrowest registered block wins. Unknown addresses get an empty route."""
-        found = self._routes.get(address)
+        found = self._routes.get((transport, address))
         if found is None:
-            found = self._find(address)
-            if len(self._routes) < 65536:  # a flood of addresses must not grow the cache
-                self._routes[address] = found
+            found = _joined(self._around(plain(address), transport))
+            if len(self._routes) < CACHED_ROUTES:
+                self._routes[transport, address] = found
         return found
+
+    def by_certificate(self, names: Collection[str], address: str, transport: str) -> Route:
+        """Return the route of a peer that proved a certificate with these names or fingerprint.
+
+        A source that names addresses too is meant only for these.
+        """
+        peer = plain(address)
+        mine = [
+            source
+            for source in self.sources.values()
+            if source.transport == transport
+            and not set(names).isdisjoint(source.certificates)
+            and (not source.networks or any(net.version == peer.version and peer in net for net in source.networks))
+        ]
+        return _joined((0, source) for source in mine)
+
+    def at(self, address: str, transport: str) -> list[str]:
+        """Return the sources whose registered addresses hold this one: whom a refused connection concerns."""
+        return sorted({source.code for _, source in self._around(plain(address), transport)})
 
     def by_token(self, digest: str) -> Source | None:
         """Return the source whose token has this SHA-256, hex."""
@@ -74,25 +118,39 @@ class Senders:
         """Return the sources that are files on this machine."""
         return [source for source in self.sources.values() if source.transport == LogSource.Transport.FILE]
 
-    def _find(self, address: str) -> Route:
-        peer = plain(address)
-        default: tuple[int, str] | None = None
-        hosts: dict[bytes, tuple[int, str]] = {}
-        for source in self.sources.values():
-            if source.transport != LogSource.Transport.SYSLOG_TCP:
-                continue
-            width = max((net.prefixlen for net in source.networks if net.version == peer.version and peer in net), default=None)
-            if width is None:
-                continue
-            for host in source.hosts:
-                if host not in hosts or hosts[host][0] < width:
-                    hosts[host] = (width, source.code)
-            if not source.hosts and (default is None or default[0] < width):
-                default = (width, source.code)
-        return Route(default[1] if default else None, {host: code for host, (_, code) in hosts.items()})
+    def _around(self, peer: Address, transport: str) -> Iterator[tuple[int, Source]]:
+        """Yield (prefix length, source) of the blocks that hold an address: one look per registered length, however many sources."""
+        for (version, width), blocks in self._blocks.get(transport, {}).items():
+            if version == peer.version:
+                for source in blocks.get(int(peer) >> (peer.max_prefixlen - width), ()):
+                    yield width, source
 
 
-def plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def _indexed(sources: Iterable[Source]) -> dict[str, Blocks]:
+    index: dict[str, Blocks] = {}
+    for source in sources:
+        if source.transport in UNANSWERED:
+            continue
+        for net in source.networks:
+            table = index.setdefault(source.transport, {}).setdefault((net.version, net.prefixlen), {})
+            table.setdefault(int(net.network_address) >> (net.max_prefixlen - net.prefixlen), []).append(source)
+    return index
+
+
+def _joined(candidates: Iterable[tuple[int, Source]]) -> Route:
+    """Return the route over some sources, the one of the widest prefix first in each place."""
+    default: tuple[int, str] | None = None
+    hosts: dict[bytes, tuple[int, str]] = {}
+    for width, source in candidates:
+        for host in source.hosts:
+            if host not in hosts or hosts[host][0] < width:
+                hosts[host] = (width, source.code)
+        if not source.hosts and (default is None or default[0] < width):
+            default = (width, source.code)
+    return Route(default[1] if default else None, {host: code for host, (_, code) in hosts.items()})
+
+
+def plain(address: str) -> Address:
     """Return a peer address, an IPv4 one mapped into IPv6 as IPv4 and without a zone."""
     peer = ipaddress.ip_address(address.partition("%")[0])
     mapped = getattr(peer, "ipv4_mapped", None)
@@ -113,6 +171,7 @@ def load() -> Senders:
             timezone=row.timezone,
             encoding=row.encoding,
             quota=row.quota_bytes_per_hour,
+            certificates=tuple(row.certificates),
         )
         for row in rows
     )

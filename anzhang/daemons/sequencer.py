@@ -1,6 +1,7 @@
 """The sequencer process of an installation on PostgreSQL: places waiting acts ten times a second and signs heads each second.
 
-1. Lead, or stand by: a second one waits until the first one's connection ends, and takes over then.
+1. Lead, or stand by: a second one waits until the first one's connection ends, and takes over then. Until then it places what
+   has waited for a second: a first one that hangs holds its place, and nobody else places while it does.
 2. Each tick, place what waits; each second, sign the heads when the trees grew.
 3. A database that does not answer is asked again each second; nothing is lost meanwhile, the acts wait in its outbox.
 4. SIGTERM or SIGINT ends the loop after the present batch.
@@ -52,6 +53,8 @@ class Sequencer:
                 self.leading = sequencer.lead()
                 log.info("sequencer ready" if self.leading else "another sequencer is at work; standing by")
             if not self.leading:
+                if sequencer.backlog()[1] > SIGN_SECONDS:
+                    sequencer.sequence(wait=False)
                 return SIGN_SECONDS
             sequencer.sequence()
             if time.monotonic() - self._signed >= SIGN_SECONDS:

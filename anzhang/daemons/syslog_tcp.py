@@ -1,4 +1,4 @@
-"""Syslog over TCP: both framings, many senders, no Python call per line.
+"""Syslog over TCP and TLS: both framings, many senders, no Python call per line.
 
 1. A connection's bytes land in its own buffer; nothing is looked at until the buffer is three quarters full or 50 ms have passed.
 2. Then one compiled pass cuts frames and, where several sources share the address, reads each line's host.
@@ -7,9 +7,11 @@
 5. At the end of a stream the connection is closed only after its bytes are on disk, so a sender that waits for the close knows.
 
 A line longer than `LONGEST` is kept in pieces of that size. Syslog over TCP has no acknowledgement: what a crash finds in
-socket buffers is lost; HTTP push is the input that answers.
+socket buffers is lost; RELP and HTTP push are the inputs that answer.
 
-Source: RFC 6587 sections 3.4.1 and 3.4.2; Art. 29.
+Over TLS the source is the one whose certificate the sender proved; a certificate that no source names is refused.
+
+Source: RFC 6587 sections 3.4.1 and 3.4.2; RFC 5425; Art. 29.
 """
 
 from __future__ import annotations
@@ -18,23 +20,24 @@ import asyncio
 import itertools
 import logging
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
 
 from anzhang import clock
-from anzhang.daemons import framing
+from anzhang.daemons import framing, tls
 from anzhang.daemons.intake import Intake
-from anzhang.daemons.senders import Route, plain
+from anzhang.daemons.senders import TCP, Route, plain
 
 log = logging.getLogger("anzhang.collector.syslog")
 
 LONGEST = 1 << 20  # bytes of a line
 FIRST_BUFFER = 1 << 16
 FLUSH_SECONDS = 0.05
-MOST_CONNECTIONS = 1000
-MOST_PER_ADDRESS = 200
+MOST_CONNECTIONS = 4000
+MOST_PER_ADDRESS = 2000
 MOST_STRANGERS = 50
 STRANGER_BYTES = 1 << 18  # what one connection of an unregistered sender may leave in the quarantine
 REGISTRATION_CHECK_SECONDS = 1.0
@@ -56,14 +59,20 @@ class SyslogServer:
     """All listeners and connections."""
 
     intake: Intake
+    transport: str = TCP
     counters: Counters = field(default_factory=Counters)
     connections: set[Connection] = field(default_factory=set)
+    addresses: Counter[str] = field(default_factory=Counter)  # of the connections
     servers: list[asyncio.Server] = field(default_factory=list)
+    door: tls.Door | None = None
 
-    async def listen(self, host: str, port: int) -> None:
-        """Open one listener."""
-        loop = asyncio.get_running_loop()
-        self.servers.append(await loop.create_server(lambda: Connection(self), host, port, backlog=512))
+    async def listen(self, host: str, port: int, files: tls.Files | None = None) -> None:
+        """Open one listener, behind TLS where there are certificates."""
+        if files is None:
+            self.servers.append(await asyncio.get_running_loop().create_server(lambda: Connection(self), host, port, backlog=512))
+            return
+        self.door = tls.Door(files, lambda: Connection(self), lambda address, why: self.intake.refuse(address, why, self.transport))
+        self.servers.append(await self.door.listen(host, port))
 
     async def run(self) -> None:
         """Flush every connection's buffer twenty times a second and let held-back ones go on, until cancelled."""
@@ -76,18 +85,32 @@ class SyslogServer:
         """Stop listening, take what was received, end the connections."""
         for server in self.servers:
             server.close()
+        if self.door is not None:
+            self.door.close()
         for connection in list(self.connections):
             connection.finish()
 
     def turn_away(self, address: str, *, known: bool) -> bool:
         """Whether there is no room for one more connection of this address."""
-        same = sum(1 for connection in self.connections if connection.address == address)
-        strangers = sum(1 for connection in self.connections if not connection.route.is_known)
-        return (
-            len(self.connections) >= MOST_CONNECTIONS
-            or same >= MOST_PER_ADDRESS
-            or (not known and strangers >= MOST_STRANGERS)
-        )  # fmt: skip
+        if len(self.connections) >= MOST_CONNECTIONS or self.addresses[address] >= MOST_PER_ADDRESS:
+            return True
+        return not known and sum(1 for connection in self.connections if not connection.route.is_known) >= MOST_STRANGERS
+
+    def enter(self, connection: Connection) -> None:
+        """Count a connection."""
+        self.connections.add(connection)
+        self.addresses[connection.address] += 1
+        self.counters.accepted += 1
+        self.counters.connections = len(self.connections)
+
+    def leave(self, connection: Connection) -> None:
+        """Forget a connection."""
+        if connection in self.connections:
+            self.connections.discard(connection)
+            self.addresses[connection.address] -= 1
+            if not self.addresses[connection.address]:
+                del self.addresses[connection.address]
+        self.counters.connections = len(self.connections)
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -97,8 +120,10 @@ class Connection(asyncio.BufferedProtocol):
         """Start without a buffer; it is made when the sender is let in."""
         self.server, self.intake = server, server.intake
         self.address, self.route = "", Route()
+        self.names: frozenset[str] = frozenset()  # of the proven certificate
         self.codes: list[str] = []
         self.hosts = framing.Hosts({})
+        self.otherwise = framing.UNKNOWN
         self.data: framing.Bytes = np.empty(0, np.uint8)
         self.view = memoryview(b"")
         self.fill = 0
@@ -116,15 +141,18 @@ class Connection(asyncio.BufferedProtocol):
         """Let the sender in, or close at once when there is no room."""
         self.transport = cast("asyncio.Transport", transport)
         self.address = str(plain((transport.get_extra_info("peername") or ("0.0.0.0",))[0]))  # noqa: S104  # no peer: no source
+        self.names = tls.peer_names(transport)
         self._look_up()
+        if self.server.door is not None and not self.route.is_known:
+            self.server.door.turn_away(self.address, "certificate_unregistered")
+            self.transport.abort()
+            return
         if self.server.turn_away(self.address, known=self.route.is_known):
             self.server.counters.turned_away += 1
             self.transport.abort()
             return
         self._use(np.empty(FIRST_BUFFER, np.uint8))
-        self.server.connections.add(self)
-        self.server.counters.accepted += 1
-        self.server.counters.connections = len(self.server.connections)
+        self.server.enter(self)
         self._hold_if_needed()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # the protocol's signature
@@ -151,8 +179,7 @@ class Connection(asyncio.BufferedProtocol):
             self.drain(final=True)
         self.ended = True
         self._use(np.empty(0, np.uint8))
-        self.server.connections.discard(self)
-        self.server.counters.connections = len(self.server.connections)
+        self.server.leave(self)
 
     def finish(self) -> None:
         """Take everything received and close once it is on disk."""
@@ -248,7 +275,7 @@ class Connection(asyncio.BufferedProtocol):
         if not len(cuts.starts):
             return
         self.server.counters.frames += len(cuts.starts)
-        numbers = self.hosts.number(self.data, cuts, self._default())
+        numbers = self.hosts.number(self.data, cuts, self.otherwise)
         if self.continued is not None:
             numbers[0] = self.continued
             self.continued = None
@@ -267,7 +294,7 @@ class Connection(asyncio.BufferedProtocol):
             self._quarantine(block)
         else:
             self.carried.add(self.codes[number])
-            self.intake.offer(self.codes[number], self.address, kind, block, ended=ended)
+            self.intake.offer(self.codes[number], self.address, kind, block, ended=ended, transport=self.server.transport)
 
     def _quarantine(self, block: bytes) -> None:
         room = STRANGER_BYTES - self.left_in_quarantine
@@ -283,7 +310,7 @@ class Connection(asyncio.BufferedProtocol):
         """Return the source of the one message that stands there."""
         start, stop = np.array([begin], np.int64), np.array([end], np.int64)
         one = framing.Cut(start, start, stop, np.zeros(1, np.int8), end, 0)
-        return int(self.hosts.number(self.data, one, self._default())[0])
+        return int(self.hosts.number(self.data, one, self.otherwise)[0])
 
     def _shift(self, size: int) -> None:
         if size:
@@ -291,21 +318,19 @@ class Connection(asyncio.BufferedProtocol):
             self.data[:rest] = self.data[size : self.fill]  # NumPy copies overlapping ranges correctly
             self.fill = rest
 
-    def _default(self) -> int:
-        return self.codes.index(self.route.default) if self.route.default is not None else framing.UNKNOWN
-
     def _look_up(self) -> None:
         """Read the route again: a source may have been registered, changed or closed since."""
         self.checked_at = time.monotonic()
-        route = self.intake.senders.route(self.address)
+        senders, transport = self.intake.senders, self.server.transport
+        secure = self.server.door is not None
+        route = senders.by_certificate(self.names, self.address, transport) if secure else senders.route(self.address, transport)
         if route is self.route or route == self.route:
             self.route = route
             return
         if self.fill and len(self.data):
             self.drain()  # what came before belongs to the old route
         self.route, self.continued = route, None
-        self.codes = sorted({*route.hosts.values(), *([route.default] if route.default else [])})
-        self.hosts = framing.Hosts({host: self.codes.index(code) for host, code in route.hosts.items()})
+        self.codes, self.hosts, self.otherwise = route.codes, route.names, route.otherwise
 
     def _hold_if_needed(self) -> None:
         """Read on, or push back: the intake is full or one of this connection's sources is over its quota."""

@@ -30,6 +30,18 @@ def installation(template: Path, tmp_path: Path) -> Iterator[Installation]:
         made.kill()
 
 
+@pytest.fixture(scope="module")
+def shared(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """One running collector for all tests of a file that use it; at the end it stops cleanly and the vault verifies."""
+    home = tmp_path_factory.mktemp("shared") / "home"
+    shutil.copytree(template, home)
+    made = Installation(home)
+    made.start()
+    yield made
+    made.stop()
+    made.check()
+
+
 @pytest.fixture
 def collector(installation: Installation) -> Installation:
     """The same with a running collector."""

@@ -15,11 +15,12 @@ from typing import Any
 
 from anzhang.engines.vault import Vault
 from anzhang.monitoring import quarantine
-from tests.programs import answers, free_port, wait_until
+from tests.programs import answers, free_port, free_udp_port, wait_until
 
 SETTINGS = """\
 [collector]
 syslog_tcp = "127.0.0.1:{syslog}"
+syslog_udp = "127.0.0.1:{udp}"
 http = "127.0.0.1:{http}"
 seal_seconds = {seal_seconds}
 quarantine_bytes = 2097152
@@ -33,12 +34,14 @@ class Installation:
     home: Path
     syslog: int = field(default_factory=free_port)
     http: int = field(default_factory=free_port)
+    udp: int = field(default_factory=free_udp_port)
     seal_seconds: int = 1
+    more: str = ""  # settings of [collector]
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start a collector and wait until both ports answer."""
-        text = SETTINGS.format(syslog=self.syslog, http=self.http, seal_seconds=self.seal_seconds)
+        text = SETTINGS.format(syslog=self.syslog, udp=self.udp, http=self.http, seal_seconds=self.seal_seconds) + self.more
         (self.home / "anzhang.toml").write_text(text, encoding="utf-8")
         log = (self.home / "collector.log").open("ab")
         self.process = subprocess.Popen(

@@ -21,6 +21,10 @@ SOURCES = (
     ("PLAIN", "syslog_tcp", "127.0.0.2", "", "", 1 << 34),
     ("SMALL", "syslog_tcp", "127.0.0.3", "", "", QUOTA),
     ("OTHER", "syslog_tcp", "127.0.0.4", "", "", 1 << 34),
+    ("UDP", "syslog_udp", "127.0.0.2", "", "", 1 << 34),
+    *((f"UDP{number}", "syslog_udp", f"127.0.1.{number}", "", "", 1 << 34) for number in range(1, 6)),
+    ("UDPSMALL", "syslog_udp", "127.0.0.3", "", "", QUOTA),
+    ("UDPHOST", "syslog_udp", "127.0.0.4", "switch1", "", 1 << 34),
 )
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,18 +14,10 @@ from tests.monitoring.pushing import Answer, push
 from tests.monitoring.stage import OTHER_TOKEN, QUOTA, TOKEN
 
 
-@pytest.fixture(scope="module")
-def pushed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+@pytest.fixture
+def pushed(shared: Installation) -> Installation:
     """One collector for the whole file; each test sends its own lines."""
-    import shutil
-
-    home = tmp_path_factory.mktemp("push") / "home"
-    shutil.copytree(template, home)
-    installation = Installation(home)
-    installation.start()
-    yield installation
-    installation.stop()
-    installation.check()
+    return shared
 
 
 def test_json_lines_are_stored_byte_for_byte(pushed: Installation) -> None:

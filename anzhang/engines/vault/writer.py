@@ -15,6 +15,7 @@ import hashlib
 import os
 import shutil
 import threading
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import TracebackType
@@ -101,6 +102,24 @@ class Writer:
         record, ack = self._write(batch)
         self._log.sync(record)
         return ack
+
+    def append_all(self, batches: Sequence[Batch]) -> list[Ack]:
+        """Store batches in order and return when they are on disk: one fdatasync for all.
+
+        Fewer acknowledgements than batches: the disk or the vault is full, the rest is not stored. Raises as `append` does when
+        not even the first could be stored.
+        """
+        written: list[tuple[int, Ack]] = []
+        for batch in batches:
+            try:
+                written.append(self._write(batch))
+            except (OSError, VaultFullError):
+                if not written:
+                    raise
+                break
+        if written:
+            self._log.sync(max(record for record, _ in written))
+        return [ack for _, ack in written]
 
     def _write(self, batch: Batch) -> tuple[int, Ack]:
         """Write without syncing; return the record that must be on disk before the acknowledgement may be given."""
