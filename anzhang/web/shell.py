@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.translation import gettext as _
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language, gettext_lazy
 
 from anzhang import clock
 from anzhang.casework import notices, queries
@@ -21,31 +23,74 @@ from anzhang.permissions import Administrator
 
 @dataclass(frozen=True)
 class Entry:
-    """One link of the nav. `place` is what the keyboard shortcut finds it by."""
+    """One link of the nav: a named page. `place` is what the keyboard shortcut finds it by; `kin` are addresses that belong to it too."""
 
-    title: str
-    href: str
+    title: str | Promise
+    name: str
     place: str
-    current: bool
-    count: int = 0
-    quiet: bool = False
+    query: str = ""
+    kin: tuple[str, ...] = ()
 
+    @cached_property
+    def href(self) -> str:
+        """Return the address."""
+        return reverse(self.name) + self.query
 
-# Places that belong to an entry without lying under its address.
-KIN = {
-    "board": ("/articles/",),
-    "directives": ("/inspections/", "/decisions/"),
-    "own_unit": ("/units/",),
-    "regulation": ("/law/", "/interpretations/"),
-}
+    def holds(self, path: str, chosen: str) -> bool:
+        """Whether a page lies here; `chosen` is which list of cases is shown."""
+        here = self.href.partition("?")[0]
+        if self.query:
+            return path == here and chosen == self.place
+        return path == here if here == "/" else path.startswith((here, *self.kin))
 
 
 @dataclass(frozen=True)
 class Group:
     """Links under one heading."""
 
-    title: str
+    title: str | Promise
     entries: tuple[Entry, ...]
+
+
+_NAV = (
+    Group("", (Entry(gettext_lazy("工作台"), "home", "home"), Entry(gettext_lazy("通知"), "inbox", "inbox"))),
+    Group(
+        gettext_lazy("办理"),
+        (
+            Entry(gettext_lazy("待办"), "cases", "todo", "?list=todo"),
+            Entry(gettext_lazy("已办"), "cases", "done", "?list=done"),
+            Entry(gettext_lazy("全部事项"), "cases", "all", "?list=all"),
+            Entry(gettext_lazy("提出事项"), "case_new", "new"),
+        ),
+    ),
+    Group(
+        gettext_lazy("核对"),
+        (
+            Entry(gettext_lazy("核对问题"), "findings", "findings"),
+            Entry(gettext_lazy("条款落实"), "board", "board", kin=("/articles/",)),
+            Entry(gettext_lazy("日志检索"), "search", "search"),
+            Entry(gettext_lazy("日志源"), "sources", "sources"),
+            Entry(gettext_lazy("存证"), "ledger", "ledger"),
+        ),
+    ),
+    Group(
+        gettext_lazy("组织"),
+        (
+            Entry(gettext_lazy("本单位"), "own_unit", "own_unit", kin=("/units/",)),
+            Entry(gettext_lazy("部署与检查"), "directives", "directives", kin=("/inspections/", "/decisions/")),
+            Entry(gettext_lazy("责任书"), "statements", "statements"),
+        ),
+    ),
+    Group(
+        gettext_lazy("登记"),
+        (
+            Entry(gettext_lazy("台账目录"), "registers", "registers"),
+            Entry(gettext_lazy("办法与依据"), "regulation", "regulation", kin=("/law/", "/interpretations/")),
+        ),
+    ),
+)
+_MANAGING = Group(gettext_lazy("管理"), (Entry(gettext_lazy("系统管理"), "administration", "administration"),))
+_AUDITING = Group(gettext_lazy("管理"), (Entry(gettext_lazy("审计"), "administration", "administration"),))
 
 
 class Shell:
@@ -107,59 +152,41 @@ class Shell:
         return reverse("account_logout")
 
     @property
-    def nav(self) -> Iterator[Group]:
+    def menu(self) -> SafeString:
         """Return the links that make sense for this reader."""
         if self.user is None:
-            return
-        yield _group("", (self._entry(_("工作台"), "home"), self._entry(_("通知"), "inbox", count=self.unread)))
-        yield _group(
-            _("办理"),
-            (
-                self._entry(_("待办"), "cases", "todo", "?list=todo", self.todos),
-                self._entry(_("已办"), "cases", "done", "?list=done"),
-                self._entry(_("全部事项"), "cases", "cases", "?list=all"),
-                self._entry(_("提出事项"), "case_new", "new"),
-            ),
-        )
-        yield _group(
-            _("核对"),
-            (
-                self._entry(_("核对问题"), "findings"),
-                self._entry(_("条款落实"), "board"),
-                self._entry(_("日志检索"), "search"),
-                self._entry(_("日志源"), "sources"),
-                self._entry(_("存证"), "ledger"),
-            ),
-        )
-        yield _group(
-            _("组织"),
-            (self._entry(_("本单位"), "own_unit"), self._entry(_("部署与检查"), "directives"), self._entry(_("责任书"), "statements")),
-        )
-        yield _group(_("登记"), (self._entry(_("台账目录"), "registers"), self._entry(_("办法与依据"), "regulation")))
-        if self.user.administrator:
-            title = _("审计") if self.user.administrator == Administrator.AUDITOR else _("系统管理")
-            yield _group(_("管理"), (self._entry(title, "administration"),))
+            return SafeString()
+        groups = _groups(self.user.administrator)
+        chosen = self.request.GET.get("list", "todo")
+        here = next((entry.place for group in groups for entry in group.entries if entry.holds(self.request.path, chosen)), "")
+        return _menu(get_language() or "", self.user.administrator, here, self.todos, self.unread)
 
-    def _entry(self, title: str, name: str, place: str = "", query: str = "", count: int = 0) -> Entry:
-        href = reverse(name)
-        path = self.request.path
-        if name == "cases":
-            current = path == href and self.request.GET.get("list", "todo") == query.rpartition("=")[2]
-        elif name == "case_new":
-            current = path.startswith(href)
-        elif name in KIN:
-            current = path.startswith((href, *KIN[name]))
-        else:
-            current = path == href if href == "/" else path.startswith(href)
-        return Entry(title, href + query, place or name, current, count)
+    @property
+    def help(self) -> SafeString:
+        """Return the list of keys."""
+        return _help(get_language() or "")
 
 
 _TODOS = Prepared(queries.todos, person_id=int)
 _UNREAD = Prepared(lambda person: notices.inbox(person).filter(read_at=None), person=int)
 
 
-def _group(title: str, entries: tuple[Entry, ...]) -> Group:
-    return Group(title, entries)
+def _groups(administrator: str) -> tuple[Group, ...]:
+    if not administrator:
+        return _NAV
+    return (*_NAV, _AUDITING if administrator == Administrator.AUDITOR else _MANAGING)
+
+
+# Hardly anything of the frame differs from page to page: it is written once for each way it can look.
+@lru_cache(maxsize=1000)
+def _menu(language: str, administrator: str, here: str, todos: int, unread: int) -> SafeString:  # noqa: ARG001  # the language decides the words
+    context = {"groups": _groups(administrator), "here": here, "counts": {"todo": todos, "inbox": unread}}
+    return SafeString(render_to_string("nav.html", context))
+
+
+@lru_cache(maxsize=10)
+def _help(language: str) -> SafeString:  # noqa: ARG001  # the language decides the words
+    return SafeString(render_to_string("help.html"))
 
 
 def shell(request: HttpRequest) -> dict[str, Shell]:
