@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import io
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -48,9 +49,10 @@ class SheetFaultsError(Exception):
 
 
 def takes_sheets(way: Route) -> bool:
-    """Whether a route's rows can be decided together: its people must not depend on a single row, nor its steps."""
+    """Whether a route's rows can be decided together: its people must not depend on a single row, nor its steps, nor a rule of its form."""
     roles = [role for step in way.steps for role in (*step.who, *step.otherwise, *(step.stand_in.who if step.stand_in else ()))]
-    return bool(way.effect) and not any(role.endswith("@managing") for role in roles) and not any(step.when for step in way.steps)
+    alone = way.key in forms.RULES or any(step.when for step in way.steps)
+    return bool(way.effect) and not alone and not any(role.endswith("@managing") for role in roles)
 
 
 def template(way: Route) -> bytes:
@@ -72,20 +74,28 @@ def template(way: Route) -> bytes:
     return out.getvalue()
 
 
-def read(way: Route, data: bytes, name: str) -> list[dict[str, Any]]:
-    """Return the form of each row. Raises BadSheetError for the file, SheetFaultsError for its cells."""
+@dataclass(frozen=True)
+class Row:
+    """One row of a sheet: its number there and its form."""
+
+    number: int
+    form: dict[str, Any]
+
+
+def read(way: Route, data: bytes, name: str) -> list[Row]:
+    """Return the rows. Raises BadSheetError for the file, SheetFaultsError for its cells."""
     sheet = sheets.read(data, name)
     columns = _columns(way, sheet.headers)
     if not sheet.rows:
         raise sheets.BadSheetError(_("表格只有表头，没有内容"))
     if len(sheet.rows) > MOST_ROWS:
         raise sheets.BadSheetError(_("一件事项最多 %d 行，请分批提出") % MOST_ROWS)
-    found: list[dict[str, Any]] = []
+    found: list[Row] = []
     faults: list[Fault] = []
     for number, cells in sheet.rows:
         given = {field.name: _cell(field, cells[columns[field.name]]) for field in way.fields if field.name in columns}
         try:
-            found.append(forms.validate(way, given))
+            found.append(Row(number, forms.validate(way, given)))
         except forms.FormError as error:
             for field_name, message in error.faults.items():
                 place = columns.get(field_name)
@@ -98,17 +108,29 @@ def read(way: Route, data: bytes, name: str) -> list[dict[str, Any]]:
 @procedure("file_sheet")
 def file_sheet(actor: Actor, way: Route, unit: Unit, applicant: Person, data: bytes, name: str, at: datetime) -> Case:
     """File one case for a whole sheet. Raises BadSheetError, SheetFaultsError, RefusedError."""
-    if not takes_sheets(way):
-        raise RefusedError("no_sheet", _("“%s”只能逐件提出。") % way.title)
-    rows = read(way, data, name)
-    kept = orjson.dumps({"route": way.key, "effect": way.effect, "rows": rows}, option=orjson.OPT_SORT_KEYS)
-    digest = hashlib.sha256(kept).hexdigest()
-    form = {"rows": str(len(rows)), "content": _worded(way, rows), "sheet": digest}
+    require_takes_sheets(way)
+    rows = [row.form for row in read(way, data, name)]
+    kept, form = _kept(way, rows), form_of(way, rows)
     title = _("%(unit)s %(route)s（%(count)d 行）") % {"unit": unit.name, "route": way.title, "count": len(rows)}
     with transaction.atomic():
-        case = procedures.file_case(actor, _whole(way), unit, applicant, title, form, at)
+        case = procedures.file_case(actor, whole(way), unit, applicant, title, form, at)
         attachments.keep(actor, (OBJECT, case.number), kept, "sheet.txt", at=at)
         return case
+
+
+def form_of(way: Route, rows: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the form of the case for a whole sheet: how many rows, each in words, and the digest of what takes effect."""
+    return {"rows": str(len(rows)), "content": _worded(way, rows), "sheet": hashlib.sha256(_kept(way, rows)).hexdigest()}
+
+
+def _kept(way: Route, rows: list[dict[str, Any]]) -> bytes:
+    return orjson.dumps({"route": way.key, "effect": way.effect, "rows": rows}, option=orjson.OPT_SORT_KEYS)
+
+
+def require_takes_sheets(way: Route) -> None:
+    """Raise RefusedError unless a route's rows can be decided together."""
+    if not takes_sheets(way):
+        raise RefusedError("no_sheet", _("“%s”只能逐件提出。") % way.title)
 
 
 @procedure(_EFFECT)
@@ -132,7 +154,7 @@ def apply_sheet(actor: Actor, case: Case, approval: Approval, at: datetime) -> N
             raise RefusedError(refusal.code, message, refusal.remedy) from refusal
 
 
-def _whole(way: Route) -> Route:
+def whole(way: Route) -> Route:
     """Return the route of a whole sheet: the same steps, another form, another effect."""
     source = {**way.source, "field": _FIELDS, "effect": _EFFECT}
     source.pop("emergency", None)

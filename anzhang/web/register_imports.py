@@ -1,25 +1,20 @@
 """Import of a sheet into a plain register: template, preview with every fault at its cell, one confirm (DESIGN 4).
 
-Between preview and confirm the file waits in `run/imports/`, named by a signed ticket of the person, the register and the
-file; the confirm reads and plans it again and goes through only when the plan is the one that was shown. A large file is
+Between preview and confirm the file waits (`held_sheets`); the confirm reads and plans it again and goes through only when the plan is
+the one that was shown. A large file is
 read and written by the worker (`registers.sheet_imports`); its page shows how far that is.
 """
 
 from __future__ import annotations
 
-import secrets
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-from django.core import signing
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
-from anzhang import clock
 from anzhang.permissions import RefusedError
 from anzhang.registers import exporting, faulty, importing, rights, sheet_imports, sheets, values
 from anzhang.registers.declaration import Register
@@ -27,11 +22,10 @@ from anzhang.registers.models import SheetImport
 from anzhang.registers.plans import Fault, Plan
 from anzhang.registers.reading import required
 from anzhang.registers.rights import Sight
+from anzhang.web import held_sheets
 from anzhang.web.access import login_needed
 from anzhang.web.registers import attachment, register_or_404, sight_of
 
-TICKET_SALT = "anzhang.registers.import"
-KEPT = timedelta(hours=1)
 INLINE = 200 * 2**10  # a larger file is read by the worker: the page would wait for it too long
 HTMX_STOP = 286  # tells htmx to stop polling
 IDLE = timedelta(seconds=30)  # without progress: the worker is probably not running
@@ -71,7 +65,7 @@ def sheet(request: HttpRequest, register_id: str) -> HttpResponse:  # noqa: PLR0
         plan = importing.plan(register, data, name, sight.actor, sight.at)
     except sheets.BadSheetError as error:
         return _page(request, register, {"faults": [Fault("", fault) for fault in error.faults], "file_name": name}, 422)
-    ticket = "" if plan.faults or not plan.writes else _keep(request, register, data, name, plan)
+    ticket = "" if plan.faults or not plan.writes else _keep(sight, register, data, name, plan)
     return _page(request, register, _preview(plan) | {"ticket": ticket, "file_name": name}, 422 if plan.faults else 200)
 
 
@@ -142,24 +136,22 @@ def _standing(register: Register, found: SheetImport, sight: Sight) -> dict[str,
 def _confirm(request: HttpRequest, register: Register) -> HttpResponse:
     sight = sight_of(request)
     try:
-        held = signing.loads(request.POST["ticket"], salt=TICKET_SALT, max_age=KEPT)
-        file = _folder() / held["file"]
-        data = file.read_bytes()
-    except (signing.BadSignature, FileNotFoundError):
+        held = held_sheets.take(request.POST["ticket"], sight.actor.id, register.id)
+    except held_sheets.ExpiredError:
         return _page(request, register, {"faults": [Fault("", _("预览已过期，请重新上传"))]}, 409)
-    if (held["register"], held["actor"]) != (register.id, sight.actor.id):
+    except held_sheets.ForeignError:
         return _page(request, register, {"faults": [Fault("", _("预览不属于您或该台账，请重新上传"))]}, 409)
-    plan = importing.plan(register, data, held["name"], sight.actor, sight.at)
-    if plan.seal != held["seal"] or plan.faults:
-        ticket = "" if plan.faults else _keep(request, register, data, held["name"], plan)
-        context = _preview(plan) | {"ticket": ticket, "file_name": held["name"], "moved": True}
+    plan = importing.plan(register, held.data, held.name, sight.actor, sight.at)
+    if plan.seal != held.seal or plan.faults:
+        ticket = "" if plan.faults else _keep(sight, register, held.data, held.name, plan)
+        context = _preview(plan) | {"ticket": ticket, "file_name": held.name, "moved": True}
         return _page(request, register, context, 409)
     try:
         importing.apply(plan, sight.actor, sight.at)
     except RefusedError as refusal:
-        return _page(request, register, {"faults": [Fault("", refusal.message)], "file_name": held["name"]}, 422)
-    file.unlink(missing_ok=True)
-    return _page(request, register, {"done": plan, "file_name": held["name"]})
+        return _page(request, register, {"faults": [Fault("", refusal.message)], "file_name": held.name}, 422)
+    held.forget()
+    return _page(request, register, {"done": plan, "file_name": held.name})
 
 
 def _page(request: HttpRequest, register: Register, context: dict[str, Any], status: int = 200) -> HttpResponse:
@@ -196,24 +188,5 @@ def _lines(plan: Plan | None) -> list[dict[str, Any]]:
     ]
 
 
-def _keep(request: HttpRequest, register: Register, data: bytes, name: str, plan: Plan) -> str:
-    folder = _folder()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _sweep(folder)
-    file = folder / secrets.token_hex(16)
-    file.touch(mode=0o600)
-    file.write_bytes(data)
-    held = {"file": file.name, "register": register.id, "actor": sight_of(request).actor.id, "name": name, "seal": plan.seal}
-    return signing.dumps(held, salt=TICKET_SALT)
-
-
-def _folder() -> Path:
-    return Path(settings.HOME.run) / "imports"
-
-
-def _sweep(folder: Path) -> None:
-    """Remove files whose tickets have expired; real time, because file times are real."""
-    oldest = (clock.real_now() - KEPT).timestamp()
-    for file in folder.iterdir():
-        if file.stat().st_mtime < oldest:
-            file.unlink(missing_ok=True)
+def _keep(sight: Sight, register: Register, data: bytes, name: str, plan: Plan) -> str:
+    return held_sheets.keep(sight.actor.id, register.id, data, name, plan.seal)
