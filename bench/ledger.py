@@ -5,7 +5,8 @@ save of one row, the least that can be; and a whole procedure of the approval en
 `python -m bench.ledger [--acts N]`
 
 With `--postgres` the same on a real PostgreSQL that waits for the disk, by many clients at once, each a process with a row of its
-own; the time ends when every entry has its index. `python -m bench.ledger --postgres [--clients N] [--acts N]`
+own, and a sequencer process as an installation has; the time ends when every entry has its index. The turns alternate and the
+median of the pairs is printed. `python -m bench.ledger --postgres [--clients N] [--acts N]`
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ import contextlib
 import json
 import multiprocessing
 import os
+import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 BLOCK = 50  # acts in one turn
-ROUNDS = 3  # on PostgreSQL, turns of each kind; the second series is what is printed
+PAIRS = 7  # on PostgreSQL, turns of each kind; the first pair, which warms up, is not counted
 
 
 def main() -> None:
@@ -65,13 +69,18 @@ def _crowd(clients: int, each: int) -> dict[str, dict[str, float]]:
     from anzhang.demo import bureau as demo
     from anzhang.directory.models import Person
     from anzhang.events import Event
-    from anzhang.journal import procedures, sequencer
+    from anzhang.journal import procedures
     from anzhang.permissions import Actor, Via
 
     call_command("migrate", verbosity=0)
     bureau = demo.build(clock.now())
     rows, applicant, user = list(Person.objects.order_by("pk")), bureau.person["P021"], bureau.user["sunli"]
     clerk = Actor(id="user:sunli", via=Via.BROWSER, user_id=user.pk, person_id=applicant.pk, unit_id=applicant.unit_id, second_factor=True)
+
+    def bare(client: int) -> None:
+        with transaction.atomic():
+            clock.now()
+            rows[client % len(rows)].save()
 
     def save(client: int) -> None:
         with transaction.atomic():
@@ -83,29 +92,53 @@ def _crowd(clients: int, each: int) -> dict[str, dict[str, float]]:
         with transaction.atomic():
             cases.withdraw(clerk, case, "", clock.now())
 
-    def one(client: int, act: Callable[[int], None], ledgered: bool) -> None:
-        with contextlib.nullcontext() if ledgered else without_ledger():
-            for _ in range(each):
-                act(client)
+    def unledgered_engine(client: int) -> None:
+        with without_ledger():
+            engine(client)
 
-    def round_(act: Callable[[int], None], ledgered: bool) -> float:
-        connections.close_all()
-        started = time.perf_counter()
-        children = [multiprocessing.get_context("fork").Process(target=one, args=(client, act, ledgered)) for client in range(clients)]
-        for child in children:
-            child.start()
-        for child in children:
-            child.join()
-            assert child.exitcode == 0
-        sequencer.sequence()
-        return time.perf_counter() - started
-
+    works = (("one row", bare, save, each), ("file and withdraw a case", unledgered_engine, engine, max(1, each // 10)))
     found = {}
-    for name, act in (("one row", save), ("file and withdraw a case", engine)):
-        spent = {ledgered: sum(round_(act, ledgered) for _ in range(ROUNDS)) for ledgered in (False, True, False, True)}
-        rates = {ledgered: round(ROUNDS * clients * each / seconds, 1) for ledgered, seconds in spent.items()}
-        found[name] = {"without per s": rates[False], "with per s": rates[True], "ratio wall": round(spent[False] / spent[True], 3)}
+    connections.close_all()
+    with _sequencer_process():
+        for name, without, with_, times in works:
+            pairs = [(_turn(without, clients, times), _turn(with_, clients, times)) for _ in range(PAIRS)][1:]
+            rates = [round(clients * times / statistics.median(seconds), 1) for seconds in zip(*pairs, strict=True)]
+            ratio = statistics.median(before / after for before, after in pairs)
+            found[name] = {"without per s": rates[0], "with per s": rates[1], "ratio wall": round(ratio, 3)}
     return found
+
+
+def _turn(act: Callable[[int], None], clients: int, times: int) -> float:
+    """Return how long the clients take together, until every entry has its index."""
+    from django.db import connections
+
+    from anzhang.journal import sequencer
+
+    def work(client: int) -> None:
+        for _ in range(times):
+            act(client)
+
+    connections.close_all()
+    started = time.perf_counter()
+    children = [multiprocessing.get_context("fork").Process(target=work, args=(client,)) for client in range(clients)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+        assert child.exitcode == 0
+    sequencer.sequence()
+    return time.perf_counter() - started
+
+
+@contextlib.contextmanager
+def _sequencer_process() -> Iterator[None]:
+    with subprocess.Popen([sys.executable, "-m", "anzhang", "sequencer"], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        assert "ready" in process.stderr.readline()
+        try:
+            yield
+        finally:
+            process.terminate()
 
 
 def _measure(acts: int) -> dict[str, dict[str, float]]:
@@ -126,6 +159,7 @@ def _measure(acts: int) -> dict[str, dict[str, float]]:
 
     def bare() -> None:
         with transaction.atomic():
+            clock.now()
             row.save()
 
     def ledgered() -> None:
@@ -147,19 +181,23 @@ def _measure(acts: int) -> dict[str, dict[str, float]]:
 
 
 class without_ledger:  # noqa: N801 - used as a context manager only
-    """The same procedures, their entries left out: what `append` and the row digest do is skipped, the rest of the work stays."""
+    """The same procedures, their entries left out: digest, leaf, payload, tree and rows are skipped, the rest of the work stays."""
 
     def __enter__(self) -> None:
+        from anzhang import clock
         from anzhang.journal import procedures
+        from anzhang.journal.placing import Prepared
 
-        self.kept = procedures.append, procedures.row_digest
-        procedures.append = lambda *_: None  # type: ignore[assignment]
-        procedures.row_digest = lambda _: ""
+        self.kept = {name: getattr(procedures, name) for name in ("append", "row_digest", "prepare", "canonical")}
+        nothing = Prepared(("", "", "", "", ""), clock.now(), "", b"", b"", b"")
+        for name, value in (("append", None), ("row_digest", ""), ("prepare", nothing), ("canonical", b"")):
+            setattr(procedures, name, lambda *_, value=value: value)
 
     def __exit__(self, *_: object) -> None:
         from anzhang.journal import procedures
 
-        procedures.append, procedures.row_digest = self.kept
+        for name, function in self.kept.items():
+            setattr(procedures, name, function)
 
 
 def _compare(without: Callable[[], None], with_: Callable[[], None], acts: int) -> dict[str, float]:

@@ -14,7 +14,7 @@ from anzhang.casework.queries import approval_of
 from anzhang.engines.crypto import SUITES
 from anzhang.engines.ledger import canonical as jcs
 from anzhang.events import Event
-from anzhang.journal import queries
+from anzhang.journal import queries, sequencer
 from anzhang.journal.models import Entry, Ledgered
 from anzhang.journal.procedures import object_type, record
 from anzhang.permissions import Actor
@@ -28,7 +28,8 @@ class Kind(StrEnum):
 
 
 def entry_of(row: Ledgered) -> Entry | None:
-    """Return the last ledger entry about a row, None while its entry waits to be numbered."""
+    """Return the last ledger entry about a row, None when it has none."""
+    sequencer.settle()
     return Entry.objects.filter(object_type=object_type(row), object_key=str(row.pk)).order_by("-index").first()
 
 

@@ -294,7 +294,8 @@ def _start(actor: Actor, kind: IdentityRequest.Kind, user: User, reason: str, at
         raise RefusedError("login_needed", _("请先登录。"))
     request = IdentityRequest(kind=kind, user=user, reason=reason[:200], started_by_id=actor.user_id, started_at=at)
     try:
-        write(actor, Event.IDENTITY_REQUEST, request, at=at, payload={"kind": kind, "user": user.username, "reason": reason[:200]})
+        with transaction.atomic():
+            write(actor, Event.IDENTITY_REQUEST, request, at=at, payload={"kind": kind, "user": user.username, "reason": reason[:200]})
     except IntegrityError as error:
         raise RefusedError("request_waiting", _("该用户已有待确认的事项。")) from error
     return request

@@ -3,17 +3,18 @@
 1. Read the frontiers, locked: on SQLite the transaction began IMMEDIATE and its one writer is the sequencer; on PostgreSQL
    only the holder of the sequencer's lock comes here (`sequencer.py`).
 2. The first entry's index is the size of the tree.
-3. Write entries and payloads.
+3. Write entries and payloads: COPY on PostgreSQL, where a batch is large.
 4. Write the frontiers with the new leaves.
 
-Plain SQL, because four statements stand in every business transaction and the ORM would cost more than they do.
+Plain SQL, because four statements stand in every business transaction and the ORM would cost more than they do. On SQLite
+they go past Django's cursor too: it costs twice what the statements do.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -30,14 +31,16 @@ from anzhang.journal.models import Entry, Payload
 from anzhang.journal.models import Frontier as FrontierRow
 from anzhang.permissions import Actor
 
-FRONTIERS = FrontierRow._meta.db_table
-SELECT = f"SELECT suite, size, hashes FROM {FRONTIERS} ORDER BY suite"  # noqa: S608 - a table name of ours
+FRONTIERS, ENTRIES, PAYLOADS = (model._meta.db_table for model in (FrontierRow, Entry, Payload))
+ENTRY = '"index", act, object_type, object_key, actor, via, at, after, leaf'
+PAYLOAD = "entry_id, salt, body"
+SELECT = f"SELECT suite, size, hashes FROM {FRONTIERS} ORDER BY suite"  # noqa: S608 - table names of ours, here and below
 UPDATE = f"UPDATE {FRONTIERS} SET size = %s, hashes = CASE suite WHEN %s THEN %s ELSE %s END"  # noqa: S608
-INSERT_ENTRY = (
-    f'INSERT INTO {Entry._meta.db_table} ("index", act, object_type, object_key, actor, via, at, after, leaf)'  # noqa: S608
-    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
-)
-INSERT_PAYLOAD = f"INSERT INTO {Payload._meta.db_table} (entry_id, salt, body) VALUES (%s, %s, %s)"  # noqa: S608
+UPDATE_SQLITE = UPDATE.replace("%s", "?")
+INSERT_ENTRY = f"INSERT INTO {ENTRIES} ({ENTRY}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+INSERT_PAYLOAD = f"INSERT INTO {PAYLOADS} ({PAYLOAD}) VALUES (?, ?, ?)"  # noqa: S608
+SUITE = {suite.name: suite for suite in SUITES}
+Row = tuple[Any, ...]
 CHUNK = 5000
 
 
@@ -89,33 +92,67 @@ def staged(leaf: bytes, salt: bytes, body: bytes) -> Prepared:
 
 def place(prepared: Sequence[Prepared]) -> int:
     """Write prepared entries in their order at the next indexes, inside an open transaction, and return the first index."""
-    with connection.cursor() as cursor:
-        frontiers = _frontiers(cursor)
+    return _place_sqlite(prepared) if connection.vendor == "sqlite" else _place_postgres(prepared)
+
+
+def _place_sqlite(prepared: Sequence[Prepared]) -> int:
+    raw = connection.connection
+    with connection.wrap_database_errors:
+        frontiers = _unpacked(raw.execute(SELECT).fetchall()) or _unpacked(_founded())
         first = frontiers[SHA256.name].size
-        for start in range(0, len(prepared), CHUNK):
-            some = prepared[start : start + CHUNK]
-            for each in some:
-                for frontier in frontiers.values():
-                    frontier.append(frontier.suite.leaf(each.leaf))
-            cursor.executemany(INSERT_ENTRY, _entry_rows(some, first + start))
-            cursor.executemany(INSERT_PAYLOAD, [(first + start + place, each.salt, each.body) for place, each in enumerate(some)])
-        size = first + len(prepared)
-        cursor.execute(UPDATE, (size, SHA256.name, frontiers[SHA256.name].pack(), frontiers[SM3.name].pack()))
+        for index, some in _joined(prepared, frontiers, first):
+            raw.executemany(INSERT_ENTRY, _entry_rows(some, index))
+            raw.executemany(INSERT_PAYLOAD, _payload_rows(some, index))
+        raw.execute(UPDATE_SQLITE, _edges(frontiers))
     return first
 
 
-def _entry_rows(prepared: Iterable[Prepared], index: int) -> list[tuple[Any, ...]]:
+def _place_postgres(prepared: Sequence[Prepared]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(SELECT + " FOR UPDATE")
+        frontiers = _unpacked(cursor.fetchall()) or _unpacked(_founded())
+        first = frontiers[SHA256.name].size
+        for index, some in _joined(prepared, frontiers, first):
+            _copy(cursor, f"COPY {ENTRIES} ({ENTRY}) FROM STDIN", _entry_rows(some, index))
+            _copy(cursor, f"COPY {PAYLOADS} ({PAYLOAD}) FROM STDIN", _payload_rows(some, index))
+        cursor.execute(UPDATE, _edges(frontiers))
+    return first
+
+
+def _copy(cursor: Any, statement: str, rows: Iterable[Row]) -> None:
+    with cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def _joined(prepared: Sequence[Prepared], frontiers: dict[str, Frontier], first: int) -> Iterator[tuple[int, Sequence[Prepared]]]:
+    """Join the leaves to both trees, piece by piece; yield the first index of each piece and the piece."""
+    for start in range(0, len(prepared), CHUNK):
+        some = prepared[start : start + CHUNK]
+        for each in some:
+            for frontier in frontiers.values():
+                frontier.append(frontier.suite.leaf(each.leaf))
+        yield first + start, some
+
+
+def _entry_rows(prepared: Iterable[Prepared], index: int) -> list[Row]:
     adapt = connection.ops.adapt_datetimefield_value
     return [(index + place, *each.columns, adapt(each.at), each.after, each.leaf) for place, each in enumerate(prepared)]
 
 
-def _frontiers(cursor: Any) -> dict[str, Frontier]:
-    lock = "" if connection.vendor == "sqlite" else " FOR UPDATE"
-    cursor.execute(SELECT + lock)
-    rows: Sequence[tuple[str, int, bytes]] = cursor.fetchall()
-    if not rows:
-        FrontierRow.objects.bulk_create([FrontierRow(suite=suite.name) for suite in SUITES], ignore_conflicts=True)
-        cursor.execute(SELECT + lock)
-        rows = cursor.fetchall()
-    suites = {suite.name: suite for suite in SUITES}
-    return {name: Frontier.unpack(suites[name], size, bytes(hashes)) for name, size, hashes in rows}
+def _payload_rows(prepared: Iterable[Prepared], index: int) -> list[Row]:
+    return [(index + place, each.salt, each.body) for place, each in enumerate(prepared)]
+
+
+def _edges(frontiers: dict[str, Frontier]) -> Row:
+    return frontiers[SHA256.name].size, SHA256.name, frontiers[SHA256.name].pack(), frontiers[SM3.name].pack()
+
+
+def _unpacked(rows: Iterable[tuple[str, int, bytes | memoryview]]) -> dict[str, Frontier]:
+    return {name: Frontier.unpack(SUITE[name], size, bytes(hashes)) for name, size, hashes in rows}
+
+
+def _founded() -> Iterable[tuple[str, int, bytes | memoryview]]:
+    """Write the edges of the two empty trees and return them; somebody else may have come first."""
+    FrontierRow.objects.bulk_create([FrontierRow(suite=suite.name) for suite in SUITES], ignore_conflicts=True)
+    return FrontierRow.objects.select_for_update().order_by("suite").values_list("suite", "size", "hashes")

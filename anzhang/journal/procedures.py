@@ -45,17 +45,19 @@ def record(
     subject = (object_type(obj), str(obj.pk)) if isinstance(obj, Ledgered) else obj
     after = row_digest(obj) if isinstance(obj, Ledgered) else ""
     made = prepare(actor, act, subject, after, canonical(payload or {}), at)
-    said, kind, key, who, via = made.columns
-    entry = Entry(act=said, object_type=kind, object_key=key, actor=who, via=via, at=made.at, after=after, leaf=made.leaf)
     index = append([made])
-    if index is not None:
-        entry.index, entry._state.adding = index, False
+    said, kind, key, who, via = made.columns
+    entry = Entry(index, said, kind, key, who, via, made.at, after, made.leaf)  # type: ignore[misc]  # by position: half the cost
+    entry._state.adding = index is None
     return entry
 
 
 def write(actor: Actor, act: Event, obj: Ledgered, *, at: datetime, payload: dict[str, Any] | None = None) -> Entry:
-    """Save `obj` and append its entry: what most procedures end with. Runs its own savepoint."""
-    with transaction.atomic():
+    """Save `obj` and append its entry: what most procedures end with. Neither stands without the other.
+
+    Inside a transaction no savepoint is set: whoever catches an error of this must have set one.
+    """
+    with transaction.atomic(savepoint=False):
         obj.save()
         return record(actor, act, obj, at=at, payload=payload)
 

@@ -12,9 +12,10 @@ that ends with its transaction,
 The order within one batch is the order of writing. Two acts on the same row are written in the order of their commits,
 because a procedure holds the lock of the row it changes when it writes its entry.
 
-Who sequences: every process right after the commit of its own act, unless another is at it; and the sequencer process ten
-times a second (`daemons/sequencer.py`), which also finds what a killed process left. So an entry is placed before the next
-request in quiet times, and within 0.1 s and the batch before it otherwise.
+Who sequences: the sequencer process ten times a second (`daemons/sequencer.py`), which so places what many did at once in one
+transaction, and finds what a killed process left. While none is at work, every process right after the commit of its own act,
+unless another is at it. Whoever is about to read entries asks first (`settle`), so that everybody finds what was committed
+before; a leader that hangs is passed by in the same way.
 
 The placing need not reach the disk by itself: after a power cut the outbox rows are there again. An index is therefore
 final once a head covers it, a second later; the head's commit waits for the disk and everything before it.
@@ -22,18 +23,22 @@ final once a head covers it, a second later; the head's commit waits for the dis
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from anzhang.journal.models import Outbox
 from anzhang.journal.placing import Prepared, place, staged
 
+log = logging.getLogger("anzhang.sequencer")
 BATCH = 5000  # acts in one transaction of the sequencer
 LOCK = 0x616E7A68  # "anzh": whoever holds it for a transaction places entries or signs heads
 LEADER = LOCK + 1  # whoever holds it for a session is the sequencer process
 INSERT = f"INSERT INTO {Outbox._meta.db_table} (leaf, salt, body) VALUES (%s, %s, %s)"  # noqa: S608 - a table name of ours
+# Whether nobody leads, asked on the way: a lock that is free is had and given back within the statement, so that it is in nobody's way.
+UNLED = f"CASE WHEN pg_try_advisory_lock_shared({LEADER}) THEN pg_advisory_unlock_shared({LEADER}) ELSE false END"
 WAITING = f"SELECT EXISTS (SELECT 1 FROM {Outbox._meta.db_table})"  # noqa: S608
 TAKE = (
     f"DELETE FROM {Outbox._meta.db_table} WHERE id IN (SELECT id FROM {Outbox._meta.db_table} ORDER BY id LIMIT {BATCH})"  # noqa: S608
@@ -48,9 +53,14 @@ def has_outbox() -> bool:
 
 def stage(prepared: Sequence[Prepared]) -> None:
     """Leave prepared entries in the outbox, inside the transaction of their acts; they are placed after its commit."""
+    *others, last = [(each.leaf, each.salt, each.body) for each in prepared]
     with connection.cursor() as cursor:
-        cursor.executemany(INSERT, [(each.leaf, each.salt, each.body) for each in prepared])
-    place_after_commit()
+        if others:
+            cursor.executemany(INSERT, others)
+        cursor.execute(f"{INSERT} RETURNING {UNLED}", last)
+        (unled,) = cursor.fetchone()
+    if unled:
+        place_after_commit()
 
 
 def place_after_commit() -> None:
@@ -76,6 +86,15 @@ def sequence(*, wait: bool = True) -> int:
 
 
 _NUDGE: Callable[[], object] = partial(sequence, wait=False)
+
+
+def settle() -> None:
+    """Have everything that is committed placed before one reads entries; where that fails, they are read as they are."""
+    if has_outbox() and not connection.in_atomic_block:
+        try:
+            sequence()
+        except DatabaseError:
+            log.exception("what waits could not be placed")
 
 
 def hold() -> None:

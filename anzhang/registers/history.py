@@ -16,6 +16,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model
 
 from anzhang.directory import rows
+from anzhang.journal import sequencer
 from anzhang.journal.models import Entry
 from anzhang.registers import values
 from anzhang.registers.declaration import Register
@@ -45,6 +46,7 @@ class Revision:
 
 def revisions(register: Register, row: Model) -> list[Revision]:
     """Return the latest acts on a row, newest first."""
+    sequencer.settle()
     entries = Entry.objects.filter(object_type=register.id, object_key=str(row.pk)).select_related("payload").order_by("-index")[:LATEST]
     return [
         Revision(entry.index, entry.at, entry.act, entry.actor, _changes(register, orjson.loads(bytes(entry.payload.body) or b"{}")))
@@ -94,7 +96,8 @@ class Version:
 
 
 def versions(register: Register, row: Model) -> list[Version]:
-    """Return every version of a row, newest first; two queries at most."""
+    """Return every version of a row, newest first; two queries at most, one more on PostgreSQL."""
+    sequencer.settle()
     entries = Entry.objects.filter(object_type=register.id, object_key=str(row.pk)).exclude(after="")
     names = [name for name in register.shown if name != "id"]
     present = rows.snapshot(row, names)

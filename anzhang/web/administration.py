@@ -25,6 +25,7 @@ from anzhang import clock
 from anzhang.directory import admission, identity, tokens
 from anzhang.directory.credentials import ApiToken, IdentityRequest
 from anzhang.directory.models import Person, Unit, User
+from anzhang.journal import sequencer
 from anzhang.journal.models import Entry
 from anzhang.permissions import Actor, Administrator, Permission, RefusedError
 from anzhang.registers.declaration import REGISTERS
@@ -295,6 +296,7 @@ def revoke_token(request: HttpRequest, pk: int) -> HttpResponseBase:
 def audit(request: HttpRequest) -> HttpResponse:
     """Show the auditor what the other two did: users, requests, locks, tokens, command-line acts, log-ins."""
     now = clock.now()
+    sequencer.settle()
     context = {
         "users": User.objects.select_related("person__unit").exclude(administrator="")[:50],
         "requests": IdentityRequest.objects.select_related("user", "started_by", "decided_by")[:50],

@@ -23,6 +23,7 @@ from anzhang import clock
 from anzhang.casework.models import Act, Approval, Notice
 from anzhang.directory.prepared import Prepared, Value
 from anzhang.events import Event
+from anzhang.journal import sequencer
 from anzhang.journal.models import Entry
 from anzhang.permissions import Actor, Administrator, Via
 from anzhang.registers.declaration import REGISTERS
@@ -120,6 +121,7 @@ class Page:
 
 def page(sight: Sight, chosen: Filter) -> Page:
     """Return the page that the filter names; the list is walked by index, so its depth costs nothing."""
+    sequencer.settle()
     rows = _walked(seen(sight)).filter(chosen.condition()).defer("leaf")
     if chosen.after is not None:
         found = list(rows.filter(index__gt=chosen.after).order_by("index")[: PAGE_SIZE + 1])

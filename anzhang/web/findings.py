@@ -20,6 +20,7 @@ from anzhang.casework.models import Finding
 from anzhang.casework.parameters import catalog
 from anzhang.directory.models import Unit
 from anzhang.events import Event
+from anzhang.journal import sequencer
 from anzhang.journal.models import Entry
 from anzhang.permissions import Actor, Administrator, RefusedError
 from anzhang.registers import text_index
@@ -120,6 +121,7 @@ def _moments(finding: Finding) -> list[Moment]:
         Event.FINDING_WAIVE: _("获准豁免"),
         Event.FINDING_RESUME: _("豁免结束"),
     }
+    sequencer.settle()
     entries = Entry.objects.filter(object_type="finding", object_key=str(finding.pk)).order_by("index")
     return [Moment(entry.at, str(words.get(Event(entry.act), entry.act)), entry.index) for entry in entries]
 

@@ -14,6 +14,7 @@ from anzhang.demo import bureau as demo
 from anzhang.events import Event
 from anzhang.journal import procedures, sequencer
 from anzhang.journal.models import Entry, Frontier, Head, Outbox, Payload
+from anzhang.journal.placing import prepare
 from anzhang.journal.verify import verify
 from anzhang.operate import postgres
 from anzhang.permissions import system
@@ -180,6 +181,58 @@ def test_a_second_sequencer_process_stands_by_and_takes_over(nobody_places, home
     first.tick()
     assert (first.leading, keys(), Head.objects.count()) == (True, ["1"], 2)
     connection.close()
+
+
+def test_while_a_sequencer_process_leads_acts_wait_for_it_and_whoever_reads_asks_first():
+    with elsewhere(sequencer.lead) as finish:
+        record(1)
+        record(2)
+        assert (keys(), Outbox.objects.count()) == ([], 2)
+        sequencer.settle()
+        assert (keys(), Outbox.objects.count()) == (["1", "2"], 0)
+        record(3)
+        finish.set()
+    assert (keys(), Outbox.objects.count()) == (["1", "2"], 1), "the leader ended before it placed the last"
+    record(4)
+    assert keys() == ["1", "2", "3", "4"]
+
+
+def test_many_entries_of_one_act_wait_for_the_leader_too():
+    with elsewhere(sequencer.lead), transaction.atomic():
+        sequencer.stage([prepare(ME, Event.CLOCK_ADVANCE, ("clock", str(number)), "", b"{}", world.START) for number in range(3)])
+    assert (keys(), Outbox.objects.count()) == ([], 3)
+    sequencer.settle()
+    assert keys() == ["0", "1", "2"]
+
+
+def test_asking_whether_somebody_leads_keeps_nobody_from_leading():
+    with elsewhere(record):
+        assert sequencer.lead()
+    connection.close()
+
+
+def test_a_leader_that_hangs_is_passed_by(nobody_places, home):
+    record(1)
+    second = Sequencer()
+    with elsewhere(sequencer.lead):
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE anzhang_outbox SET staged_at = now() - interval '2 seconds'")
+        assert (second.tick(), second.leading, keys()) == (1.0, False, ["1"])
+
+
+def test_reading_inside_a_transaction_places_nothing(nobody_places):
+    record(1)
+    with transaction.atomic():
+        sequencer.settle()
+    assert keys() == []
+
+
+def test_a_placing_that_fails_does_not_keep_anybody_from_reading(nobody_places, monkeypatch, caplog):
+    record(1)
+    monkeypatch.setattr(sequencer, "TAKE", "SELECT 1 FROM nowhere")
+    sequencer.settle()
+    assert (keys(), Outbox.objects.count()) == ([], 1)
+    assert "could not be placed" in caplog.text
 
 
 def test_doctor_sees_the_server_and_a_backlog(nobody_places):
