@@ -4,17 +4,20 @@
     address = "https://anzhang.example"      # how readers reach the platform; the link of every message begins with it
 
     [notices.smtp]
-    host = "mail.example"                    # port, security = "starttls" | "tls" | "none", username, password_file, sender
+    host = "mail.example"                    # port, security = "starttls" | "tls" | "none", username, password_file, sender, ca_file
     [notices.webhook]
-    url = "https://sms.example/send"         # secret_file, networks = ["10.1.2.0/24"]
+    url = "https://sms.example/send"         # secret_file, networks = ["10.1.2.0/24"], ca_file
     [notices.command]
     argv = ["/usr/local/bin/notify"]         # gets the message as JSON on standard input
 
 A message is a number and a link. What the notice is about is read on the platform, behind the log-in.
 
+Certificates are checked against the host's name, by `ca_file` alone where it is set, else by the machine's authorities. A server
+that offers no TLS where TLS is asked for gets nothing, and a password never travels in the clear.
+
 The webhook goes nowhere but to its configured host: the name is resolved once, every address must lie in `networks`, the very
-address that was checked is connected to, and a redirect is an error. The receiver checks
-`X-Anzhang-Signature: t=<seconds>,v1=<hex>`, HMAC-SHA256 over `<seconds>.<body>`.
+address that was checked is connected to, and a redirect is an error. Link-local addresses are never connected to, whatever
+`networks` says. The receiver checks `X-Anzhang-Signature: t=<seconds>,v1=<hex>`, HMAC-SHA256 over `<seconds>.<body>`.
 """
 
 from __future__ import annotations
@@ -28,7 +31,9 @@ import smtplib
 import socket
 import ssl
 import subprocess
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -111,14 +116,16 @@ def smtp(options: Mapping[str, Any], message: Message, _at: datetime) -> None:
     security = str(options.get("security", "starttls"))
     if security not in {"starttls", "tls", "none"}:
         raise ChannelError(f"smtp.security is {security!r}; starttls, tls or none")
-    context = ssl.create_default_context(cafile=options.get("ca_file"))
+    if security == "none" and options.get("username"):
+        raise ChannelError("smtp.security is none: the password would travel in the clear; set starttls or tls")
+    context = _trust(options)
     host, port = str(options["host"]), int(options.get("port", {"starttls": 587, "tls": 465, "none": 25}[security]))
     server = (
         smtplib.SMTP_SSL(host, port, timeout=TIMEOUT_S, context=context)
         if security == "tls"
         else smtplib.SMTP(host, port, timeout=TIMEOUT_S)
     )
-    with server:
+    with server, _in_time(lambda: server.sock):
         if security == "starttls":
             server.starttls(context=context)
         if options.get("username"):
@@ -134,7 +141,7 @@ def webhook(options: Mapping[str, Any], message: Message, at: datetime) -> None:
     port = url.port or (443 if url.scheme == "https" else 80)
     address = checked_address(url.hostname, port, options.get("networks", NETWORKS))
     connection: http.client.HTTPConnection = (
-        _PinnedTLS(url.hostname, port, address, options.get("ca_file")) if url.scheme == "https" else _Pinned(url.hostname, port, address)
+        _PinnedTLS(url.hostname, port, address, _trust(options)) if url.scheme == "https" else _Pinned(url.hostname, port, address)
     )
     body, seconds = message.as_json(), int(at.timestamp())
     key = _secret(options["secret_file"]).encode()
@@ -143,9 +150,9 @@ def webhook(options: Mapping[str, Any], message: Message, at: datetime) -> None:
         "Content-Type": "application/json", "Idempotency-Key": f"notice-{message.id}", "X-Anzhang-Signature": f"t={seconds},v1={mark}",
     }  # fmt: skip
     try:
-        connection.request("POST", (url.path or "/") + (f"?{url.query}" if url.query else ""), body, headers)
-        answer = connection.getresponse()
-        answer.read(4096)
+        with _in_time(lambda: connection.sock):
+            connection.request("POST", (url.path or "/") + (f"?{url.query}" if url.query else ""), body, headers)
+            answer = connection.getresponse()
     finally:
         connection.close()
     if not 200 <= answer.status < 300:  # a redirect is not followed
@@ -158,7 +165,9 @@ def checked_address(host: str, port: int, networks: Any) -> str:
     found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
     for address in found:
         ip = ipaddress.ip_address(address)
-        if ip.is_multicast or ip.is_unspecified or not any(ip.version == net.version and ip in net for net in allowed):
+        ip = getattr(ip, "ipv4_mapped", None) or ip  # ::ffff:127.0.0.1 is this machine, whatever IPv6 networks are named
+        strange = ip.is_multicast or ip.is_unspecified or ip.is_link_local
+        if strange or not any(ip.version == net.version and ip in net for net in allowed):
             raise ChannelError(f"{host} resolves to {address}, which is not in webhook.networks")
     return min(found)
 
@@ -177,13 +186,50 @@ class _Pinned(http.client.HTTPConnection):
 class _PinnedTLS(_Pinned):
     """The same with TLS; the certificate is the host's."""
 
-    def __init__(self, host: str, port: int, address: str, ca_file: str | None) -> None:
+    def __init__(self, host: str, port: int, address: str, context: ssl.SSLContext) -> None:
         super().__init__(host, port, address)
-        self.context = ssl.create_default_context(cafile=ca_file)
+        self.context = context
 
     def connect(self) -> None:
         super().connect()
-        self.sock = self.context.wrap_socket(self.sock, server_hostname=self.host)
+        self.sock = tls = self.context.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
+        tls.do_handshake()  # on the socket that `_in_time` sees
+
+
+def _trust(options: Mapping[str, Any]) -> ssl.SSLContext:
+    """Return how certificates are checked: against the name, and by the named authority alone where there is one."""
+    ca_file = options.get("ca_file")
+    context = ssl.create_default_context(cafile=str(_placed(ca_file)) if ca_file else None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+@contextmanager
+def _in_time(sock: Callable[[], socket.socket | None]) -> Iterator[None]:
+    """Cut a conversation that takes too long: a server that drips one byte at a time never runs into a socket's own timeout."""
+    late = threading.Event()
+
+    def cut() -> None:
+        late.set()
+        found = sock()
+        if found is not None:
+            with suppress(OSError):
+                found.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(TIMEOUT_S, cut)
+    timer.daemon = True
+    timer.start()
+    cause: Exception | None = None
+    try:
+        yield
+    except (OSError, smtplib.SMTPException, http.client.HTTPException) as error:
+        if not late.is_set():
+            raise
+        cause = error
+    finally:
+        timer.cancel()
+    if late.is_set():  # half an answer may look whole to whoever reads it
+        raise ChannelError(f"the server took more than {TIMEOUT_S} s") from cause
 
 
 def command(options: Mapping[str, Any], message: Message, _at: datetime) -> None:
@@ -199,9 +245,13 @@ def command(options: Mapping[str, Any], message: Message, _at: datetime) -> None
         raise ChannelError(f"{argv[0]} ended with {done.returncode}: {done.stderr.decode(errors='replace').strip()[:200]}")
 
 
-def _secret(file: Any) -> str:
+def _placed(file: Any) -> Path:
     path = Path(str(file))
-    return (path if path.is_absolute() else settings.HOME.path / path).read_text(encoding="utf-8").strip()
+    return path if path.is_absolute() else Path(settings.HOME.path / path)
+
+
+def _secret(file: Any) -> str:
+    return _placed(file).read_text(encoding="utf-8").strip()
 
 
 SENDERS: Mapping[str, Send] = {"smtp": smtp, "webhook": webhook, "command": command}
