@@ -6,7 +6,8 @@
    meant for this client, be in date and carry the nonce.
 4. The log-in at the provider must have happened just now, unless the operator allows a silent one.
 
-Every request ends after `timeout_seconds` without a byte, follows no redirect and checks the certificate. Tokens are not kept.
+Every request ends after `timeout_seconds`, however slowly its answer drips; it follows no redirect and checks the certificate.
+Tokens are not kept.
 
 Source: OpenID Connect Core 1.0, 3.1.3.7; RFC 7636; RFC 9207.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -48,12 +50,22 @@ class OidcError(Exception):
         self.code = code
 
 
+# A timeout of `requests` starts anew with every byte, so a thread of ours waits for the whole answer and another one reads it.
+# Two are enough for log-ins, and a provider that hangs takes no more of them.
+_readers = ThreadPoolExecutor(2, thread_name_prefix="oidc")
+
+
 class Session(OAuth2Session):  # type: ignore[misc]
-    """Requests to the provider: no redirects."""
+    """Requests to the provider: no redirects, one deadline for the whole answer."""
 
     def request(self, method: str, url: str, **options: Any) -> requests.Response:
-        """Send a request. Raises RequestException for a redirect as for any other answer that is none."""
-        response: requests.Response = super().request(method, url, **{**options, "allow_redirects": False})
+        """Send a request. Raises RequestException for a redirect or a late answer as for any other failure."""
+        waiting = _readers.submit(super().request, method, url, **{**options, "allow_redirects": False})
+        try:
+            response: requests.Response = waiting.result(timeout=self.default_timeout)
+        except TimeoutError as error:
+            waiting.cancel()
+            raise requests.Timeout(f"{urlsplit(url).path}: no answer within {self.default_timeout} s") from error
         if response.is_redirect:
             raise requests.TooManyRedirects(f"{urlsplit(url).path} answers with a redirect")
         return response
