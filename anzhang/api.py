@@ -32,7 +32,7 @@ from anzhang.registers import forms, history, listing, procedures, reading, righ
 from anzhang.registers.declaration import REGISTERS, Register
 from anzhang.registers.filters import instants, moment
 from anzhang.registers.rights import Sight
-from anzhang.web import problems, rest
+from anzhang.web import problems, rest, rest_files
 from anzhang.web.actors import actor_of
 
 _LARGEST = 2**63 - 1
@@ -170,16 +170,21 @@ def _add(register: Register) -> None:
     _offer(api.get, path + "/{int:pk}/revisions", {200: list[Revised]}, f"{register.id}_revisions", f"Versions of one {register.id}")(
         _revisions(register)
     )
+    rest_files.add(api, _offer, register)
     if register.writable:
         _offer(api.post, path, {201: row_schema}, f"{register.id}_create", f"Create a {register.id}")(_create(register))
     if register.changeable:
         _offer(api.put, path + "/{int:pk}", {200: row_schema}, f"{register.id}_change", f"Change a {register.id}")(_change(register))
 
 
-def _offer(method: Callable[..., Any], path: str, answers: dict[int, Any], name: str, summary: str) -> Callable[..., Any]:
+def _offer(
+    method: Callable[..., Any], path: str, answers: dict[int, Any], name: str, summary: str, extra: dict[str, Any] | None = None
+) -> Callable[..., Any]:
     """Add an operation of a register under its tag; every one may answer a problem."""
     tag = path.split("/")[2]
-    made: Callable[..., Any] = method(path, response={**answers, **problems.PROBLEMS}, operation_id=name, summary=summary, tags=[tag])
+    made: Callable[..., Any] = method(
+        path, response={**answers, **problems.PROBLEMS}, operation_id=name, summary=summary, tags=[tag], openapi_extra=extra
+    )
     return made
 
 

@@ -20,6 +20,9 @@ REFUSED: dict[str, int] = {
     "token_scope": 403,
     "not_permitted": 403,
     "register_is_read_only": 405,
+    "file_damaged": 409,
+    "file_removed": 409,
+    "file_unscanned": 409,
     "too_many_wrong_tokens": 429,
 }
 PROBLEM = "application/problem+json"

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from django.contrib import messages
+from django.core.files.uploadedfile import UploadedFile
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -29,14 +30,19 @@ def add(request: HttpRequest, register_id: str, pk: int) -> HttpResponse:
     register, sight = register_or_404(register_id), sight_of(request)
     row = row_or_404(register, pk, sight)
     rights.require_write(register, sight.actor, sight.at)
-    upload = request.FILES.get("file")
+    data, name = taken(request.FILES.get("file"))
+    kept = attachments.attach(sight.actor, register, row, data, name, at=sight.at)
+    messages.success(request, _("已上传“%s”。") % kept.name)
+    return redirect("register_row", register.id, pk)
+
+
+def taken(upload: UploadedFile | None) -> tuple[bytes, str]:
+    """Return an upload's content and name; one that is too large is refused before it is read. Raises RefusedError."""
     if upload is None:
         raise RefusedError("file_missing", _("请选择文件。"))
     if (upload.size or 0) > attachments.MAX_BYTES:
         raise RefusedError("file_too_large", _("文件超过 %d MB。") % (attachments.MAX_BYTES // 2**20), _("压缩或拆分后再上传。"))
-    kept = attachments.attach(sight.actor, register, row, upload.read(), upload.name or "", at=sight.at)
-    messages.success(request, _("已上传“%s”。") % kept.name)
-    return redirect("register_row", register.id, pk)
+    return upload.read(), upload.name or ""
 
 
 @require_GET
@@ -44,7 +50,7 @@ def add(request: HttpRequest, register_id: str, pk: int) -> HttpResponse:
 def download(request: HttpRequest, register_id: str, pk: int, file: int) -> HttpResponse:
     """Send a file as a download, never to be shown by the browser itself."""
     register, sight = register_or_404(register_id), sight_of(request)
-    found = _file_or_404(register, row_or_404(register, pk, sight), file)
+    found = file_or_404(register, row_or_404(register, pk, sight), file)
     return sent(found)
 
 
@@ -68,13 +74,14 @@ def remove(request: HttpRequest, register_id: str, pk: int, file: int) -> HttpRe
     """Take a file down."""
     register, sight = register_or_404(register_id), sight_of(request)
     row = row_or_404(register, pk, sight)
-    found = _file_or_404(register, row, file)
+    found = file_or_404(register, row, file)
     attachments.remove(sight.actor, register, row, found, at=sight.at)
     messages.success(request, _("已撤下“%s”；原件仍留存备查。") % found.name)
     return redirect("register_row", register.id, pk)
 
 
-def _file_or_404(register: Any, row: Model, file: int) -> Attachment:
+def file_or_404(register: Any, row: Model, file: int) -> Attachment:
+    """Return a file that stands beside a row."""
     found = attachments.of(register, row).filter(pk=file).first()
     if found is None:
         raise Http404(file)
