@@ -83,6 +83,7 @@ MIDDLEWARE = [
     "anzhang.web.headers.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "anzhang.web.balance.Balance",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "anzhang.web.language.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -226,7 +226,8 @@ class _Client:
 
     def __init__(self, port: int, request: bytes) -> None:
         self._request = request
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self._port = port
+        self._connect()
         self.took: list[float] = []
         self.size = 0
         self.fault = ""
@@ -251,6 +252,9 @@ class _Client:
         """Close the connection."""
         self._socket.close()
 
+    def _connect(self) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=60)
+
     def _ask(self) -> None:
         self._socket.sendall(self._request)
         answer = self._more(b"")
@@ -264,6 +268,9 @@ class _Client:
         left = self.size - len(body)
         while left > 0:
             left -= len(self._more(b""))
+        if b"connection: close" in lines:
+            self._socket.close()
+            self._connect()
 
     def _more(self, answer: bytes) -> bytes:
         piece = self._socket.recv(1 << 18)

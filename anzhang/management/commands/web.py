@@ -1,6 +1,5 @@
 """`anzhang web`: serve the pages with granian."""
 
-import gc
 from typing import Any
 
 from django.conf import settings
@@ -8,8 +7,7 @@ from django.conf import settings
 from anzhang.management import BadInputError, Verb
 from anzhang.operate import listen
 from anzhang.operate.readiness import ready_file
-
-GARBAGE = (20_000, 20, 20)  # objects made before a collection, and how many of those before an older generation is walked
+from anzhang.web import balance
 
 
 class Command(Verb):
@@ -29,13 +27,15 @@ class Command(Verb):
             raise BadInputError(f"{place} is taken by another program; change server.bind in {home.settings_file}")
         certificate = home.get("server", "certificate", "") or None
         self.load()
+        workers = home.get("server", "workers", 2)
+        balance.share(workers)
         server = Granian(
             "anzhang.wsgi:application",
             address=place.host,
             port=place.port,
             interface=Interfaces.WSGI,
-            workers=home.get("server", "workers", 2),
-            blocking_threads=home.get("server", "threads", 3),
+            workers=workers,
+            blocking_threads=home.get("server", "threads", 6),
             ssl_cert=certificate,
             ssl_key=home.get("server", "key", "") or None,
             log_level=LogLevels.warning,
@@ -55,7 +55,3 @@ class Command(Verb):
 
         _ = get_resolver().url_patterns
         get_template("base.html")
-        # What is loaded stays: the collector of garbage need not walk it again and again, least of all during an answer.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GARBAGE)
