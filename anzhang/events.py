@@ -25,6 +25,7 @@ class Event(StrEnum):
     ROW_CHANGE = "registers:row:change"
     ROW_IMPORT = "registers:sheet:import"
     ROW_EXPORT = "registers:sheet:export"
+    ROW_EXPORT_REFUSED = "registers:sheet:export_refused"
     ATTACHMENT_ADD = "registers:attachment:add"
     ATTACHMENT_REMOVE = "registers:attachment:remove"
     CASE_FILE = "casework:case:file"

@@ -123,6 +123,12 @@ def record_export(actor: Actor, register: Register, *, at: datetime, rows: int, 
         record(actor, Event.ROW_EXPORT, ("register", register.id), at=at, payload=payload)
 
 
+def record_export_refused(actor: Actor, register: Register, *, at: datetime, rows: int, query: str) -> None:
+    """Note in the ledger who tried at the command line to take out more rows than are free, without an approval."""
+    with transaction.atomic():
+        record(actor, Event.ROW_EXPORT_REFUSED, ("register", register.id), at=at, payload={"rows": rows, "query": query})
+
+
 def record_import(actor: Actor, register: Register, *, at: datetime, created: int, changed: int, digest: str) -> None:
     """Note in the ledger which sheet brought the rows in; runs in the transaction of the import."""
     payload = {"created": created, "changed": changed, "sha256": digest}

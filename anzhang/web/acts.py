@@ -32,6 +32,7 @@ ACTS: Mapping[Event, Promise] = {
     Event.ROW_CHANGE: _("修改台账行"),
     Event.ROW_IMPORT: _("导入台账"),
     Event.ROW_EXPORT: _("导出台账"),
+    Event.ROW_EXPORT_REFUSED: _("拒绝导出台账"),
     Event.ATTACHMENT_ADD: _("添加附件"),
     Event.ATTACHMENT_REMOVE: _("撤下附件"),
     Event.CASE_FILE: _("提出事项"),

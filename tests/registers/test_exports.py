@@ -1,6 +1,7 @@
 """Exports above 1,000 rows need an approval that opens the download for its applicant until it expires."""
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 
 from anzhang.casework import exports, procedures
@@ -70,3 +71,44 @@ def test_more_rows_than_granted_are_refused(bureau, acting, clock, browser):
 @pytest.mark.parametrize("username", ["zhengkai", "mali", "chenjing"])
 def test_no_office_exempts_from_it(username, browser):
     assert browser(username).get("/registers/person/export.xlsx").status_code == 409
+
+
+@pytest.fixture
+def export(capsys, monkeypatch, tmp_path):
+    """Run `anzhang export person` as the operating-system user; return (exit code, standard error, the file)."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    file = tmp_path / "people.csv"
+
+    def run(*words):
+        code = 0
+        try:
+            call_command("export", "person", str(file), *words)
+        except SystemExit as stop:
+            code = stop.code
+        return code, capsys.readouterr().err, file
+
+    return run
+
+
+@pytest.mark.usefixtures("many")
+def test_whoever_works_at_the_machine_asks_for_it_too_and_the_try_is_kept(export):
+    code, err, file = export("--filter", "unit=JYC")
+    assert (code, "--case" in err, file.exists()) == (1, True, False)
+    entry = Entry.objects.get(act="registers:sheet:export_refused")
+    assert entry.actor.startswith("os:")
+    assert b'"rows":1014' in bytes(entry.payload.body)
+    assert export("--filter", "unit=JYC&q=孙丽")[0] == 0  # a small one is free
+
+
+@pytest.mark.usefixtures("many")
+def test_a_granted_case_opens_it_at_the_machine_for_that_filter_and_that_time(bureau, acting, clock, export):
+    case = granted(bureau, acting, clock)
+    code, _err, file = export("--filter", "unit=JYC", "--case", case.number)
+    assert (code, len(file.read_text(encoding="utf-8-sig").splitlines())) == (0, 1015)
+    entry = Entry.objects.get(act="registers:sheet:export")
+    assert entry.actor.startswith("os:")
+    assert case.number.encode() in bytes(entry.payload.body)
+    assert export("--case", case.number)[0] == 1  # another filter
+    assert export("--filter", "unit=JYC", "--case", "X")[0] == 1
+    clock.advance(days=8)
+    assert export("--filter", "unit=JYC", "--case", case.number)[0] == 1  # expired

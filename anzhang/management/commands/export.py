@@ -14,7 +14,7 @@ from anzhang.casework import exports
 from anzhang.directory.tickets import cli_actor
 from anzhang.management import BadInputError, Verb
 from anzhang.registers import exporting, listing, procedures
-from anzhang.registers.rights import Sight, is_machine
+from anzhang.registers.rights import Sight
 
 # `import` is a word of the language, so its module is reached by name.
 sheet_verb = importlib.import_module("anzhang.management.commands.import")
@@ -30,6 +30,7 @@ class Command(Verb):
         parser.add_argument("register", help="register id, e.g. person")
         parser.add_argument("file", help="file to write, ending in .xlsx or .csv")
         parser.add_argument("--filter", default="", help="the query of the register's page, e.g. 'unit=JYC&q=…'")
+        parser.add_argument("--case", default="", help="number of the granted export case that is carried out (more than 1,000 rows)")
 
     def run(self, **options: Any) -> None:
         """Select, write, record."""
@@ -43,9 +44,14 @@ class Command(Verb):
             rows = listing.select(register, query, Sight(actor, now))
         except listing.BadQueryError as error:
             raise BadInputError(f"--filter: {error.name}: {error.message}") from error
-        if not is_machine(actor):  # whoever holds the machine's own account reads the database anyway, and the auditor sees it
-            exports.require(actor, register.id, query.address(page=1, sort="", size=listing.DEFAULT_SIZE), rows.count(), now)
+        asked, many = query.address(page=1, sort="", size=listing.DEFAULT_SIZE), rows.count()
+        try:
+            approval = exports.require(actor, register.id, asked, many, now, options["case"])
+        except exports.ExportNeedsApprovalError:
+            procedures.record_export_refused(actor, register, at=now, rows=many, query=asked)
+            raise
         body, count = exporting.export(register, rows, form)
-        procedures.record_export(actor, register, at=now, rows=count, form=form, query=query.address(page=1))
+        basis = approval.case.number if approval else ""
+        procedures.record_export(actor, register, at=now, rows=count, form=form, query=query.address(page=1), basis=basis)
         sheet_verb.write_file(options["file"], body)
         self.stdout.write(f"{register.id}: {count} rows")
