@@ -143,8 +143,22 @@ def _handlers(cases: list[Case]) -> dict[int, tuple[str, ...]]:
 @require_GET
 @login_needed
 def choose(request: HttpRequest) -> HttpResponse:
-    """List the routes, so that one can be chosen."""
-    return render(request, "cases/choose.html", {"routes": routes.current().values()})
+    """List the routes, so that one can be chosen; whoever can file nothing is told so here, not behind every line."""
+    refusal: RefusedError | None = None
+    try:
+        _filer(actor_of(request))
+    except RefusedError as error:
+        refusal = error
+    return render(request, "cases/choose.html", {"routes": routes.current().values(), "refusal": refusal})
+
+
+def _filer(actor: Actor) -> Person:
+    """Return the person who files. Raises RefusedError for the auditor and for a user who is nobody in the register of people."""
+    eligibility.require_changer(actor)
+    person = Person.objects.select_related("unit").filter(pk=actor.person_id or 0).first()
+    if person is None:
+        raise RefusedError("not_a_person", _("该账号没有对应的人员，不能提出事项。"))
+    return person
 
 
 @dataclass(frozen=True)
@@ -186,10 +200,7 @@ def new(request: HttpRequest, route: str) -> HttpResponse:
     if route not in routes.current():
         raise Http404(route)
     actor, at = actor_of(request), clock.now()
-    person = Person.objects.select_related("unit").filter(pk=actor.person_id or 0).first()
-    if person is None:
-        raise RefusedError("not_a_person", _("该账号没有对应的人员，不能提出事项。"))
-    eligibility.require_changer(actor)
+    person = _filer(actor)
     given = request.POST if request.method == "POST" else request.GET
     units = _units_for(person, actor, at)
     code = given.get("unit_of_case") or person.unit.code

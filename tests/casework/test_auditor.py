@@ -32,6 +32,15 @@ def test_the_auditor_files_no_case(bureau, acting, clock):
     assert file(bureau, acting, clock, "wangfang", "officer_appointment", person="P012").unit == bureau.unit["IC"]
 
 
+def test_the_list_of_routes_tells_the_auditor_and_leads_to_no_form(bureau, client):
+    enter(client, bureau.user["chenjing"])
+    told = client.get("/cases/new/").content.decode()
+    assert "审计管理员只查看、不改动" in told
+    assert "/cases/new/officer_appointment/" not in told
+    enter(client, bureau.user["sunli"])
+    assert "/cases/new/officer_appointment/" in client.get("/cases/new/").content.decode()
+
+
 def test_the_auditor_plans_no_remedy_of_the_own_unit(finding, acting, clock):
     with pytest.raises(RefusedError) as refusal:
         findings.plan(acting("chenjing"), finding, "整改", clock.now)
