@@ -7,7 +7,9 @@ PIP := $(PY) -m pip --disable-pip-version-check -q
 ANZHANG_HOME ?= var/demo
 export ANZHANG_HOME
 ARGS ?=
-APT := clamav-daemon rsyslog openssh-server chromium fonts-noto-cjk debootstrap default-jre-headless libpdfbox2-java libcommons-io-java libjaxb-api-java libactivation-java postgresql-15 slapd
+APT := clamav-daemon rsyslog rsyslog-gnutls rsyslog-openssl rsyslog-relp openssh-server chromium fonts-noto-cjk debootstrap default-jre-headless libpdfbox2-java libcommons-io-java libjaxb-api-java libactivation-java postgresql-15 slapd
+# Debian installs one syslog only, and that is rsyslog: syslog-ng is unpacked into the environment, for the test in which it sends.
+SYSLOG_NG := syslog-ng-core libivykis0 libnet1 libpcre3 libjson-c5 libglib2.0-0
 APT_PROGRAMS := clamd rsyslogd sshd chromium debootstrap java pg_ctl slapd
 
 # The same stories on PostgreSQL: the heart of them in `make test`, all that need no program of their own in `make test-long`.
@@ -24,11 +26,11 @@ run: $(VENV)/installed ## set up, then run the demo bureau in the foreground (AR
 	@$(PY) -m compileall -q anzhang # compiled sources halve the time a process takes to start
 	@exec $(VENV)/bin/anzhang demo $(ARGS)
 
-test: $(VENV)/installed-dev apt ## the tests, with the real programs they use
+test: $(VENV)/installed-dev apt $(VENV)/syslog-ng ## the tests, with the real programs they use
 	$(PY) -m pytest -m "not long" -n 2 --dist loadfile $(ARGS)
 	$(PY) -m tests.postgres $(PY) -m pytest -m "not long and not browser" -n 2 --dist loadfile $(ON_POSTGRES)
 
-test-long: $(VENV)/installed-dev apt ## every test, the long ones too
+test-long: $(VENV)/installed-dev apt $(VENV)/syslog-ng ## every test, the long ones too
 	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 	$(PY) -m tests.postgres $(PY) -m pytest -m "not browser" -n 2 --dist loadfile $(ALL_ON_POSTGRES)
 
@@ -78,9 +80,15 @@ apt:
 	@missing=; for program in $(APT_PROGRAMS); do PATH=$$PATH:/usr/sbin:/usr/lib/postgresql/15/bin command -v $$program >/dev/null || missing=yes; done; \
 	fc-list :lang=zh 2>/dev/null | grep -q . || missing=yes; \
 	[ -f /usr/share/java/preflight.jar ] && [ -f /usr/share/java/jaxb-api.jar ] && [ -f /usr/share/java/javax.activation.jar ] || missing=yes; \
+	for module in lmnsd_gtls lmnsd_ossl omrelp; do ls /usr/lib/*/rsyslog/$$module.so >/dev/null 2>&1 || missing=yes; done; \
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" = 0 ]; then \
 	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(APT); \
 	else \
 	  echo "make: the tests need: sudo apt-get install -y $(APT)" >&2; exit 2; \
 	fi
+
+$(VENV)/syslog-ng: | apt
+	@rm -rf $@.new && mkdir -p $@.new/debs
+	@cd $@.new/debs && { apt-get download -q $(SYSLOG_NG) || { apt-get update -q && apt-get download -q $(SYSLOG_NG); }; } && for each in *.deb; do dpkg -x $$each ..; done
+	@rm -r $@.new/debs && mv $@.new $@

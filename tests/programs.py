@@ -29,6 +29,23 @@ def program(name: str) -> str:
     return path
 
 
+SYSLOG_NG = Path(__file__).parents[1] / ".venv" / "syslog-ng"  # `make test` unpacks it there: Debian installs one syslog only
+
+
+def syslog_ng() -> tuple[str, ...]:
+    """Return the command of syslog-ng: the unpacked one, else the installed one."""
+    if not SYSLOG_NG.exists():
+        return (program("syslog-ng"),)
+    (modules,) = (SYSLOG_NG / "usr/lib/syslog-ng").glob("[0-9]*")
+    return str(SYSLOG_NG / "usr/sbin/syslog-ng"), f"--module-path={modules}"
+
+
+def syslog_ng_environment() -> dict[str, str]:
+    """Return the environment in which the unpacked one finds its libraries."""
+    folders = [SYSLOG_NG / "usr/lib/syslog-ng", *SYSLOG_NG.glob("usr/lib/*-linux-gnu"), *SYSLOG_NG.glob("lib/*-linux-gnu")]
+    return {**os.environ, "LD_LIBRARY_PATH": ":".join(map(str, folders))}
+
+
 def free_port() -> int:
     """Return a port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as probe:

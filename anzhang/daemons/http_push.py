@@ -1,28 +1,38 @@
-"""Log push over HTTP that answers only when the lines are on disk: `POST /ingest/json`.
+"""Log push over HTTP that answers only when the lines are on disk, in the formats that shippers speak.
 
-The body is JSON lines (one value a line) or one JSON array. Each value becomes one line of the vault: a line of a JSON-lines body byte for
-byte as it was sent, an array's element as compact JSON. `Authorization: Bearer TOKEN` names the source. With an
-`Idempotency-Key` a repeated request is answered `"duplicate": true` and stored once; the same key with another body is 409.
+    POST /ingest/json              our own: JSON lines or an array
+    POST /_bulk, /INDEX/_bulk ...  Elasticsearch (Filebeat, Logstash, Vector, Fluent Bit, client libraries)
+    POST /loki/api/v1/push         Loki (promtail, Alloy, Vector, Fluent Bit)
+    POST /v1/logs                  OTLP (OpenTelemetry SDKs and collector)
 
-Errors are `{"error": {"code", "message"}}`: 400 not JSON or not HTTP, 401 no or wrong token, 403 address, 404, 405, 408 too slow,
-409 key reused, 411 no length, 413 too large, 429 over quota or too busy (with Retry-After), 503 the disk refuses.
+All have one door: a token names the source (`Authorization: Bearer TOKEN`, `ApiKey` holding it, or Basic with it as the password);
+quota, size limits, gzip; with an `Idempotency-Key` a repeated request is stored once, the same key with another body is 409.
+
+Errors, each in the words of its protocol: 400 not readable or not HTTP, 401 no or wrong token, 403 address, 404, 405, 408 too slow, 409 key
+reused, 411 no length, 413 too large, 415 packed in an unknown way, 429 over quota or too busy (with Retry-After), 503 the disk refuses.
 h11 parses; this module only decides.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import logging
 import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import h11
-import orjson
 
 from anzhang import clock
-from anzhang.daemons import framing, tls
+from anzhang.daemons import push_elasticsearch, push_json, push_loki, push_otlp, tls
 from anzhang.daemons.intake import Intake
+from anzhang.daemons.memory import Budget
+from anzhang.daemons.push import LARGEST_BODY, Endpoint, PushError, Reading, Reply, Request, Stored, json_reply, plain_error, unpack
 from anzhang.daemons.senders import Source, plain
 from anzhang.engines.durable import DurabilityError
 from anzhang.engines.vault import VaultFullError, WriterDeadError
@@ -30,25 +40,38 @@ from anzhang.monitoring.procedures import hash_token
 
 log = logging.getLogger("anzhang.collector.http")
 
-LARGEST_BODY = 16 << 20
-LONGEST_LINE = 1 << 20
+BODIES_BYTES = 128 << 20  # of all requests together
+SMALL_BODY = 64 << 10  # read on the spot; a larger one on a thread of its own
 LARGEST_HEADER = 16 << 10
 REQUEST_SECONDS = 30.0
 IDLE_SECONDS = 75.0
-MOST_CONNECTIONS = 500
-MOST_PER_ADDRESS = 100
+MOST_CONNECTIONS = 2000
+MOST_PER_ADDRESS = 1000
+MOST_UNPROVED = 200  # connections that have shown no token yet; the one that has been silent longest goes first
 KEY = re.compile(rb"[\x21-\x7e]{1,128}")
 BUSY_SECONDS = 1
-PATH = b"/ingest/json"
+HEALTH = Endpoint(reply=lambda _request: json_reply({"status": "ok"}), open=True)
+NOWHERE = Endpoint()
+POSTS: Mapping[str, Endpoint] = {
+    "/ingest/json": Endpoint(read=push_json.read),
+    "/loki/api/v1/push": push_loki.PUSH,
+    "/v1/logs": push_otlp.LOGS,
+}
+GETS: Mapping[str, Endpoint] = {"/healthz": HEALTH, "/ready": push_loki.READY}
 
 
-class PushError(Exception):
-    """The request is answered with an error; `headers` may say when to come back."""
-
-    def __init__(self, status: int, code: str, message: str, **headers: str) -> None:
-        """Keep status, stable code, English message, headers."""
-        super().__init__(message)
-        self.status, self.code, self.message, self.headers = status, code, message, headers
+def endpoint(method: str, path: str) -> Endpoint:
+    """Return what stands at an address. Raises PushError 404, 405."""
+    if path in GETS and method in {"GET", "HEAD"}:
+        return GETS[path]
+    if path in POSTS:
+        if method != "POST":
+            raise PushError(405, "method_not_allowed", "use POST", Allow="POST")
+        return POSTS[path]
+    found = push_elasticsearch.endpoint(method, Request(method, path, {}).parts)
+    if found is None:
+        raise PushError(404, "no_such_address", "push to POST /ingest/json, /_bulk, /loki/api/v1/push or /v1/logs")
+    return found
 
 
 @dataclass
@@ -67,7 +90,10 @@ class PushServer:
     intake: Intake
     counters: Counters = field(default_factory=Counters)
     connections: set[PushConnection] = field(default_factory=set)
+    addresses: Counter[str] = field(default_factory=Counter)
     servers: list[asyncio.Server] = field(default_factory=list)
+    bodies: Budget = field(default_factory=lambda: Budget(BODIES_BYTES))
+    reader: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "push"))
     stopping: bool = False
 
     async def listen(self, host: str, port: int, files: tls.Files | None = None) -> None:
@@ -87,6 +113,31 @@ class PushServer:
         storing = [connection.task for connection in self.connections if connection.task is not None]
         if storing:
             await asyncio.wait(storing, timeout=10)
+        self.reader.shutdown(wait=False, cancel_futures=True)
+
+    def has_room(self, address: str) -> bool:
+        """Whether one more connection may come in; a silent one without a token makes room for it."""
+        if self.addresses[address] >= MOST_PER_ADDRESS:
+            return False
+        unproved = [each for each in self.connections if not each.proved]
+        if len(unproved) >= MOST_UNPROVED:
+            min(unproved, key=lambda each: each.came_at).cut_off()
+        return len(self.connections) < MOST_CONNECTIONS
+
+    def enter(self, connection: PushConnection) -> None:
+        """Count a connection."""
+        self.connections.add(connection)
+        self.addresses[connection.address] += 1
+        self.counters.connections = len(self.connections)
+
+    def leave(self, connection: PushConnection) -> None:
+        """Forget a connection."""
+        if connection in self.connections:
+            self.connections.discard(connection)
+            self.addresses[connection.address] -= 1
+            if not self.addresses[connection.address]:
+                del self.addresses[connection.address]
+        self.counters.connections = len(self.connections)
 
 
 class PushConnection(asyncio.Protocol):
@@ -99,7 +150,10 @@ class PushConnection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.address = ""
         self.request: h11.Request | None = None
+        self.endpoint = NOWHERE
         self.source: Source | None = None
+        self.proved = False  # a token was shown on this connection
+        self.came_at = asyncio.get_running_loop().time()
         self.body: list[bytes] = []
         self.size = 0
         self.task: asyncio.Task[None] | None = None
@@ -109,21 +163,25 @@ class PushConnection(asyncio.Protocol):
         """Let the client in, or close at once when there is no room."""
         self.transport = cast("asyncio.Transport", transport)
         self.address = str(plain((transport.get_extra_info("peername") or ("0.0.0.0",))[0]))  # noqa: S104  # no peer: no source
-        same = sum(1 for connection in self.server.connections if connection.address == self.address)
-        if len(self.server.connections) >= MOST_CONNECTIONS or same >= MOST_PER_ADDRESS:
+        if not self.server.has_room(self.address):
             self.transport.abort()
             return
-        self.server.connections.add(self)
-        self.server.counters.connections = len(self.server.connections)
+        self.server.enter(self)
         self._watch(IDLE_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:  # the protocol's signature
         """Forget the client; what it is having stored is stored."""
-        self.server.connections.discard(self)
-        self.server.counters.connections = len(self.server.connections)
+        self.server.leave(self)
         if self.timer is not None:
             self.timer.cancel()
-        self.body.clear()
+        if self.task is None:
+            self._drop_body()
+
+    def cut_off(self) -> None:
+        """End a connection that only takes up room."""
+        if self.transport is not None:
+            self.transport.abort()
+        self.server.leave(self)
 
     def data_received(self, data: bytes) -> None:
         """Parse; one request is dealt with at a time, the rest waits in the parser."""
@@ -138,7 +196,8 @@ class PushConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Tell the parser; a half request ends here."""
         self.data_received(b"")
-        return self.task is not None
+        half_open = self.transport is not None and self.transport.get_extra_info("ssl_object") is None  # TLS has no half-open end
+        return half_open and self.task is not None
 
     def stop_if_idle(self) -> None:
         """Close unless an answer is owed."""
@@ -151,10 +210,7 @@ class PushConnection(asyncio.Protocol):
             if isinstance(event, h11.Request):
                 self._begin(event)
             elif isinstance(event, h11.Data):
-                self.size += len(event.data)
-                if self.size > LARGEST_BODY:
-                    raise PushError(413, "body_too_large", f"a request holds at most {LARGEST_BODY} bytes; send smaller batches")
-                self.body.append(bytes(event.data))
+                self._keep(bytes(event.data))
             elif isinstance(event, h11.EndOfMessage):
                 self.transport.pause_reading()
                 self.task = asyncio.get_running_loop().create_task(self._serve())
@@ -167,22 +223,34 @@ class PushConnection(asyncio.Protocol):
     def _begin(self, request: h11.Request) -> None:
         """Decide on the header alone whatever can be: nobody without a token gets to send a body."""
         self.server.counters.requests += 1
-        self.request, self.source, self.size = request, None, 0
-        self.body.clear()
+        self.request, self.source, self.endpoint = request, None, NOWHERE
+        self._drop_body()
         self._watch(REQUEST_SECONDS)
-        path = request.target.partition(b"?")[0]
-        if path == b"/healthz":
+        self.endpoint = endpoint(request.method.decode(), _path(request))
+        if self.endpoint.open:
             return
-        if path != PATH:
-            raise PushError(404, "no_such_address", "push to POST /ingest/json")
-        if request.method != b"POST":
-            raise PushError(405, "method_not_allowed", "use POST", Allow="POST")
         headers = dict(request.headers)
         self.source = self._authenticate(headers)
-        _check_headers(headers)
-        self._check_room(self.source, int(headers.get(b"content-length", b"0")))
+        self.proved = True
+        if self.endpoint.read is not None:
+            _check_headers(headers)
+            self._check_room(self.source, int(headers.get(b"content-length", b"0")))
         if self.parser.they_are_waiting_for_100_continue:
             self._send(h11.InformationalResponse(status_code=100, headers=[]))
+
+    def _keep(self, data: bytes) -> None:
+        """Keep a piece of the body while there is room for it, in its own limit and in that of all together."""
+        if self.size + len(data) > LARGEST_BODY:
+            raise PushError(413, "body_too_large", f"a request holds at most {LARGEST_BODY} bytes; send smaller batches")
+        if not self.server.bodies.take(len(data)):
+            raise _busy()
+        self.size += len(data)
+        self.body.append(data)
+
+    def _drop_body(self) -> None:
+        self.server.bodies.give(self.size)
+        self.size = 0
+        self.body.clear()
 
     def _check_room(self, source: Source, length: int) -> None:
         now, wait = clock.now(), self.intake.quotas.wait_seconds
@@ -190,14 +258,14 @@ class PushConnection(asyncio.Protocol):
             self.intake.over.add(source.code)
             message = f"source {source.code} may send {source.quota} bytes an hour"
             raise PushError(429, "over_quota", message, **{"Retry-After": str(wait(now))})
-        if self.intake.is_full:
-            raise PushError(429, "busy", "the collector is writing what it holds; come back", **{"Retry-After": str(BUSY_SECONDS)})
+        if self.intake.is_full or not self.server.bodies.has(length):
+            raise _busy()
 
     def _authenticate(self, headers: dict[bytes, bytes]) -> Source:
-        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
-        if scheme.lower() != b"bearer" or not token:
+        token = _token(headers.get(b"authorization", b""))
+        if not token:
             raise PushError(401, "no_token", "send Authorization: Bearer TOKEN", **{"WWW-Authenticate": "Bearer"})
-        source = self.intake.senders.by_token(hash_token(token.strip().decode("latin-1")))
+        source = self.intake.senders.by_token(hash_token(token))
         if source is None:
             log.warning("wrong token from %s", self.address)
             raise PushError(401, "wrong_token", "this token belongs to no active log source", **{"WWW-Authenticate": "Bearer"})
@@ -209,10 +277,8 @@ class PushConnection(asyncio.Protocol):
 
     async def _serve(self) -> None:
         try:
-            if self.source is None:
-                self._respond(200, {"status": "ok"})
-            else:
-                self._respond(200, await self._store(self.source))
+            reply = await self._reply()
+            self._respond(reply)
         except PushError as error:
             self._answer(error)
         except (OSError, DurabilityError, VaultFullError, WriterDeadError):
@@ -221,21 +287,49 @@ class PushConnection(asyncio.Protocol):
             self._answer(PushError(503, "not_stored", "the lines could not be made durable; send them again", **{"Retry-After": "5"}))
         finally:
             self.task = None
+            self._drop_body()
         self._next()
 
-    async def _store(self, source: Source) -> dict[str, Any]:
-        raw = b"".join(self.body)
-        self.body.clear()
-        request = self.request
-        block, count = lines_of(raw)
-        if count == 0:
-            return {"lines": 0, "duplicate": False}
-        given = dict(request.headers).get(b"idempotency-key", b"").decode("ascii") if request is not None else ""
+    async def _reply(self) -> Reply:
+        """Return the answer to a whole request; where it carries lines, once they are on disk."""
+        at = self.endpoint
+        if self.request is None:
+            raise PushError(400, "bad_request", "no request")
+        request = self._whole(self.request)
+        if at.reply is not None:
+            return at.reply(request)
+        if at.read is None or self.source is None:
+            raise PushError(404, "no_such_address", "nothing stands here")
+        reading = await self._read(request, at.read)
+        return reading.answer(await self._store(self.source, request, reading))
+
+    async def _read(self, request: Request, read: Callable[[Request], Reading]) -> Reading:
+        """Unpack and read a body, a large or packed one on a thread, so that nobody else's connection waits for it."""
+
+        def work() -> Reading:
+            unpacked = unpack(request.body, request.header(b"content-encoding"))
+            return read(Request(request.method, request.path, request.headers, unpacked))
+
+        if len(request.body) <= SMALL_BODY and not request.header(b"content-encoding"):
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self.server.reader, work)
+
+    async def _store(self, source: Source, request: Request, reading: Reading) -> Stored:
+        if not reading.block:
+            return Stored(0, duplicate=False)
+        if self.intake.quotas.would_pass(source, len(reading.block), clock.now()) and len(reading.block) > len(request.body):
+            self._check_room(source, len(reading.block))  # what was packed counts unpacked
+        given = request.header(b"idempotency-key")
         key = f"http/{given}" if given else ""
-        ack = await self.intake.store(source, self.address, framing.NEWLINE, block, key=key, transport="http")
+        ack = await self.intake.store(source, self.address, reading.framing, reading.block, key=key, transport="http")
         if ack.conflict:
             raise PushError(409, "key_reused", "this Idempotency-Key was used for another body; nothing was stored")
-        return {"lines": count, "duplicate": ack.duplicate}
+        return Stored(ack.record, ack.duplicate)
+
+    def _whole(self, request: h11.Request) -> Request:
+        body = b"".join(self.body)
+        self.body.clear()
+        return Request(request.method.decode(), _path(request), dict(request.headers), body)
 
     def _next(self) -> None:
         """Go on with the connection: the next request that may already be in the parser, or close."""
@@ -262,15 +356,21 @@ class PushConnection(asyncio.Protocol):
         refused = self.server.counters.refused
         refused[error.code] = refused.get(error.code, 0) + 1
         if self.parser.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            self._respond(error.status, {"error": {"code": error.code, "message": error.message}}, {**error.headers, "Connection": "close"})
+            request = Request("", "", dict(self.request.headers) if self.request is not None else {})
+            self._respond(self._worded(request, error), {"Connection": "close"})
         if self.transport is not None:
             self.transport.close()
 
-    def _respond(self, status: int, value: dict[str, Any], headers: dict[str, str] | None = None) -> None:
-        body = orjson.dumps(value)
-        fields = {"Content-Type": "application/json", "Content-Length": str(len(body)), **(headers or {})}
-        self._send(h11.Response(status_code=status, headers=list(fields.items())))
-        self._send(h11.Data(data=body))
+    def _worded(self, request: Request, error: PushError) -> Reply:
+        return (self.endpoint.error if self.request is not None else plain_error)(request, error)
+
+    def _respond(self, reply: Reply, more: Mapping[str, str] | None = None) -> None:
+        fields = {**self.endpoint.headers, **reply.headers, **(more or {})}
+        if reply.status != 204:
+            fields |= {"Content-Type": reply.content_type, "Content-Length": str(len(reply.body))}
+        self._send(h11.Response(status_code=reply.status, headers=list(fields.items())))
+        if reply.body and (self.request is None or self.request.method != b"HEAD"):
+            self._send(h11.Data(data=reply.body))
         self._send(h11.EndOfMessage())
 
     def _send(self, event: Any) -> None:
@@ -292,10 +392,34 @@ class PushConnection(asyncio.Protocol):
             self.transport.close()
 
 
+def _path(request: h11.Request) -> str:
+    """Return the path without query and trailing slash."""
+    return request.target.partition(b"?")[0].decode("latin-1").rstrip("/") or "/"
+
+
+def _token(authorization: bytes) -> str:
+    """Return the token in an Authorization header, empty where there is none."""
+    scheme, _, rest = authorization.strip().partition(b" ")
+    kind, given = scheme.lower(), rest.strip().decode("latin-1")
+    if kind == b"bearer":
+        return given
+    if kind not in {b"basic", b"apikey"}:
+        return ""
+    try:
+        _name, colon, secret = base64.b64decode(given, validate=True).decode("latin-1").partition(":")
+    except (binascii.Error, ValueError):
+        colon, secret = "", ""
+    if colon:
+        return secret
+    return given if kind == b"apikey" else ""  # some clients send a key as it is
+
+
+def _busy() -> PushError:
+    return PushError(429, "busy", "the collector is writing what it holds; come back", **{"Retry-After": str(BUSY_SECONDS)})
+
+
 def _check_headers(headers: dict[bytes, bytes]) -> None:
     """Raise PushError when the body that will follow cannot be taken."""
-    if b"content-encoding" in headers:
-        raise PushError(415, "encoding_not_supported", "send the body without Content-Encoding")
     length = headers.get(b"content-length")
     if length is None and b"transfer-encoding" not in headers:
         raise PushError(411, "length_required", "send Content-Length or chunks")
@@ -303,27 +427,3 @@ def _check_headers(headers: dict[bytes, bytes]) -> None:
         raise PushError(413, "body_too_large", f"a request holds at most {LARGEST_BODY} bytes; send smaller batches")
     if not KEY.fullmatch(headers.get(b"idempotency-key", b"-")):
         raise PushError(400, "bad_idempotency_key", "an Idempotency-Key is 1 to 128 printable ASCII characters")
-
-
-def lines_of(raw: bytes) -> tuple[bytes, int]:
-    """Return the body as newline-framed lines and their number; blank lines of a JSON-lines body are left out.
-
-    Raises PushError naming the line that is no JSON or is too long.
-    """
-    if raw.lstrip()[:1] == b"[":
-        try:
-            values = orjson.loads(raw)
-        except orjson.JSONDecodeError as error:
-            raise PushError(400, "bad_json", f"the array is not JSON: {error}") from error
-        lines = [orjson.dumps(value) for value in values]
-    else:
-        lines = [line for line in raw.split(b"\n") if line.strip()]
-        for number, line in enumerate(lines, 1):
-            try:
-                orjson.loads(line)
-            except orjson.JSONDecodeError as error:
-                raise PushError(400, "bad_json", f"line {number} is not JSON: {error}; nothing was stored") from error
-    for number, line in enumerate(lines, 1):
-        if len(line) > LONGEST_LINE:
-            raise PushError(413, "line_too_long", f"line {number} has {len(line)} bytes, at most {LONGEST_LINE}; nothing was stored")
-    return b"".join(line + b"\n" for line in lines), len(lines)

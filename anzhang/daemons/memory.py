@@ -12,6 +12,29 @@ _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8  # malloc.h
 _LARGE = 1 << 30
 
 
+class Budget:
+    """Bytes that many hold together and that have a limit."""
+
+    def __init__(self, limit: int) -> None:
+        """Start with nothing held."""
+        self.limit, self.held = limit, 0
+
+    def has(self, size: int) -> bool:
+        """Whether so many more may be held."""
+        return self.held + size <= self.limit
+
+    def take(self, size: int) -> bool:
+        """Hold so many more, if there is room."""
+        if not self.has(size):
+            return False
+        self.held += size
+        return True
+
+    def give(self, size: int) -> None:
+        """Hold so many fewer."""
+        self.held -= size
+
+
 def keep() -> None:
     """Let freed memory stay with this process. Call before the first thread; another C library than glibc stays as it is."""
     library = ctypes.CDLL(None)

@@ -189,7 +189,7 @@ class Session(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Keep the transport until what was received is answered."""
         self.last = True
-        return self.task is not None
+        return self.task is not None and not self.secure
 
     def pause_writing(self) -> None:
         """Read no more from a sender that does not take our answers."""

@@ -169,9 +169,9 @@ class Connection(asyncio.BufferedProtocol):
             self._hold_if_needed()
 
     def eof_received(self) -> bool:
-        """Take the rest; the transport stays open until the rest is on disk."""
+        """Take the rest; the transport stays open until the rest is on disk (under TLS it cannot)."""
         self.finish()
-        return True
+        return self.server.door is None
 
     def connection_lost(self, exc: Exception | None) -> None:  # the protocol's signature
         """Take the rest of a broken connection."""

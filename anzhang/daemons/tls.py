@@ -154,7 +154,7 @@ class _Waiting(asyncio.Protocol):
             self.door.turn_away(address, reason(error))
             plain.abort()
             return
-        if transport is not None and not threshold.lost:
+        if transport is not None:
             threshold.step_in(transport, self.door.behind())
 
 
@@ -170,19 +170,24 @@ class _Threshold(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self.ended = True
-        return True
+        return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
 
     def step_in(self, transport: asyncio.Transport, protocol: asyncio.BaseProtocol) -> None:
-        """Hand the connection over, as if it began now."""
+        """Hand the connection over, as if it began now; one that is over already is played to its end."""
+        was_closing = transport.is_closing()
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
+        if transport.is_closing() and not was_closing:
+            return  # not let in
         for data in self.early:
             feed(protocol, data)
-        if self.ended and isinstance(protocol, asyncio.Protocol | asyncio.BufferedProtocol) and not protocol.eof_received():
-            transport.close()
+        if self.ended and isinstance(protocol, asyncio.Protocol | asyncio.BufferedProtocol):
+            protocol.eof_received()
+        if self.lost:
+            protocol.connection_lost(None)
 
 
 def feed(protocol: asyncio.BaseProtocol, data: bytes) -> None:
@@ -194,6 +199,8 @@ def feed(protocol: asyncio.BaseProtocol, data: bytes) -> None:
     while place < len(data):
         room = buffered.get_buffer(-1)
         size = min(len(cast("memoryview", room)), len(data) - place)
+        if size == 0:
+            return  # it was not let in
         room[:size] = data[place : place + size]  # type: ignore[index]  # a writable buffer, as the protocol promises
         buffered.buffer_updated(size)
         place += size

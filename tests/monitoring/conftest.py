@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.monitoring.authority import Authority
 from tests.monitoring.installation import Installation, build_template
 
 
@@ -30,12 +31,19 @@ def installation(template: Path, tmp_path: Path) -> Iterator[Installation]:
         made.kill()
 
 
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """The authority that signs the senders' certificates."""
+    return Authority(tmp_path_factory.mktemp("authority"), "operator")
+
+
 @pytest.fixture(scope="module")
-def shared(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def shared(template: Path, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """One running collector for all tests of a file that use it; at the end it stops cleanly and the vault verifies."""
     home = tmp_path_factory.mktemp("shared") / "home"
     shutil.copytree(template, home)
     made = Installation(home)
+    made.secure(authority)
     made.start()
     yield made
     made.stop()

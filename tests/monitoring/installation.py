@@ -15,6 +15,7 @@ from typing import Any
 
 from anzhang.engines.vault import Vault
 from anzhang.monitoring import quarantine
+from tests.monitoring.authority import Authority
 from tests.programs import answers, free_port, free_udp_port, wait_until
 
 SETTINGS = """\
@@ -37,6 +38,9 @@ class Installation:
     udp: int = field(default_factory=free_udp_port)
     seal_seconds: int = 1
     more: str = ""  # settings of [collector]
+    tls: int = field(default_factory=free_port)
+    relp: int = field(default_factory=free_port)
+    relp_tls: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -49,6 +53,14 @@ class Installation:
         )
         log.close()
         wait_until(lambda: self.alive and answers(self.http), 90, f"the collector; {self.home / 'collector.log'}")
+
+    def secure(self, authority: Authority) -> None:
+        """Open the ports that want a certificate, and plain RELP, at the next start."""
+        server = authority.issue("collector.example")
+        self.more += (
+            f'syslog_tls = "127.0.0.1:{self.tls}"\nrelp = "127.0.0.1:{self.relp}"\nrelp_tls = "127.0.0.1:{self.relp_tls}"\n'
+            f'certificate = "{server.certificate}"\nkey = "{server.key}"\nclient_ca = "{authority.file}"\n'
+        )
 
     @property
     def alive(self) -> bool:

@@ -24,7 +24,19 @@ SOURCES = (
     ("UDP", "syslog_udp", "127.0.0.2", "", "", 1 << 34),
     *((f"UDP{number}", "syslog_udp", f"127.0.1.{number}", "", "", 1 << 34) for number in range(1, 6)),
     ("UDPSMALL", "syslog_udp", "127.0.0.3", "", "", QUOTA),
+    ("RELP", "relp", "127.0.0.2", "", "", 1 << 34),
+    ("RELPKILL", "relp", "127.0.0.4", "", "", 1 << 34),
+    ("RELPNG", "relp", "127.0.0.5", "", "", 1 << 34),
+    ("RELPHOST", "relp", "127.0.0.6", "sbapp01", "", 1 << 34),
     ("UDPHOST", "syslog_udp", "127.0.0.4", "switch1", "", 1 << 34),
+)
+# code, transport, names in the certificate
+CERTIFIED = (
+    ("TLS", "syslog_tls", ["fw01.example"]),
+    ("TLSRSYSLOG", "syslog_tls", ["rsyslog.example"]),
+    ("TLSNG", "syslog_tls", ["ng.example"]),
+    ("TLSPRINT", "syslog_tls", ["00" * 32]),  # a test sets the fingerprint
+    ("RELPTLS", "relp", ["relp.example"]),
 )
 
 
@@ -51,6 +63,12 @@ def build(folder: Path) -> None:
         source = LogSource(
             code=code, name=code, transport=transport, addresses=address.split(), hosts=hosts.split(), unit=bureau.unit["IC"],
             quota_bytes_per_hour=quota, registered_on=clock.day_of(now), token_hash=procedures.hash_token(token) if token else "",
+        )  # fmt: skip
+        procedures.register_source(demo.SETUP, source, now)
+    for code, transport, names in CERTIFIED:
+        source = LogSource(
+            code=code, name=code, transport=transport, certificates=names, unit=bureau.unit["IC"], quota_bytes_per_hour=1 << 34,
+            registered_on=clock.day_of(now),
         )  # fmt: skip
         procedures.register_source(demo.SETUP, source, now)
 

@@ -63,7 +63,8 @@ def test_a_key_belongs_to_its_source(pushed: Installation) -> None:
         (b"[1, 2", {}, 400, "bad_json"),
         (b"\xff\xfe\0\0", {}, 400, "bad_json"),
         (b"{}", {"key": "x" * 129}, 400, "bad_idempotency_key"),
-        (b"{}", {"headers": {"Content-Encoding": "gzip"}}, 415, "encoding_not_supported"),
+        (b"{}", {"headers": {"Content-Encoding": "br"}}, 415, "encoding_not_supported"),
+        (b"{}", {"headers": {"Content-Encoding": "gzip"}}, 400, "bad_encoding"),
         (b'"' + b"x" * (1 << 20) + b'"', {}, 413, "line_too_long"),
         (b"", {"method": "GET"}, 405, "method_not_allowed"),
     ],
@@ -99,7 +100,7 @@ HEAD = f"POST /ingest/json HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\
         (HEAD + b"Content-Length: x\r\n\r\n", 400, "bad_request"),
         (b"\x16\x03\x01\x02\x00\x01\x00 not http at all\r\n\r\n", 400, "bad_request"),
         (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 100_000, 431, "bad_request"),
-        (b"POST /_bulk HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 404, "no_such_address"),
+        (b"POST /_search/x/y HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 404, "no_such_address"),
     ],
     ids=["no length", "too large", "bad length", "TLS on a plain port", "endless header", "another address"],
 )
