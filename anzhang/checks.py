@@ -7,6 +7,7 @@
 | anzhang.E003 | pages would leave the machine without TLS |
 | anzhang.E004 | the data directory or a key can be read by others |
 | anzhang.E005 | somebody can bypass the roles: the admin site is installed, or DEBUG is on |
+| anzhang.E006 | log-in through a directory or an identity provider is configured, but wrongly, or its extra is not installed |
 | anzhang.W001 | an active administrator is bound to no person of the register |
 | anzhang.W002 | a kind of administrator has a single active user, so that their loss needs a restore |
 """
@@ -98,6 +99,30 @@ def roles_hold(apps: Sequence[str], *, debug: bool) -> list[CheckMessage]:
         found.append(Error("the Django admin site is installed", hint="remove it from INSTALLED_APPS", id="anzhang.E005"))
     if debug:
         found.append(Error("DEBUG is on: error pages would show secrets", hint="set DEBUG = False", id="anzhang.E005"))
+    return found
+
+
+@register(Tags.security)
+def outside_log_in_is_complete(**_kwargs: Any) -> list[CheckMessage]:
+    """Look at the tables `[ldap]` and `[oidc]`; nobody is asked."""
+    return outside_complete(settings.HOME)
+
+
+def outside_complete(home: Home) -> list[CheckMessage]:
+    """Return an error for a table that is wrong and for an extra that is not installed. Local users enter all the same."""
+    from anzhang.directory import outside
+    from anzhang.operate import sign_in
+
+    found: list[CheckMessage] = [
+        Error(f"[{extra}] is configured but anzhang[{extra}] is not installed", hint=f"pip install 'anzhang[{extra}]'", id="anzhang.E006")
+        for extra in sign_in.missing(home)
+    ]
+    for switched, read in ((outside.has_ldap, outside.ldap_settings), (outside.has_oidc, outside.oidc_settings)):
+        try:
+            if switched(home):
+                read(home)
+        except HomeError as error:
+            found.append(Error(str(error), hint=f"correct {home.settings_file}", id="anzhang.E006"))
     return found
 
 

@@ -16,7 +16,7 @@ from anzhang.casework import parameters, routes
 from anzhang.engines.printing import fonts
 from anzhang.home import Home, HomeError
 from anzhang.monitoring import quarantine
-from anzhang.operate import database, listen, postgres
+from anzhang.operate import database, listen, postgres, sign_in
 from anzhang.regulation.binding import load_bindings, unbound
 from anzhang.regulation.reading import CatalogError
 
@@ -45,6 +45,7 @@ def examine(home: Home) -> Iterator[Finding]:
     yield from _database()
     yield from _assets()
     yield _faces(home)
+    yield from (Finding(seen.subject, seen.ok, seen.seen, seen.remedy, seen.grave) for seen in sign_in.look(home))
     yield from _quarantine(home)
     free = shutil.disk_usage(home.path).free
     yield Finding("disk", free > LOW_DISK_BYTES, f"{free / 1024**3:.1f} GiB free", "make room before the collector has to push back")

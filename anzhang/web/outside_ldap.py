@@ -17,8 +17,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from anzhang import clock
-from anzhang.directory import admission, ldap, outside
+from anzhang.directory import admission, outside
 from anzhang.directory.models import User
+from anzhang.directory.outside import ldap
 from anzhang.home import HomeError
 from anzhang.permissions import RefusedError
 from anzhang.web import actors
@@ -45,7 +46,7 @@ class DirectoryBackend(PasswordBackend):
         if request is None or not password or not ldap.is_plausible(name) or _is_local(name):
             return None
         try:
-            directory = outside.ldap(settings.HOME)
+            directory = outside.ldap_settings(settings.HOME)
             codes = _verified(request, directory, name, password)
         except (ldap.LdapError, HomeError) as error:
             log.warning("log-in through the directory: %s", error)

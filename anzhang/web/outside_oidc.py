@@ -33,7 +33,7 @@ from anzhang.web import actors
 from anzhang.web.adapter import locked_out, note_refusal
 
 if TYPE_CHECKING:
-    from anzhang.directory.oidc import OidcError
+    from anzhang.directory.outside.oidc import OidcError
 
 log = logging.getLogger(__name__)
 NEXT = "anzhang_oidc_next"  # session key: where somebody wanted to go
@@ -57,12 +57,12 @@ def leave(request: HttpRequest) -> HttpResponseBase:
     response: HttpResponseBase | None = ratelimit.consume_or_429(request, action="login")
     if response is not None:
         return response
-    from anzhang.directory import oidc
+    from anzhang.directory.outside import oidc
 
     wanted = request.GET.get("next", "")
     request.session[NEXT] = wanted if _is_ours(request, wanted) else ""
     try:
-        return oidc.send(request, outside.oidc(provider), request.build_absolute_uri(reverse("oidc_back")))
+        return oidc.send(request, outside.oidc_settings(provider), request.build_absolute_uri(reverse("oidc_back")))
     except (oidc.OidcError, HomeError) as error:
         return _failed(request, error)
 
@@ -72,10 +72,10 @@ def leave(request: HttpRequest) -> HttpResponseBase:
 def back(request: HttpRequest) -> HttpResponseBase:
     """Let whoever comes back from the provider in, when every check agrees; the second factor follows as for a password."""
     provider = _provider_or_404()
-    from anzhang.directory import oidc
+    from anzhang.directory.outside import oidc
 
     try:
-        configured = outside.oidc(provider)
+        configured = outside.oidc_settings(provider)
         value = oidc.receive(request, configured)
     except (oidc.OidcError, HomeError) as error:
         return _failed(request, error)

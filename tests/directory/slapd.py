@@ -173,8 +173,13 @@ def serving(folder: Path, ldif: str, host: str = "localhost", days: int = 30) ->
 
 
 def home(folder: Path, server: Slapd, secret: str = SERVICE_PASSWORD, **changes: object) -> Home:
-    """Return a data directory that is configured for the server, with changes to the `[ldap]` table (`people` is a table below it)."""
+    """Return a data directory that is configured for the server, with changes to the `[ldap]` table (`people` is a table below it).
+
+    What else stands in the settings file stays.
+    """
     folder.mkdir(exist_ok=True)
+    file = folder / "anzhang.toml"
+    before = file.read_text(encoding="utf-8").partition("[ldap]")[0] if file.is_file() else ""
     (folder / "ldap-password").unlink(missing_ok=True)
     write_private(folder / "ldap-password", secret.encode())
     people = changes.pop("people", {})
@@ -185,5 +190,5 @@ def home(folder: Path, server: Slapd, secret: str = SERVICE_PASSWORD, **changes:
     # A JSON text, number, list or truth is spelled the same in TOML.
     lines = ["[ldap]", *(f"{key} = {json.dumps(value)}" for key, value in table.items()), "[ldap.people]"]
     lines += [f"{json.dumps(name)} = {json.dumps(code)}" for name, code in people.items()]  # type: ignore[attr-defined]
-    (folder / "anzhang.toml").write_text("\n".join(lines), encoding="utf-8")
+    file.write_text(before + "\n".join(lines) + "\n", encoding="utf-8")
     return Home(folder)

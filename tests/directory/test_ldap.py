@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from anzhang.directory import ldap, outside
+from anzhang.directory import outside
+from anzhang.directory.outside import ldap
 from anzhang.home import Home, HomeError
 from tests import programs
 from tests.directory import slapd
@@ -34,7 +35,7 @@ def server(tmp_path_factory):
 @pytest.fixture
 def configured(tmp_path, server):
     """Return the settings after changes to the usual table: `configured(start_tls=True, urls=[...])`."""
-    return lambda **changes: outside.ldap(slapd.home(tmp_path, server, **changes))
+    return lambda **changes: outside.ldap_settings(slapd.home(tmp_path, server, **changes))
 
 
 def test_it_finds_the_person_and_takes_only_their_password(configured):
@@ -110,7 +111,7 @@ def test_it_refuses_a_certificate_of_another_authority(configured, server, tmp_p
 @pytest.mark.parametrize(("host", "days", "complaint"), [("dc.bureau.test", 30, "ostname mismatch"), ("localhost", 0, "expired")])
 def test_it_refuses_a_certificate_for_another_host_or_out_of_date(tmp_path, host, days, complaint):
     with slapd.serving(tmp_path / "s", "", host=host, days=days) as other:
-        settings = outside.ldap(slapd.home(tmp_path / "h", other))
+        settings = outside.ldap_settings(slapd.home(tmp_path / "h", other))
         with pytest.raises(ldap.LdapError, match=complaint), ldap.connected(settings):
             pass
 
@@ -263,12 +264,12 @@ def table(tmp_path, text):
 )
 def test_it_names_the_setting_that_is_wrong(tmp_path, text, complaint):
     with pytest.raises(HomeError, match=re.escape(complaint)):
-        outside.ldap(table(tmp_path, f"[ldap]\n{text}\n"))
+        outside.ldap_settings(table(tmp_path, f"[ldap]\n{text}\n"))
 
 
 def test_plain_ldap_to_another_machine_needs_the_operators_word(tmp_path):
     home = table(tmp_path, '[ldap]\nurls = ["ldap://dc.example"]\nbase = "dc=x"\nallow_plain = true\n')
-    assert outside.ldap(home).servers == (outside.Server("dc.example", 389, False),)
+    assert outside.ldap_settings(home).servers == (outside.Server("dc.example", 389, False),)
 
 
 def test_it_refuses_a_password_file_that_others_can_read(tmp_path):
@@ -276,7 +277,7 @@ def test_it_refuses_a_password_file_that_others_can_read(tmp_path):
     (tmp_path / "secret").chmod(0o640)
     home = table(tmp_path, '[ldap]\nurls = ["ldaps://dc"]\nbase = "dc=x"\nbind_dn = "cn=y"\nbind_password_file = "secret"\n')
     with pytest.raises(HomeError, match="chmod 0600"):
-        outside.ldap(home)
+        outside.ldap_settings(home)
 
 
 def test_settings_do_not_show_the_password_when_printed(configured):

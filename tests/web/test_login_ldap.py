@@ -8,9 +8,10 @@ from allauth.mfa.models import Authenticator
 from axes.models import AccessAttempt
 from django.test import Client
 
-from anzhang.directory import identity, ldap
+from anzhang.directory import identity
 from anzhang.directory.credentials import OneTimeLink
 from anzhang.directory.models import Assignment, User
+from anzhang.directory.outside import ldap
 from anzhang.events import Event
 from anzhang.journal.models import Entry, Payload
 from anzhang.journal.verify import verify

@@ -352,7 +352,7 @@ def test_it_names_the_setting_that_is_wrong(tmp_path, text, complaint):
     text = text if "scopes" not in text else f'{text}\nclient_id = "x"\nclient_secret_file = "secret"'
     (tmp_path / "anzhang.toml").write_text(f"[oidc]\n{text}\n", encoding="utf-8")
     with pytest.raises(HomeError, match=re.escape(complaint)):
-        outside.oidc(Home(tmp_path))
+        outside.oidc_settings(Home(tmp_path))
 
 
 def test_without_a_provider_there_is_no_such_page(client, bureau):

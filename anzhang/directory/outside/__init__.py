@@ -107,7 +107,7 @@ def has_oidc(home: Home) -> bool:
     return "oidc" in home.settings
 
 
-def ldap(home: Home) -> Ldap:
+def ldap_settings(home: Home) -> Ldap:
     """Return the directory's settings. Raises HomeError naming the key that is wrong."""
     table = _Table(
         home, "ldap", "urls start_tls ca bind_dn bind_password_file base filter code require_post timeout_seconds allow_plain people"
@@ -135,7 +135,7 @@ def ldap(home: Home) -> Ldap:
     )  # fmt: skip
 
 
-def oidc(home: Home) -> Oidc:
+def oidc_settings(home: Home) -> Oidc:
     """Return the provider's settings. Raises HomeError naming the key that is wrong."""
     table = _Table(
         home, "oidc", "issuer client_id client_secret_file ca claim title scopes silent require_post timeout_seconds allow_plain people"

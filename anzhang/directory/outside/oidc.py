@@ -14,6 +14,7 @@ Source: OpenID Connect Core 1.0, 3.1.3.7; RFC 7636; RFC 9207.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -85,11 +86,10 @@ def client(settings: Oidc) -> DjangoOAuth2App:
         },
     )
     app.client_cls = lambda **given: _session(settings, given)
-    kept = f"anzhang-oidc-{settings.issuer}"
-    document = cache.get(kept)
+    document = cache.get(_kept(settings))
     if document is None:
         document = _discover(settings)
-        cache.set(kept, document, KEPT_SECONDS)
+        cache.set(_kept(settings), document, KEPT_SECONDS)
     app.server_metadata = {**document, "_loaded_at": time.time()}
     return app
 
@@ -133,6 +133,20 @@ def receive(request: HttpRequest, settings: Oidc) -> str:
     if not isinstance(value, str) or not value.strip():
         raise OidcError("claim", f"the ID token has no claim {settings.claim}")
     return value.strip()
+
+
+def examine(settings: Oidc) -> int:
+    """Return how many keys the provider signs with now, asking it anew. Raises OidcError."""
+    cache.delete(_kept(settings))
+    app = client(settings)
+    try:
+        return len(app.fetch_jwk_set()["keys"])
+    except FAULTS as error:
+        raise OidcError("unavailable", f"{app.server_metadata['jwks_uri']}: {type(error).__name__}: {error}") from error
+
+
+def _kept(settings: Oidc) -> str:
+    return f"anzhang-oidc-{hashlib.sha256(settings.issuer.encode()).hexdigest()}"
 
 
 def _session(settings: Oidc, given: dict[str, Any]) -> Session:
