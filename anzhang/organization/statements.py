@@ -17,10 +17,12 @@ from anzhang.directory import rows
 from anzhang.directory.bulk import write_many
 from anzhang.directory.models import Person, Unit
 from anzhang.events import Event
+from anzhang.journal.procedures import object_type
 from anzhang.organization import desk
 from anzhang.organization.models import ResponsibilityStatement
 from anzhang.organization.queries import owing_statements
 from anzhang.permissions import Actor, RefusedError, Via
+from anzhang.registers import attachments
 from anzhang.regulation.checks import procedure
 
 Statement = ResponsibilityStatement
@@ -36,6 +38,7 @@ class Paper:
     superior: Person
     signed_on: date
     countersigned_on: date
+    scan: tuple[str, bytes] | None = None  # name and content; only the set-up of an installation enters one without
 
 
 @procedure("issue_statements")
@@ -103,21 +106,28 @@ def countersign_statements(actor: Actor, statements: Iterable[ResponsibilityStat
 
 @procedure("enter_paper_statements")
 def enter_paper_statements(actor: Actor, term: str, duties: str, papers: Iterable[Paper], at: datetime) -> list[ResponsibilityStatement]:
-    """Enter statements that were signed on paper, marked as such; return them.
+    """Enter statements that were signed on paper, marked as such, each with its scan beside it; return them.
 
-    Raises RefusedError `not_the_office`, `term_needed`, `in_the_future`, `own_superior`, `entered_already`.
+    Raises RefusedError `not_the_office`, `term_needed`, `duties_needed`, `in_the_future`, `own_superior`, `entered_already`,
+    `scan_needed`, `file_...`.
+
+    Source: Art. 4.
     """
     desk.require_office(actor, at)
     term = desk.words(term, "term_needed", _("请填写责任期。"), 16)
+    duties = desk.words(duties, "duties_needed", _("请填写责任内容。"), 2000)
     papers, today = list(papers), clock.day_of(at)
     known = set(Statement.objects.filter(term=term).values_list("person_id", "unit_id"))
     for paper in papers:
-        if not paper.signed_on <= paper.countersigned_on <= today:
+        if not paper.signed_on <= paper.countersigned_on <= today or not clock.is_plausible(paper.signed_on):
             raise RefusedError("in_the_future", _("签字日期应依次为本人、上一级，且不晚于今天。"))
         if paper.person.pk == paper.superior.pk:
             raise RefusedError("own_superior", _("%s 不能签署自己的责任书。") % paper.person.name)
         if (paper.person.pk, paper.unit.pk) in known:
             raise RefusedError("entered_already", _("%(person)s 的 %(term)s 责任书已登记。") % {"person": paper.person.name, "term": term})
+        if paper.scan is None and actor.via is not Via.SETUP:
+            raise RefusedError("scan_needed", _("%s 的纸质责任书没有扫描件。") % paper.person.name, _("上传扫描件后重新登记。"))
+        known.add((paper.person.pk, paper.unit.pk))
     numbers = following(Statement, "number", "ZR", at)
     with transaction.atomic():
         made = [
@@ -128,7 +138,11 @@ def enter_paper_statements(actor: Actor, term: str, duties: str, papers: Iterabl
             )
             for paper, number in zip(papers, numbers, strict=False)
         ]  # fmt: skip
-        return write_many(actor, Statement, made, at, Event.STATEMENT_ENTER)
+        entered = write_many(actor, Statement, made, at, Event.STATEMENT_ENTER)
+        for statement, paper in zip(entered, papers, strict=True):
+            if paper.scan is not None:
+                attachments.keep(actor, (object_type(statement), str(statement.pk)), paper.scan[1], paper.scan[0], at=at)
+        return entered
 
 
 def superiors_of(statement: ResponsibilityStatement, at: datetime) -> set[int]:

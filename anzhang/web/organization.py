@@ -159,11 +159,17 @@ def _statements(request: HttpRequest, refusal: RefusedError | None = None) -> Ht
         "units": _answered_for(actor, at),
         "term": request.POST.get("term", str(clock.day_of(at).year)),
         "chosen": request.POST.get("unit", ""),
-        "duties": request.POST.get("duties", _("落实本单位网络信息安全责任，管好分管的系统、账号和数据，发现事件立即报告。")),
+        "duties": request.POST.get("duties", usual_duties()),
+        "is_office": desk.is_office(actor, at),
         "refusal": refusal,
         "now": at,
     }
     return render(request, "organization/statements.html", context, status=422 if refusal else 200)
+
+
+def usual_duties() -> str:
+    """Return what a statement says unless somebody writes something else."""
+    return _("落实本单位网络信息安全责任，管好分管的系统、账号和数据，发现事件立即报告。")
 
 
 def _below(actor: Actor, at: datetime) -> set[tuple[int, int]]:

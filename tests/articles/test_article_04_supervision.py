@@ -2,11 +2,14 @@
 
 import pytest
 
+from anzhang import clock as wall
 from anzhang.casework import procedures as cases
 from anzhang.casework import routes
 from anzhang.casework.models import Approval, Finding
 from anzhang.organization import decisions, directives, inspections, statements
 from anzhang.organization.models import Decision, Directive, ResponsibilityStatement
+from anzhang.organization.queries import owing_statements
+from anzhang.organization.statements import Paper, enter_paper_statements
 from tests.articles.stories import file, measure, opened, state, through, verdict
 from tests.organization.actions import day, inspect, signed
 
@@ -185,6 +188,21 @@ def test_everybody_with_a_post_signs_and_the_level_above_countersigns(bureau, ac
     statements.countersign_statements(acting("gaojianguo"), [mine["liuyang"]], clock.now)
     measure(clock, "A04.6")
     assert {finding.subject for finding in opened("A04.6", "JYC")} == {"person:P023"}
+
+
+def test_statements_on_paper_count_with_their_scans(bureau, acting, clock):
+    measure(clock, "A04.6")
+    assert (state("A04.6", "JYC"), len(opened("A04.6", "JYC"))) == ("breach", 3)
+    scan, today = ("责任书.pdf", b"%PDF-1.7\n%%EOF\n"), wall.day_of(clock.now)
+    papers = [
+        Paper(each.person, each.unit, each.superiors[0], today, today, scan) for each in owing_statements(clock.now, bureau.unit["JYC"])
+    ]
+    enter_paper_statements(acting("wujie"), "2026", "负责", papers[:-1], clock.now)
+    measure(clock, "A04.6")
+    assert len(opened("A04.6", "JYC")) == 1
+    enter_paper_statements(acting("wujie"), "2026", "负责", papers[-1:], clock.now)
+    measure(clock, "A04.6")
+    assert (state("A04.6", "JYC"), opened("A04.6", "JYC")) == ("met", [])
 
 
 def test_a_statement_is_renewed_within_the_period(bureau, acting, clock):

@@ -8,6 +8,8 @@ from anzhang.journal.models import Entry
 from anzhang.organization import decisions, desk, directives, inspections, statements
 from anzhang.organization.models import Decision, Directive, Inspection, ResponsibilityStatement
 from anzhang.permissions import Via
+from anzhang.registers import attachments
+from anzhang.registers.declaration import REGISTERS
 from tests import world
 from tests.articles.stories import file, through
 from tests.articles.test_article_04_supervision import deploy
@@ -131,15 +133,18 @@ def test_paper_statements_are_entered_by_the_office_and_marked(bureau, acting, c
     person, head, unit = bureau.person["P022"], bureau.person["P020"], bureau.unit["JYC"]
 
     def enter(who="wujie", paper=None, term="2026"):
-        paper = paper or Paper(person, unit, head, day(clock, -9), day(clock, -8))
+        paper = paper or Paper(person, unit, head, day(clock, -9), day(clock, -8), ("责任书.pdf", b"%PDF-1.7\n%%EOF\n"))
         return statements.enter_paper_statements(acting(who), term, "负责", [paper], clock.now)
 
     assert refused(enter, who="liuyang") == "not_the_office"
+    assert refused(enter, paper=Paper(person, unit, head, day(clock, -9), day(clock, -8))) == "scan_needed"
+    assert refused(enter, paper=Paper(person, unit, head, day(clock, -9), day(clock, -8), ("a.pdf", b"MZ"))) == "file_mismatch"
     assert refused(enter, paper=Paper(person, unit, head, day(clock, -8), day(clock, -9))) == "in_the_future"
     assert refused(enter, paper=Paper(person, unit, head, day(clock), day(clock, 1))) == "in_the_future"
     assert refused(enter, paper=Paper(head, unit, head, day(clock), day(clock))) == "own_superior"
     (kept,) = enter()
     assert (kept.on_paper, kept.stage) == (True, "in_force")
+    assert attachments.of(REGISTERS["responsibility_statement"], kept).get().name == "责任书.pdf"
     assert refused(enter) == "entered_already"
     assert ResponsibilityStatement.objects.count() == 1
 

@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from anzhang.casework.models import Interpretation, RegulationVersion
@@ -157,6 +158,38 @@ def test_statements_are_handed_out_signed_and_countersigned_on_one_page(bureau, 
     assert chief.post("/statements/sign/", {"statement": heads.pk}).status_code == 302
     assert ResponsibilityStatement.objects.filter(countersigned_at=None).count() == 1
     assert clerk.post("/statements/sign/", {"statement": "x"}).status_code == 404
+
+
+def test_the_office_enters_a_units_paper_statements_with_their_scans(bureau, acting, clock, visit):
+    office, path = visit("wujie"), "/statements/paper/"
+    assert 'href="/statements/paper/"' in office.get("/statements/").text
+    assert "先选择单位和责任期" in office.get(path).text
+    page = office.get(path + "?unit=JYC&term=2026").text
+    assert all(name in page for name in ("刘洋", "张华", "唐欣", "现任上一级"))
+    clerk = bureau.person["P022"]
+    given = {"unit": "JYC", "term": "2026", "duties": "负责", f"signed-{clerk.pk}": "2026-11-01", f"countersigned-{clerk.pk}": "2026-11-02"}
+    given[f"superior-{clerk.pk}"] = "P020"
+
+    def post(**more):
+        return office.post(path, given | more | {"scan": SimpleUploadedFile("责任书.pdf", b"%PDF-1.7\n%%EOF\n")})
+
+    assert "没有扫描件" in office.post(path, given).text
+    for name, wrong in ((f"signed-{clerk.pk}", "昨天"), (f"superior-{clerk.pk}", "P999"), (f"countersigned-{clerk.pk}", "2026-10-01")):
+        refused = post(**{name: wrong})
+        assert refused.status_code == 422
+        assert "2026-11-0" in refused.text  # what was typed stays
+    assert office.post(path, {"unit": "JYC", "term": "2026", "duties": "负责"}).status_code == 422
+    assert not ResponsibilityStatement.objects.exists()
+    done = post()
+    assert done.status_code == 302
+    kept = ResponsibilityStatement.objects.get()
+    assert (kept.person, kept.superior, kept.on_paper) == (clerk, bureau.person["P020"], True)
+    assert kept.number in office.get(done["Location"]).text
+    assert "责任书.pdf" in office.get(f"/registers/responsibility_statement/{kept.pk}/").text
+    for username in ("liuyang", "sunli", "chenjing"):
+        assert visit(username).get(path).status_code == 409
+        assert visit(username).post(path, given).status_code == 409
+    assert Client().get(path).status_code == 302
 
 
 def test_the_minutes_of_a_decision(bureau, acting, clock, visit):
