@@ -170,20 +170,10 @@ def events(vault: Any, stream: str, since: datetime, until: datetime) -> pa.Tabl
     """Return a stream's events of `since <= event time < until` with naive UTC instants; empty where no vault stands."""
     import pyarrow as pa
 
-    if vault is None:
-        return _event_columns().empty_table()
-    table = vault.events(stream, since=since, until=until)
+    from anzhang.engines.vault.streams.schemas import schema
+
+    table = schema(stream).empty_table() if vault is None else vault.events(stream, since=since, until=until)
     return table.cast(pa.schema([(f.name, pa.timestamp("us") if pa.types.is_timestamp(f.type) else f.type) for f in table.schema]))
-
-
-def _event_columns() -> pa.Schema:
-    import pyarrow as pa
-
-    instants = ("timestamp", "ingested")
-    words = ("segment", "source", "host_name", "user_name", "source_ip", "event_action", "event_outcome", "process_name")
-    numbers = ("seq", "process_pid")
-    kinds = ((instants, pa.timestamp("us")), (words, pa.string()), (numbers, pa.int64()))
-    return pa.schema([(name, kind) for names, kind in kinds for name in names])
 
 
 def heard(vault: Any) -> pa.Table:

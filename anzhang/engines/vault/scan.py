@@ -346,7 +346,7 @@ def scan(  # noqa: C901, PLR0912, PLR0915  # a kernel stays in one piece
         lay[i] = 0
         form[i] = 0
         pri[i] = -1
-        off[i] = 0
+        off[i] = zone[r]  # a parser of bare lines reads their own time stamps by it
         pid[i] = -1
         hdr[i] = 0
         ts[i] = rts[r]

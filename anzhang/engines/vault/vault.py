@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
@@ -25,7 +25,7 @@ from anzhang.engines.vault.parse import parse, wire
 from anzhang.engines.vault.places import locate
 from anzhang.engines.vault.query import Query
 from anzhang.engines.vault.search import Hit, Place, Result, hits_of, search
-from anzhang.engines.vault.verify import Sealed, stream_path, verify
+from anzhang.engines.vault.verify import Sealed, coverage_path, stream_path, verify
 from anzhang.engines.vault.writer import Writer
 
 FLOOR = timedelta(days=184)  # the longest run of six calendar months (Art. 29); no setting lowers it
@@ -112,18 +112,35 @@ class Vault:
         raise AssertionError
 
     def events(self, stream: str = "auth_event", since: datetime | None = None, until: datetime | None = None) -> pa.Table:
-        """Return sealed events by event time, half-open, in time order. Columns: streams.SCHEMA."""
-        tables = [streams.SCHEMA.empty_table()]
+        """Return sealed events by event time, half-open, in time order. Columns: streams.schema."""
+        tables = [streams.schema(stream).empty_table()]
         for sealed in self.segments():
             if (since and sealed.max_at < since) or (until and sealed.min_at >= until):
                 continue
-            tables.append(streams.read(stream_path(self.root, stream, sealed.name)))
+            if stream in self._streams_of(sealed.name):
+                tables.append(streams.read(stream_path(self.root, stream, sealed.name), stream))
         table = pa.concat_tables(tables)
         if since is not None:
             table = table.filter(pc.greater_equal(table["timestamp"], pa.scalar(since, pa.timestamp("us", "UTC"))))
         if until is not None:
             table = table.filter(pc.less(table["timestamp"], pa.scalar(until, pa.timestamp("us", "UTC"))))
         return table.sort_by([("timestamp", "ascending"), ("seq", "ascending")])
+
+    def coverage(self) -> dict[str, streams.Heard]:
+        """Return how many sealed lines of each source a parser read, and the shapes of those that none did."""
+        found = []
+        for sealed in self.segments():
+            try:
+                found.append(streams.coverage_of(coverage_path(self.root, sealed.name).read_bytes())[2])
+            except FileNotFoundError:
+                continue  # sealed before there was such a file; the writer makes it when it opens
+        return streams.merged(found)
+
+    def _streams_of(self, name: str) -> Collection[str]:
+        try:
+            return streams.coverage_of(coverage_path(self.root, name).read_bytes())[1]
+        except FileNotFoundError:
+            return streams.STREAMS[:1]
 
     def heard(self) -> dict[str, Heard]:
         """Return first and last receipt and rows per source, sealed and unsealed."""
@@ -198,6 +215,7 @@ class Vault:
         durable.sync_folder(folder.parent)
         for stream in streams.STREAMS:
             stream_path(self.root, stream, name).unlink(missing_ok=True)
+        coverage_path(self.root, name).unlink(missing_ok=True)
 
     def _catalog(self) -> Catalog:
         return Catalog(self.root / "catalog.sqlite3", write=False)

@@ -170,21 +170,42 @@ def _content(root: Path, folder: Path, sealed: SealedSegment) -> Iterator[Fault]
     sources = {row["values"].decode(): row["counts"] for row in block.values("source").value_counts().to_pylist()}
     if sources != dict(sealed.sources):
         yield _fault(sealed, "header", "rows per source are not what the header states")
+    yield from _streams(root, folder, sealed)
+
+
+def _streams(root: Path, folder: Path, sealed: SealedSegment) -> Iterator[Fault]:
+    derived = streams.derive(sealed.name, pq.read_table(folder / tree.ROWS))
+    again = "`anzhang vault rebuild` derives it again"
     for stream in streams.STREAMS:
         path = stream_path(root, stream, sealed.name)
-        derived = streams.derive(stream, sealed.name, pq.read_table(folder / tree.ROWS))
-        try:
-            stored = streams.read(path)
-        except (OSError, pa.ArrowException) as error:
-            yield _fault(sealed, f"stream {stream}", f"unreadable, `anzhang vault rebuild` derives it again: {error}")
+        if stream not in derived.tables:
+            if path.exists():
+                yield _fault(sealed, f"stream {stream}", f"the sealed lines hold no such event; {again}")
             continue
-        if not stored.equals(streams.plain(derived)):
-            yield _fault(sealed, f"stream {stream}", "differs from what the sealed lines say; `anzhang vault rebuild` derives it again")
+        try:
+            stored = streams.read(path, stream)
+        except (OSError, pa.ArrowException) as error:
+            yield _fault(sealed, f"stream {stream}", f"unreadable, {again}: {error}")
+            continue
+        if not stored.equals(streams.plain(derived.tables[stream], stream)):
+            yield _fault(sealed, f"stream {stream}", f"differs from what the sealed lines say; {again}")
+    try:
+        told = coverage_path(root, sealed.name).read_bytes()
+    except OSError as error:
+        yield _fault(sealed, "coverage", f"unreadable, {again}: {error}")
+        return
+    if told != streams.coverage_file(derived):
+        yield _fault(sealed, "coverage", f"differs from what the sealed lines say; {again}")
 
 
 def stream_path(root: Path, stream: str, name: str) -> Path:
     """Return the file of a segment's derived events."""
     return root / "streams" / stream / f"{name}.parquet"
+
+
+def coverage_path(root: Path, name: str) -> Path:
+    """Return the file that says what a segment's streams hold and what no parser read."""
+    return root / "streams" / "coverage" / f"{name}.json"
 
 
 def _log(root: Path, after: int) -> Iterator[Fault]:

@@ -32,7 +32,7 @@ from anzhang.engines.vault.catalog import Catalog, Key
 from anzhang.engines.vault.encodings import encoding_code
 from anzhang.engines.vault.parse import parse
 from anzhang.engines.vault.places import locate
-from anzhang.engines.vault.verify import stream_path
+from anzhang.engines.vault.verify import coverage_path, stream_path
 
 CHINA = timezone(timedelta(hours=8))  # segments are filed under the calendar day of the bureau
 SEAL_BYTES = 64 << 20  # the most raw bytes in one segment
@@ -227,11 +227,17 @@ class Writer:
 
     def _derive(self, folder: Path, sealed: SealedSegment, table: pa.Table | None = None) -> None:
         """Write the derived streams of a segment; they may be written again at any time."""
+        derived = streams.derive(sealed.name, pq.read_table(folder / tree.ROWS) if table is None else table)
         for stream in streams.STREAMS:
-            found = streams.derive(stream, sealed.name, pq.read_table(folder / tree.ROWS) if table is None else table)
             path = stream_path(self.root, stream, sealed.name)
-            durable.make_folder(path.parent)
-            durable.write_file(path, streams.dump(found))
+            if stream in derived.tables:
+                durable.make_folder(path.parent)
+                durable.write_file(path, streams.dump(derived.tables[stream]))
+            else:
+                path.unlink(missing_ok=True)
+        path = coverage_path(self.root, sealed.name)
+        durable.make_folder(path.parent)
+        durable.write_file(path, streams.coverage_file(derived))
 
     def _list(self, sealed: SealedSegment) -> None:
         """Put a published segment into the catalog."""
@@ -275,10 +281,8 @@ class Writer:
         """Derive streams that are missing or come from other parsers."""
         folders = locate(self.root)
         for sealed in self.catalog.segments():
-            for stream in streams.STREAMS:
-                path = stream_path(self.root, stream, sealed.name)
-                if sealed.name in folders and not _is_current(path):
-                    self._derive(folders[sealed.name], sealed)
+            if sealed.name in folders and not _is_current(self.root, sealed.name):
+                self._derive(folders[sealed.name], sealed)
 
     def _set_aside(self, torn: wal.Torn) -> None:
         """Keep damaged bytes that are no torn tail, so that verification goes on naming them."""
@@ -295,9 +299,11 @@ def _read_sealed(folder: Path) -> SealedSegment:
     return SealedSegment.from_header(header, file_bytes=size, root_sha256=sha256, root_sm3=sm3)
 
 
-def _is_current(path: Path) -> bool:
+def _is_current(root: Path, name: str) -> bool:
     try:
-        metadata = pq.read_schema(path).metadata or {}
-    except (OSError, pa.ArrowException):
+        parsers, rows, _ = streams.coverage_of(coverage_path(root, name).read_bytes())
+        found = [pq.read_metadata(stream_path(root, stream, name)) for stream in rows]
+    except (OSError, pa.ArrowException, ValueError, KeyError, TypeError, AttributeError):
         return False
-    return bool(metadata.get(b"parsers", b"").decode() == streams.version())
+    made_by = {(file.metadata or {}).get(b"parsers", b"").decode() for file in found}
+    return parsers == streams.version() and made_by <= {parsers} and [file.num_rows for file in found] == list(rows.values())

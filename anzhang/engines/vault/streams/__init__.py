@@ -6,130 +6,112 @@ A stream is no evidence; each row names the segment and the sequence number of i
 from __future__ import annotations
 
 import hashlib
-import re
-import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from anzhang.engines.vault.block import Block
 from anzhang.engines.vault.jit import Ints, Table
-from anzhang.engines.vault.streams import columns
-from anzhang.engines.vault.streams.columns import Captured, Coded
-from anzhang.engines.vault.streams.program import Assembler, PatternError, Programs
+from anzhang.engines.vault.streams import columns, coverage, matcher, reading, schemas
+from anzhang.engines.vault.streams.claims import Claims, Dispatch, gather
+from anzhang.engines.vault.streams.columns import Coded
+from anzhang.engines.vault.streams.coverage import Coverage, Heard, merged
+from anzhang.engines.vault.streams.coverage import load as coverage_of
+from anzhang.engines.vault.streams.language import NONE, Parser, ParserError, Value, load, slots_of
+from anzhang.engines.vault.streams.program import Assembler, Programs
+from anzhang.engines.vault.streams.reading import Reader
+from anzhang.engines.vault.streams.schemas import STREAMS, schema
+from anzhang.engines.vault.streams.several import joined
+from anzhang.engines.vault.streams.texts import Names, Texts, frozen
 
-FOLDER = Path(__file__).parent
-STREAMS = ("auth_event",)
-FORM = 2  # of the files; counts up when the same parsers give other rows or columns
-
-SCHEMA = pa.schema(
-    [
-        ("timestamp", pa.timestamp("us", "UTC")),  # event time: the one search uses
-        ("ingested", pa.timestamp("us", "UTC")),  # receipt
-        ("segment", pa.string()),
-        ("seq", pa.int64()),
-        ("source", pa.string()),
-        ("host_name", pa.string()),
-        ("user_name", pa.string()),
-        ("source_ip", pa.string()),
-        ("source_port", pa.int32()),
-        ("event_action", pa.string()),
-        ("event_outcome", pa.string()),
-        ("method", pa.string()),
-        ("target_user", pa.string()),
-        ("by_user", pa.string()),
-        ("command", pa.string()),
-        ("refusal", pa.string()),
-        ("repeated", pa.int32()),
-        ("process_name", pa.string()),
-        ("process_pid", pa.int32()),
-    ]
-)
-CAPTURED = ("user_name", "source_ip", "source_port", "method", "target_user", "by_user", "command", "refusal", "repeated")
-NUMBERS = {"source_port": (65_535, -1), "repeated": (1_000_000, 1)}  # the most such a column holds; its value where nothing is captured
-SLOTS = {name: number for number, name in enumerate(CAPTURED)}
-_DELTA = dict.fromkeys(("timestamp", "ingested", "seq", "source_port", "repeated", "process_pid"), "DELTA_BINARY_PACKED")
-_FEW = [
-    "segment",
-    "source",
-    "host_name",
-    "user_name",
-    "event_action",
-    "event_outcome",
-    "method",
-    "target_user",
-    "by_user",
-    "process_name",
+__all__ = [
+    "STREAMS",
+    "Compiled",
+    "Derived",
+    "Heard",
+    "Parser",
+    "ParserError",
+    "compile_parsers",
+    "compiled",
+    "coverage_file",
+    "coverage_of",
+    "derive",
+    "dump",
+    "load",
+    "merged",
+    "parsers",
+    "plain",
+    "read",
+    "schema",
+    "version",
 ]
 
-
-class ParserError(ValueError):
-    """A source parser file is wrong; the message names file, pattern and why."""
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """One message shape and the event it is."""
-
-    regex: str
-    action: str
-    outcome: str
-
-
-@dataclass(frozen=True)
-class Parser:
-    """One TOML file."""
-
-    name: str
-    stream: str
-    apps: frozenset[bytes]
-    patterns: tuple[Pattern, ...]
+FOLDER = Path(__file__).parent
+FORM = 3  # of the files; counts up when the same parsers give other rows or columns
+REPEATED = frozen(np.frombuffer(b"message repeated ", np.uint8))
+_PLAIN = {
+    "user_name",
+    "source_ip",
+    "command",
+    "command_line",
+    "statement",
+    "url",
+    "path",
+    "session_id",
+    "request_id",
+    "refusal",
+    "object_id",
+}
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """The parsers of one stream: their patterns in one row, and for each application the patterns begin..end that read it."""
+    """Parsers in the order in which they are tried, and the programs of all their patterns."""
 
-    patterns: tuple[Pattern, ...]
+    readers: tuple[Reader, ...]
     programs: Programs
-    ranges: dict[bytes, tuple[int, int]]
+    claims: Claims
 
 
-def load(path: Path) -> Parser:
-    """Read one parser. Raises ParserError."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        patterns = tuple(Pattern(p["regex"], p["action"], p["outcome"]) for p in content["pattern"])
-        parser = Parser(path.stem, content["stream"], frozenset(a.encode() for a in content["apps"]), patterns)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise ParserError(f"{path}: {error!r}") from error
-    for pattern in patterns:
-        try:
-            Assembler(SLOTS, frozenset(NUMBERS)).add(pattern.regex)
-        except (PatternError, re.error, TypeError) as error:
-            raise ParserError(f"{path}: {pattern.regex!r}: {error}") from error
-    return parser
+@dataclass(frozen=True)
+class Derived:
+    """What a segment's rows say: events by stream (those that have some, and auth_event), and what no parser read."""
+
+    tables: Mapping[str, pa.Table]
+    coverage: Coverage
+    state: Table  # of each row: 0 unread, 1 of an event, 2 known and no event
 
 
-def compile_parsers(parsers: tuple[Parser, ...]) -> Compiled:
-    """Join the parsers of one stream. Raises ParserError when two read the same application."""
-    assembler = Assembler(SLOTS, frozenset(NUMBERS))
-    patterns: list[Pattern] = []
-    ranges: dict[bytes, tuple[int, int]] = {}
-    for parser in parsers:
-        begin = len(patterns)
-        for pattern in parser.patterns:
-            assembler.add(pattern.regex)
-            patterns.append(pattern)
-        if twice := parser.apps & ranges.keys():
-            raise ParserError(f"{parser.name}: {b', '.join(sorted(twice)).decode()} is read by another parser")
-        ranges.update(dict.fromkeys(parser.apps, (begin, len(patterns))))
-    return Compiled(tuple(patterns), assembler.programs(), ranges)
+def compile_parsers(told: tuple[Parser, ...]) -> Compiled:
+    """Join parsers."""
+    assembler = Assembler({})
+    drafts: list[Reader] = []
+    nothing = assembler.programs()
+    for parser in sorted(told, key=lambda p: (p.order, p.name)):
+        gate = -1
+        if parser.begins:
+            gate = len(assembler.entry)
+            assembler.add(parser.begins, {})
+        begin, end, slots, names = [], [], [], []
+        for step in parser.steps:
+            of_step = slots_of(p.regex for p in step.patterns)
+            begin.append(len(assembler.entry))
+            for pattern in step.patterns:
+                assembler.add(pattern.regex, of_step)
+            end.append(len(assembler.entry))
+            slots.append(of_step)
+            names.append(None if step.form == "pattern" else Names.of(parser.fields, exact=step.exact))
+        drafts.append(Reader(parser, nothing, tuple(begin), tuple(end), tuple(slots), tuple(names), gate))
+    programs = assembler.programs()
+    readers = tuple(replace(draft, programs=programs) for draft in drafts)
+    return Compiled(readers, programs, Claims.of(readers))
 
 
 @cache
@@ -139,9 +121,9 @@ def parsers() -> tuple[Parser, ...]:
 
 
 @cache
-def compiled(stream: str) -> Compiled:
-    """Return the shipped parsers of one stream, joined."""
-    return compile_parsers(tuple(parser for parser in parsers() if parser.stream == stream))
+def compiled() -> Compiled:
+    """Return the shipped parsers, joined."""
+    return compile_parsers(parsers())
 
 
 @cache
@@ -153,52 +135,148 @@ def version() -> str:
     return state.hexdigest()[:16]
 
 
-def derive(stream: str, segment: str, table: pa.Table, by: Compiled | None = None) -> pa.Table:
-    """Return the events of one stream that a segment's rows hold, in the order of the rows.
+def derive(segment: str, table: pa.Table, by: Compiled | None = None) -> Derived:
+    """Return the events that a segment's rows hold, in the order of the rows, and what was not read.
 
-    Columns are those of SCHEMA; those with few values come dictionary-coded, `plain` makes them strings.
+    Columns are those of `schema`; those with few values come dictionary-coded, `plain` makes them strings.
     """
-    by = by or compiled(stream)
-    app = columns.coded(table, "app")
-    begin, end = (np.array([by.ranges.get(value, (0, 0))[k] for value in app.values], np.int64) for k in (0, 1))
-    rows = np.flatnonzero((begin < end)[app.codes]) if len(app.values) else np.empty(0, np.int64)
-    enc = Block(table).numbers("enc").astype(np.uint8)
-    found = columns.capture(by.programs, len(CAPTURED), table, rows, enc, begin[app.codes[rows]], end[app.codes[rows]])
-    return _events(by, segment, table, found, enc, app)
+    work = _Work(by or compiled(), segment, table)
+    dispatch = Dispatch(work.by.claims, table, work.app, work.enc)
+    for number, reader in enumerate(work.by.readers):
+        work.run(reader, dispatch.rows(number, work.state))
+    tables = {stream: work.table(stream) for stream in STREAMS if stream == STREAMS[0] or stream in work.parts}
+    return Derived(tables, coverage.of(table, work.state), work.state)
 
 
-def _events(by: Compiled, segment: str, table: pa.Table, found: Captured, enc: Table, app: Coded) -> pa.Table:
-    """Return the events of rows that a pattern fits."""
-    rows: Ints = found.rows
-    block, enc = Block(table), enc[rows]
-    taken = {
-        "timestamp": pa.array(block.at[rows], pa.timestamp("us", "UTC")),
-        "ingested": pa.array(block.numbers("rts")[rows], pa.timestamp("us", "UTC")),
-        "segment": columns.constant(segment, len(rows)),
-        "seq": pa.array(block.numbers("seq")[rows], pa.int64()),
-        "source": columns.texts(columns.coded(table, "source"), rows, enc),
-        "host_name": columns.texts(columns.coded(table, "host"), rows, enc),
-        "event_action": columns.chosen([p.action for p in by.patterns], found.which),
-        "event_outcome": columns.chosen([p.outcome for p in by.patterns], found.which),
-        "process_name": columns.texts(app, rows, enc),
-        "process_pid": columns.integers(block.numbers("pid")[rows], missing=-1),
-    }
-    for name, slot in SLOTS.items():
-        taken[name] = columns.integers(found.number(slot, *NUMBERS[name]), missing=-1) if name in NUMBERS else found.text(slot)
-    return pa.table([taken[name] for name in SCHEMA.names], SCHEMA.names)
+class _Work:
+    """One derivation: the rows of a segment, which of them are read, and the pieces of the streams."""
+
+    def __init__(self, by: Compiled, segment: str, table: pa.Table) -> None:
+        self.by, self.segment, self.raw = by, segment, table
+        self.block = Block(table)
+        self.app = columns.coded(table, "app")
+        self.source, self.host = columns.coded(table, "source"), columns.coded(table, "host")
+        self.enc: Table = self.block.numbers("enc").astype(np.uint8)
+        self.state = np.zeros(table.num_rows, np.uint8)  # 1: of an event, 2: known and none
+        self.parts: dict[str, list[tuple[Ints, pa.Table]]] = {}
+
+    def texts(self, rows: Ints, *, whole_line: bool) -> Texts:
+        """Return the messages of rows, or their whole lines, as UTF-8."""
+        if whole_line:
+            data, starts, ends = Block(self.raw.take(pa.array(rows))).text
+            return Texts(frozen(data), starts.copy(), ends.copy())
+        return gather(self.raw, rows, self.enc)
+
+    def run(self, reader: Reader, rows: Ints) -> None:
+        """Apply one parser to rows that nobody has read."""
+        if not len(rows):
+            return
+        texts = self.texts(rows, whole_line=reader.parser.whole_line)
+        counts = np.ones(len(rows), np.int32)
+        matcher.unwrap(texts.data, texts.starts, texts.ends, REPEATED, counts)
+        if reader.parser.several is not None:
+            texts, consumed = joined(reader.parser.several, texts, rows, self.raw, self.state)
+        else:
+            consumed = np.empty((0, 2), np.int64)
+        found = reading.read(reader, texts)
+        found = reading.together(found, reader.parser, self._apart(rows[found.base]))
+        at = rows[found.base]
+        instants = reading.instants(
+            found, reader.parser, self.block.at[at], self.block.numbers("rts")[at], self.block.numbers("off")[at].astype(np.int64)
+        )
+        read = np.zeros(len(rows), np.uint8)
+        for stream, sets, chosen in reading.chosen(found, reader.parser):
+            read[found.base[chosen]] = 2 if stream == NONE else 1
+            if stream != NONE:
+                events = self._events(reader.parser, stream, sets, found, chosen, at[chosen], instants[chosen], counts[found.base[chosen]])
+                self.parts.setdefault(stream, []).append((at[chosen], events))
+        if found.group is not None:  # every record shares the lot of its event
+            read[found.fits] = read[found.base][found.group]
+        self.state[rows] = read
+        if len(consumed):
+            self.state[consumed[:, 1]] = np.maximum(self.state[consumed[:, 1]], read[consumed[:, 0]])
+
+    def _apart(self, rows: Ints) -> Ints:
+        return self.source.codes[rows] * (len(self.host.values) + 1) + self.host.codes[rows]
+
+    def _events(
+        self, parser: Parser, stream: str, sets: Mapping[str, Value], found: reading.Found, chosen: Ints, rows: Ints, at: Ints,
+        counts: Table,
+    ) -> pa.Table:  # fmt: skip
+        """Return the events of field rows `chosen`; `rows` are their rows in the segment."""
+        everything = len(chosen) == len(found.base)
+        fields = {name: column if everything else column.take(pa.array(chosen)) for name, column in found.fields.items()}
+        n = len(chosen)
+        made = {
+            "timestamp": pa.array(at, pa.timestamp("us", "UTC")),
+            "ingested": pa.array(self.block.numbers("rts")[rows], pa.timestamp("us", "UTC")),
+            "segment": columns.constant(self.segment, n),
+            "seq": pa.array(self.block.numbers("seq")[rows], pa.int64()),
+            "source": self._text(self.source, rows),
+        }
+        header = {"host_name": lambda: self._text(self.host, rows), "process_name": lambda: self._text(self.app, rows)}
+        for name in schema(stream).names:
+            if name in made:
+                continue
+            column = reading.column_of(name, sets, parser, fields, n)
+            if name == "process_pid" and column.null_count and not parser.whole_line:
+                column = pc.coalesce(column, columns.integers(self.block.numbers("pid")[rows], missing=-1))
+            elif name in header and column.null_count:
+                own = header[name]()
+                column = own if column.null_count == n else pc.coalesce(column, own.dictionary_decode())
+                if name == "process_name" and parser.program and column.null_count:
+                    column = pc.fill_null(column.dictionary_decode() if pa.types.is_dictionary(column.type) else column, parser.program)
+            elif name == "repeated" and counts.max() > 1:
+                column = pa.array(np.maximum(counts, column.to_numpy(zero_copy_only=False)).astype(np.int32))
+            if name in schemas.FEW and not pa.types.is_dictionary(column.type):
+                column = column.dictionary_encode()
+            made[name] = column
+        return pa.table([made[name] for name in schema(stream).names], schema(stream).names)
+
+    def _text(self, column: Coded, rows: Ints) -> pa.Array:
+        made = columns.texts(column, rows, self.enc[rows])
+        words = made.dictionary.to_pylist()
+        if "" not in words:
+            return made
+        codes = made.indices.to_numpy(zero_copy_only=False)
+        return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes == words.index("")), made.dictionary)
+
+    def table(self, stream: str) -> pa.Table:
+        """Return the events of a stream in the order of their rows."""
+        parts = self.parts.get(stream, [])
+        if not parts:
+            empty = schema(stream).empty_table()
+            return pa.table(
+                [c.dictionary_encode() if n in schemas.FEW else c for n, c in zip(empty.column_names, empty.columns, strict=True)],
+                empty.column_names,
+            )
+        if len(parts) == 1 and (np.diff(parts[0][0]) >= 0).all():
+            return parts[0][1]
+        rows = np.concatenate([part[0] for part in parts])
+        events = pa.concat_tables([part[1] for part in parts]).unify_dictionaries().combine_chunks()
+        return events.take(pa.array(np.argsort(rows, kind="stable")))
 
 
-def plain(events: pa.Table) -> pa.Table:
-    """Return derived events as SCHEMA says, nothing dictionary-coded."""
-    return events.cast(SCHEMA)
+def coverage_file(derived: Derived) -> bytes:
+    """Return the file that lies beside a segment's streams."""
+    return coverage.dump(derived.coverage, version(), {stream: table.num_rows for stream, table in derived.tables.items()})
+
+
+def plain(events: pa.Table, stream: str) -> pa.Table:
+    """Return derived events as `schema` says, nothing dictionary-coded."""
+    return events.cast(schema(stream))
 
 
 def dump(events: pa.Table) -> bytes:
     """Return the Parquet file of derived events: zstd 1, dictionaries where values repeat. Its metadata names the parsers."""
     sink = pa.BufferOutputStream()
+    words = [field.name for field in events.schema if not pa.types.is_primitive(field.type) and field.name not in _PLAIN]
+    numbers = {
+        field.name: "DELTA_BINARY_PACKED" for field in events.schema if pa.types.is_integer(field.type) or field.name in schemas.INSTANTS
+    }
     with pq.ParquetWriter(
-        sink, events.schema, compression="zstd", compression_level=1, store_schema=False, use_dictionary=_FEW,
-        column_encoding=_DELTA, write_statistics=["timestamp", "seq"],
+        sink, events.schema, compression="zstd", compression_level=1, store_schema=False, use_dictionary=words,
+        column_encoding=numbers, write_statistics=["timestamp", "seq"],
     ) as writer:  # fmt: skip
         writer.write_table(events)
         writer.add_key_value_metadata({"parsers": version()})
@@ -206,6 +284,7 @@ def dump(events: pa.Table) -> bytes:
     return content
 
 
-def read(file: Path | BinaryIO) -> pa.Table:
+def read(file: Path | BinaryIO, stream: str) -> pa.Table:
     """Return the events of a file that `dump` wrote. Raises OSError, pa.ArrowException."""
-    return pq.read_table(file, columns=SCHEMA.names).select(SCHEMA.names).replace_schema_metadata(None)
+    names = schema(stream).names
+    return pq.read_table(file, columns=names).select(names).replace_schema_metadata(None)

@@ -190,12 +190,53 @@ def copy(data: Bytes, starts: Table, offsets: Table, out: Bytes) -> None:
 
 
 @kernel
-def numbers(data: Bytes, starts: Table, ends: Table, most: int, default: int, out: Table) -> None:
-    """Read slices of digits, at most `most`; what is absent is `default`."""
+def unwrap(data: Bytes, starts: Ints, ends: Ints, pool: Bytes, counts: Table) -> int:
+    """Take the message out of `message repeated N times: [ ... ]` and set counts[i] = N; `pool` is its first three words."""
+    size = len(pool)
+    n = 0
     for i in range(len(starts)):
-        value = default
-        if starts[i] >= 0 and ends[i] > starts[i]:
-            value = 0
-            for k in range(starts[i], ends[i]):
-                value = min(value * 10 + wide(data[k]) - 48, most)
-        out[i] = value
+        s, e = starts[i], ends[i]
+        if e - s <= size + 10 or data[s] != pool[0] or data[e - 1] != 93 or not same(data, s, pool, 0, size):
+            continue
+        p = s + size
+        value = 0
+        while p < e and 48 <= data[p] <= 57:
+            value = min(value * 10 + wide(data[p]) - 48, 1_000_000)
+            p += 1
+        while p < e and data[p] != 91:
+            p += 1
+        p += 1
+        if p < e and data[p] == 32:
+            p += 1
+        if value > 0 and p < e:
+            starts[i], ends[i], counts[i] = p, e - 1, value
+            n += 1
+    return n
+
+
+@kernel
+def integers(data: Bytes, starts: Ints, ends: Ints, most: int, out: Ints, valid: Table) -> None:
+    """Read slices of digits, at most `most`; a sign, `0x` and what follows the digits are allowed. valid[i]: there was one."""
+    for i in range(len(starts)):
+        p, e = starts[i], ends[i]
+        minus = p < e and data[p] == 45
+        if minus:
+            p += 1
+        value = 0
+        valid[i] = 0
+        if p + 2 < e and data[p] == 48 and data[p + 1] | 32 == 120:
+            p += 2
+            while p < e:
+                c = data[p] | 32
+                digit = wide(c) - 48 if data[p] <= 57 else wide(c) - 87
+                if digit < 0 or digit > 15:
+                    break
+                value = min(value * 16 + digit, most)
+                valid[i] = 1
+                p += 1
+        else:
+            while p < e and 48 <= data[p] <= 57:
+                value = most if value > most // 10 else min(value * 10 + wide(data[p]) - 48, most)
+                valid[i] = 1
+                p += 1
+        out[i] = -value if minus else value

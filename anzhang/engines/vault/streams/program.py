@@ -46,18 +46,18 @@ class Programs:
 
 @dataclass
 class Assembler:
-    """Collects the programs of several patterns. `slots` gives each named group its number; `numbers` must capture digits."""
+    """Collects the programs of several patterns. `slots` gives each named group its number; `add` may be told others."""
 
     slots: Mapping[str, int]
-    numbers: frozenset[str] = frozenset()
     code: list[list[int]] = field(default_factory=list)
     sets: list[Bytes] = field(default_factory=list)
     pool: bytearray = field(default_factory=bytearray)
     entry: list[int] = field(default_factory=list)
     _choices: int = 0  # how many choices surround the current node: a group in none is always set anew, so it need not be set back
 
-    def add(self, regex: str) -> None:
+    def add(self, regex: str, slots: Mapping[str, int] | None = None) -> None:
         """Compile one expression. Raises PatternError, and re.error where `re` does."""
+        self.slots = self.slots if slots is None else slots
         tree = _sre.parse(regex, _ASCII_FLAG)
         if tree.state.flags != _ASCII_FLAG:
             raise PatternError("flags are not allowed")
@@ -174,8 +174,6 @@ class Assembler:
             raise PatternError("a group that captures is repeated")
         if number not in names:
             raise PatternError("a group has no name; write (?:...)")
-        if names[number] in self.numbers and not _is_digits(nodes):
-            raise PatternError(rf"{names[number]} is a number: its group must be \d+")
         slot = 2 * self.slots[names[number]]
         op = SAVE if self._choices else MARK
         self._emit(op, slot)
@@ -268,11 +266,3 @@ def _others(members: bytes) -> Bytes:
     found = _table(members)
     found[:STOP] ^= np.uint8(1)
     return found
-
-
-def _is_digits(nodes: Any) -> bool:
-    if len(nodes) != 1 or str(nodes[0][0]) != "MAX_REPEAT":
-        return False
-    least, most, body = nodes[0][1]
-    flags = _single(body)
-    return least == 1 and str(most) == "MAXREPEAT" and flags is not None and np.array_equal(flags, _table(_CLASSES["DIGIT"]))
