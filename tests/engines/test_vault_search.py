@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -151,9 +152,39 @@ def test_groups_count(vault: Vault) -> None:
     assert sum(groups.values()) == len(MADE) + 1
 
 
+def test_a_panel_counts_several_fields_at_once(vault: Vault) -> None:
+    result = vault.search(Query(term="password", group="host", panel=("app", "host", "severity"), limit=0, top=100))
+    for name in ("app", "host", "severity"):
+        assert result.panel[name] == vault.search(Query(term="password", group=name, limit=0, top=100)).groups
+    assert result.groups == result.panel["host"]
+
+
+@pytest.mark.parametrize("seconds", [60, 3600, 86_400])
+def test_bars_count_every_line_once_by_its_event_time(vault: Vault, seconds: int) -> None:
+    hits = vault.search(Query(term="password", limit=100_000)).hits
+    expected = Counter(int(hit.at.timestamp()) // seconds * seconds for hit in hits)
+    bars = vault.search(Query(term="password", limit=0, bar=seconds)).bars
+    assert {int(since.timestamp()): rows for since, rows in bars.items()} == expected
+    assert list(bars) == sorted(bars)
+
+
+@pytest.mark.parametrize("pattern", [r"from (\d+\.\d+\.\d+\.\d+)", r"user[= ](?P<who>[a-z]+)", r"[(]?(?:for|user) (\w+)", r"\((\w+)\)"])
+def test_what_an_expression_extracts_is_counted(vault: Vault, pattern: str) -> None:
+    expected = Counter(found.group(1) for text in TEXTS if (found := re.search(pattern, text)))
+    assert dict(vault.search(Query(extract=pattern, limit=0, top=10_000)).extracted) == expected
+
+
+@pytest.mark.parametrize("pattern", ["no group", "(two) (groups)", r"\(none\)", "(unclosed", "[(]"])
+def test_an_expression_without_exactly_one_group_is_refused(vault: Vault, pattern: str) -> None:
+    with pytest.raises(QueryError, match="extract"):
+        vault.search(Query(extract=pattern, limit=0))
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"panel": ("msg",)},
+        {"bar": -1},
         {"fields": {"colour": "red"}},
         {"group": "msg"},
         {"phrase": "!?"},
@@ -165,3 +196,18 @@ def test_groups_count(vault: Vault) -> None:
 def test_it_refuses_a_query_it_does_not_understand(wrong: dict[str, object]) -> None:
     with pytest.raises(QueryError):
         Query(**wrong)
+
+
+def test_the_lines_around_one_are_its_neighbours_by_arrival(vault: Vault) -> None:
+    hits = [hit for hit in vault.search(Query(limit=100_000, newest_first=False)).hits if hit.segment]
+    by_arrival = sorted(hits, key=lambda hit: hit.seq)
+    for hit in [by_arrival[0], by_arrival[700], by_arrival[3001], by_arrival[-1]]:
+        same = [h for h in by_arrival if (h.source, h.address, h.host) == (hit.source, hit.address, hit.host)]
+        at = [h.seq for h in same].index(hit.seq)
+        before, after = vault.around(hit.segment, hit.seq, 7)
+        assert [h.seq for h in before] == [h.seq for h in same[max(0, at - 7) : at]]
+        assert after == same[at + 1 : at + 8]
+
+
+def test_nothing_is_around_a_line_that_is_not_there(vault: Vault) -> None:
+    assert vault.around("n1-00000000-nothing", 1) == ([], [])

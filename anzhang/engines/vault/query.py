@@ -30,7 +30,9 @@ class Query:
     `since` and `until` are event times, half-open. `sources` None = every source, an empty tuple = none. `fields` compares a column with
     a value (names: FIELDS). Four text modes over the whole original line: `term` = `LC_ALL=C grep -iwF`, `phrase` = its words one after
     the other, `substring` = `grep -F`, `regex` = RE2. `ignore_case` concerns the last two. `count` False allows stopping at `limit`.
-    `group` names a field to count by, `top` the largest groups returned.
+    `group` names a field to count by, `panel` further ones, `top` the largest groups returned of each. `bar` counts lines by event time
+    in steps of so many seconds, from midnight `east` seconds east of Greenwich. `extract` is RE2 with one group: what it finds in the
+    lines is counted like a field.
     """
 
     since: datetime | None = None
@@ -50,13 +52,17 @@ class Query:
     count: bool = True
     group: str = ""
     top: int = 10
+    panel: tuple[str, ...] = ()
+    bar: int = 0
+    east: int = 0
+    extract: str = ""
 
     def __post_init__(self) -> None:
-        for name in [*self.fields, *([self.group] if self.group else [])]:
+        for name in [*self.fields, *([self.group] if self.group else []), *self.panel]:
             if name not in FIELDS:
                 raise QueryError(f"field {name!r}: use one of {', '.join(FIELDS)}")
-        if self.limit < 0 or self.offset < 0:
-            raise QueryError("limit and offset must not be negative")
+        if self.limit < 0 or self.offset < 0 or self.bar < 0:
+            raise QueryError("limit, offset and bar must not be negative")
         if self.phrase and not elements(self.phrase):
             raise QueryError("phrase: no word in it; use substring for punctuation")
         for name in ("pid", "facility", "kind"):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from anzhang.engines.vault import match, tokens
 from anzhang.engines.vault.batch import instant, micros
 from anzhang.engines.vault.block import LINE_COLUMNS, Block
+from anzhang.engines.vault.counts import Counts
 from anzhang.engines.vault.jit import Ints, Table
 from anzhang.engines.vault.query import SEVERITIES, Query, QueryError, array, elements, needles
 from anzhang.engines.vault.scan import AHEAD, NO_TIME
@@ -51,11 +52,17 @@ class Hit:
 
 @dataclass
 class Result:
-    """What was found. `total` is None when the search stopped at its limit; `groups` are (value, rows), largest first."""
+    """What was found. `total` is None when the search stopped at its limit; groups are (value, rows), largest first.
+
+    `panel` holds groups by field, `extracted` those of what was extracted, `bars` lines by the beginning of a step (in order of time).
+    """
 
     hits: list[Hit] = field(default_factory=list)
     total: int | None = 0
     groups: list[tuple[str, int]] = field(default_factory=list)
+    panel: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    extracted: list[tuple[str, int]] = field(default_factory=list)
+    bars: dict[datetime, int] = field(default_factory=dict)
     blocks: int = 0
     blocks_read: int = 0
 
@@ -74,7 +81,7 @@ class Place:
     read: Callable[[list[str]], pa.Table]
 
 
-def search(query: Query, places: Iterable[Place], *, prune: bool = True) -> Result:  # noqa: C901  # the steps in order
+def search(query: Query, places: Iterable[Place], *, prune: bool = True) -> Result:  # the steps in order
     """Return the lines that match. With `prune` False every block is read; the answer is the same."""
     result = Result()
     hashes = needles(query)
@@ -82,11 +89,11 @@ def search(query: Query, places: Iterable[Place], *, prune: bool = True) -> Resu
     best: list[tuple[int, int, int]] = []  # heap of (at, seq, place), the worst first; negated when oldest first
     sign = 1 if query.newest_first else -1
     kept: list[Place] = []
-    groups: Counter[str] = Counter()
+    counts = Counts(query)
     ordered = sorted(places, key=lambda place: -place.max_at if query.newest_first else place.min_at)
     result.blocks = len(ordered)
     for place in ordered:
-        if not query.count and not query.group and len(best) >= wanted:
+        if not query.count and not counts.wanted and len(best) >= wanted:
             edge = place.max_at if query.newest_first else -place.min_at
             if not best or edge < best[0][0]:
                 result.total = None
@@ -99,8 +106,7 @@ def search(query: Query, places: Iterable[Place], *, prune: bool = True) -> Resu
             continue
         if result.total is not None:
             result.total += len(rows)
-        if query.group:
-            groups.update(_group(query.group, block, rows))
+        counts.add(at, block, rows, partial(_lines, place, rows))
         number = len(kept)
         kept.append(place)
         for pair in _leading(sign * at, sign * seqs, wanted):
@@ -108,10 +114,14 @@ def search(query: Query, places: Iterable[Place], *, prune: bool = True) -> Resu
                 heapq.heappush(best, (*pair, number))
             elif (*pair, number) > best[0]:
                 heapq.heapreplace(best, (*pair, number))
-    result.groups = sorted(groups.items(), key=lambda item: (-item[1], item[0]))[: query.top]
+    result.groups, result.panel, result.extracted, result.bars = counts.groups, counts.panel, counts.extracted, counts.bars
     chosen = sorted(best, reverse=True)[query.offset :]
     result.hits = _hits(chosen, kept, sign)
     return result
+
+
+def _lines(place: Place, rows: Ints) -> Block:
+    return Block(place.read(LINE_COLUMNS).take(pa.array(rows)))
 
 
 def _may_match(query: Query, place: Place, hashes: list[np.uint64]) -> bool:
@@ -140,8 +150,7 @@ def _matching(query: Query, place: Place) -> tuple[Ints, Ints, Block, Ints]:
     columns = set(_ALWAYS) | {_COLUMN.get(name, name) for name in conditions}
     if query.sources is not None:
         columns.add("source")
-    if query.group:
-        columns.add(_COLUMN.get(query.group, query.group))
+    columns |= {_COLUMN.get(name, name) for name in (query.group, *query.panel) if name}
     textual = bool(query.term or query.phrase or query.substring or query.regex)
     first = Block(place.read(sorted(columns)))
     keep = np.ones(len(first), np.bool_)
@@ -202,18 +211,6 @@ def _text_rows(query: Query, block: Block) -> Ints:
     return rows
 
 
-def _group(name: str, block: Block, rows: Ints) -> Counter[str]:
-    if name in {"facility", "severity"}:
-        pri = block.numbers("pri").astype(np.int64)[rows]
-        numbers = np.where(pri < 0, -1, pri // 8 if name == "facility" else pri % 8)
-        return Counter({"" if v < 0 else str(v): int(n) for v, n in zip(*np.unique(numbers, return_counts=True), strict=True)})
-    if name in {"pid", "kind"}:
-        numbers = block.numbers(name)[rows]
-        return Counter({"" if v < 0 else str(v): int(n) for v, n in zip(*np.unique(numbers, return_counts=True), strict=True)})
-    counted = block.values(name).take(pa.array(rows)).value_counts()
-    return Counter({decode(row["values"] or b"", 0): row["counts"] for row in counted.to_pylist()})
-
-
 def _hits(chosen: list[tuple[int, int, int]], places: list[Place], sign: int) -> list[Hit]:
     """Return the hits for chosen (at, seq, place) triples, in their order."""
     wanted: dict[int, set[int]] = {}
@@ -253,7 +250,10 @@ def describe(result: Result) -> dict[str, Any]:
         "total": result.total,
         "blocks": result.blocks,
         "blocks_read": result.blocks_read,
-        "groups": [{"value": value, "rows": rows} for value, rows in result.groups],
+        "groups": _pairs(result.groups),
+        "panel": {name: _pairs(groups) for name, groups in result.panel.items()},
+        "extracted": _pairs(result.extracted),
+        "bars": [{"since": since.isoformat(), "rows": rows} for since, rows in result.bars.items()],
         "hits": [
             {
                 "seq": hit.seq, "segment": hit.segment, "at": hit.at.isoformat(), "received": hit.received.isoformat(),
@@ -264,3 +264,7 @@ def describe(result: Result) -> dict[str, Any]:
             for hit in result.hits
         ],
     }  # fmt: skip
+
+
+def _pairs(groups: list[tuple[str, int]]) -> list[dict[str, Any]]:
+    return [{"value": value, "rows": rows} for value, rows in groups]

@@ -97,6 +97,46 @@ class Vault:
                     return next(hits_of(Block(file.read_row_group(k).take(pa.array(rows))), name, k))
         return None
 
+    def around(self, name: str, seq: int, most: int = 10) -> tuple[list[Hit], list[Hit]]:
+        """Return the sealed lines before and after one, in order of arrival: of the same source, sender and host, `most` on each side."""
+        kept = self.segments()
+        place = next((i for i, sealed in enumerate(kept) if sealed.name == name), None)
+        line = self.line(name, seq)
+        if place is None or line is None:
+            return [], []
+        before: list[Hit] = []
+        for sealed in reversed(kept[: place + 1]):
+            before = [*self._near(sealed, line, most - len(before), before=True), *before]
+            if len(before) == most:
+                break
+        after: list[Hit] = []
+        for sealed in kept[place:]:
+            after += self._near(sealed, line, most - len(after), before=False)
+            if len(after) == most:
+                break
+        return before, after
+
+    def _near(self, sealed: SealedSegment, line: Hit, most: int, *, before: bool) -> list[Hit]:
+        """Return the lines of a segment next to one, on one side of it."""
+        if line.source not in sealed.sources:
+            return []
+        with pq.ParquetFile(locate(self.root)[sealed.name] / tree.ROWS) as file:
+            found: list[tuple[int, int, int]] = []
+            for k in range(file.num_row_groups):
+                block = Block(file.read_row_group(k, columns=["seq", "source", "address", "host"]))
+                seqs = block.numbers("seq")
+                keep = seqs < line.seq if before else seqs > line.seq
+                for column, value in (("source", line.source), ("address", line.address), ("host", line.host)):
+                    keep &= _holds(block, column, value)
+                rows = np.flatnonzero(keep)
+                found += [(int(seqs[row]), k, int(row)) for row in rows]
+            found = sorted(found)[-most:] if before else sorted(found)[:most]
+            hits = []
+            for k in {k for _seq, k, _row in found}:
+                rows_of = pa.array(sorted(row for _seq, group, row in found if group == k))
+                hits += list(hits_of(Block(file.read_row_group(k).take(rows_of)), sealed.name, k))
+        return sorted(hits, key=lambda hit: hit.seq)
+
     def verify(self, heads: Iterable[Sealed] | None = None) -> list[Fault]:
         """Recompute every proof; `heads` is what the ledger holds. Returns every fault found."""
         listed = None if heads is None else list(heads)
@@ -145,11 +185,11 @@ class Vault:
     def heard(self) -> dict[str, Heard]:
         """Return first and last receipt and rows per source, sealed and unsealed."""
         found: dict[str, Heard] = {}
-        kept = self.segments()
+        kept, unsealed = self._standing()
         for sealed in kept:
             for code, (first, last) in sealed.heard.items():
                 found[code] = _joined(found.get(code), first, last, sealed.sources[code])
-        for record in self._unsealed(kept[-1].last_record if kept else 0):
+        for record in unsealed:
             at, rows = instant(record.received), record.data.count(b"\n")
             found[record.source] = _joined(found.get(record.source), at, at, rows)
         return found
@@ -229,18 +269,26 @@ class Vault:
                     raise
         raise AssertionError
 
+    def _standing(self) -> tuple[list[SealedSegment], list[wal.Record]]:
+        """Return the sealed segments and the records that none of them holds, of one moment: a seal in between would hide its lines."""
+        while True:
+            kept = self.segments()
+            unsealed = self._unsealed(kept[-1].last_record if kept else 0)
+            if [sealed.number for sealed in self.segments()[-1:]] == [sealed.number for sealed in kept[-1:]]:
+                return kept, unsealed
+
     def _places(self) -> list[Place]:
-        kept = self.segments()
+        kept, unsealed = self._standing()
         folders = locate(self.root)
         places = []
         for sealed in kept:
             if sealed.name not in folders:
                 raise FileNotFoundError(sealed.name)
             places += _sealed_places(folders[sealed.name], sealed)
-        return places + self._open_places(kept[-1] if kept else None)
+        return places + self._open_places(kept[-1] if kept else None, unsealed)
 
-    def _open_places(self, last: SealedSegment | None) -> list[Place]:
-        table = self._open_table(last)
+    def _open_places(self, last: SealedSegment | None, unsealed: list[wal.Record]) -> list[Place]:
+        table = self._open_table(last, unsealed)
         if table is None:
             return []
         places = []
@@ -252,21 +300,20 @@ class Vault:
             places.append(Place("", k, sources, int(at.min()), int(at.max()), None, 0, part.select))
         return places
 
-    def _open_table(self, last: SealedSegment | None) -> pa.Table | None:
+    def _open_table(self, last: SealedSegment | None, unsealed: list[wal.Record]) -> pa.Table | None:
         """Return the unsealed lines in the form of a segment, with the sequence numbers they will keep."""
-        records = list(self._unsealed(last.last_record if last else 0))
-        if not records:
+        if not unsealed:
             return None
-        rows, _ = segments.arrange(parse(records), last.last_seq + 1 if last else 1, {}, 0)
+        rows, _ = segments.arrange(parse(unsealed), last.last_seq + 1 if last else 1, {}, 0)
         return segments.arrow(rows)
 
     def _tables(self, source: str) -> Iterator[pa.Table]:
-        kept = self.segments()
+        kept, unsealed = self._standing()
         folders = locate(self.root)
         for sealed in kept:
             if source in sealed.sources:
                 yield pq.read_table(folders[sealed.name] / tree.ROWS)
-        table = self._open_table(kept[-1] if kept else None)
+        table = self._open_table(kept[-1] if kept else None, unsealed)
         if table is not None:
             yield pa.table(
                 {
@@ -310,6 +357,13 @@ def _joined(heard: Heard | None, first: datetime, last: datetime, rows: int) -> 
     if heard is None:
         return Heard(first, last, rows)
     return Heard(min(heard.first_at, first), max(heard.last_at, last), heard.rows + rows)
+
+
+def _holds(block: Block, column: str, value: str) -> Any:
+    """Return which rows of a block hold a value as search shows it."""
+    texts = block.values(column)
+    wanted = {value.encode(), value.encode("gb18030", "replace")}
+    return pc.is_in(texts, pa.array(sorted(wanted), pa.binary())).to_numpy(zero_copy_only=False)
 
 
 def _bytes_per_day(kept: list[SealedSegment]) -> int | None:

@@ -94,7 +94,7 @@ class Command(Verb):
             host=options["host"], app=options["app"], fields=dict(options["field"]), term=options["term"] or options["text"] or "",
             phrase=options["phrase"], substring=options["substring"], regex=options["regex"], ignore_case=options["ignore_case"],
             limit=0 if options["count"] else options["limit"], offset=options["offset"], newest_first=not options["oldest_first"],
-            group=options["group"], top=options["top"],
+            group=options["group"], top=options["top"], panel=tuple(options["panel"]), bar=options["bar"], extract=options["extract"],
         )  # fmt: skip
         result = describe(vault.search(query, prune=not options["no_prune"]))
         if not options["raw"]:
@@ -104,9 +104,12 @@ class Command(Verb):
             self.print_json(result)
         elif options["count"]:
             self.stdout.write(str(result["total"]))
-        elif options["group"]:
-            for group in result["groups"]:
+        elif options["group"] or options["extract"]:
+            for group in result["groups"] or result["extracted"]:
                 self.stdout.write(f"{group['rows']}\t{group['value']}")
+        elif options["bar"]:
+            for bar in result["bars"]:
+                self.stdout.write(f"{bar['rows']}\t{bar['since']}")
         else:
             for hit in result["hits"]:
                 self.stdout.write(hit["line"])
@@ -209,6 +212,9 @@ def _search_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--oldest-first", action="store_true")
     parser.add_argument("--count", action="store_true", help="print only how many")
     parser.add_argument("--group", default="", metavar="NAME", help="count by a field")
+    parser.add_argument("--panel", action="append", default=[], metavar="NAME", help="with --json: count by this field too")
+    parser.add_argument("--bar", type=int, default=0, metavar="SECONDS", help="count by event time in steps")
+    parser.add_argument("--extract", default="", metavar="REGEX", help="count what the one group of an RE2 expression finds")
     parser.add_argument("--top", type=int, default=10)
     parser.add_argument("--raw", action="store_true", help="show personal identifiers")
     parser.add_argument("--no-prune", action="store_true", help="read every block (the answer is the same)")
