@@ -94,8 +94,8 @@ def test_the_api_answers_a_senseless_body_and_writes_nothing(body, status, visit
 
 def test_no_text_of_a_case_takes_a_nul(visitor):
     applicant = visitor("sunli")
-    for changes in ({"title": "a\x00b"}, {"reason": "a\x00b"}):
-        form = {"unit_of_case": "JYC", "title": "t", "person": "P022", "reason": "r", **changes}
+    for changes in ({"title_of_case": "a\x00b"}, {"reason": "a\x00b"}):
+        form = {"unit_of_case": "JYC", "title_of_case": "t", "person": "P022", "reason": "r", **changes}
         assert 'role="alert"' in applicant.post("/cases/new/officer_appointment/", form).text
     assert not Case.objects.exists()
 
@@ -140,7 +140,7 @@ def test_a_sheet_with_an_implausible_day_writes_no_row(tmp_path, monkeypatch, ca
 
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31", "2026-02-30"])
 def test_a_case_with_an_implausible_day_is_not_filed(day, visitor):
-    form = {"unit_of_case": "JYC", "title": "t", "person": "P022", "reason": "r", "effective_on": day}
+    form = {"unit_of_case": "JYC", "title_of_case": "t", "person": "P022", "reason": "r", "effective_on": day}
     assert day in visitor("sunli").post("/cases/new/officer_appointment/", form).text
     assert not Case.objects.exists()
 
@@ -174,7 +174,7 @@ def test_a_forged_version_saves_nothing(version, visitor, bureau):
 
 
 def test_a_case_for_a_foreign_unit_is_not_filed_for_the_own_one(visitor):
-    form = {"unit_of_case": "SBZX", "title": "t", "person": "P022", "reason": "r"}
+    form = {"unit_of_case": "SBZX", "title_of_case": "t", "person": "P022", "reason": "r"}
     assert visitor("sunli").post("/cases/new/officer_appointment/", form).status_code == 404
     assert not Case.objects.exists()
 
@@ -249,5 +249,6 @@ def test_a_foreign_host_name_is_refused():
 
 def filed(applicant: Client, **changes: str) -> str:
     """File the appointment of 张华 as 孙丽 and return its number."""
-    applicant.post("/cases/new/officer_appointment/", {"unit_of_case": "JYC", "title": "t", "person": "P022", "reason": "r", **changes})
+    form = {"unit_of_case": "JYC", "title_of_case": "t", "person": "P022", "reason": "r", **changes}
+    applicant.post("/cases/new/officer_appointment/", form)
     return Case.objects.get().number

@@ -230,7 +230,7 @@ def new(request: HttpRequest, route: str) -> HttpResponse:
         "refusal": refusal,
         "units": units,
         "unit": unit,
-        "title": given.get("title", ""),
+        "title": given.get("title_of_case", ""),
         "person": person,
         "steps": stand_ins.settled(way, Case(route=way.key, unit=unit, applicant=person, form=values), at).steps,
         "why_first": given.get("why_first", ""),
@@ -241,7 +241,7 @@ def new(request: HttpRequest, route: str) -> HttpResponse:
 
 def _filed(request: HttpRequest, actor: Actor, way: Route, unit: Unit, person: Person, values: dict[str, Any], at: datetime) -> Case:
     """File what the form says, with its scan; at once in force where the second button was pressed (先办后批)."""
-    title = request.POST.get("title", "")
+    title = request.POST.get("title_of_case", "")  # a field of a form may be called title itself
     scans: dict[str, tuple[bytes, str]] = {}
     for field in way.fields:
         upload = request.FILES.get(field.name) if field.kind == "scan" else None

@@ -56,7 +56,7 @@ class Stage:
         """File through the form of a route and return the case."""
         client = self.client(username)
         address = f"/cases/new/{route}/" + (f"?unit_of_case={unit}" if unit else "")
-        page = self.form(client.get(address).content, "title")
+        page = self.form(client.get(address).content, "title_of_case")
         given = {**dict(page.form_values()), **form, **({"act_first": "1"} if first else {})}
         answer = client.post(f"/cases/new/{route}/", given)
         assert answer.status_code == 302, (self.refusals[-1:], answer.status_code)

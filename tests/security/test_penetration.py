@@ -686,7 +686,7 @@ def _routes():
 def test_no_text_of_a_case_becomes_a_script(route, target):
     fields = routes.current()[route].fields
     client = target.client("wujie")
-    data = {field.name: SCRIPT for field in fields} | {"title": SCRIPT}
+    data = {field.name: SCRIPT for field in fields} | {"title": SCRIPT, "title_of_case": SCRIPT}
     assert not unescaped(client.post(f"/cases/new/{route}/", data).content.decode())
     assert not unescaped(client.get(f"/cases/new/{route}/", data).content.decode())
     target.case.title, target.case.form = SCRIPT, dict.fromkeys(target.case.form, SCRIPT)

@@ -43,7 +43,7 @@ def test_it_shows_the_form_of_every_route(sunli):
 
 
 def test_it_files_a_case_and_shows_it(sunli):
-    answer = sunli.post("/cases/new/officer_appointment/", {"person": "P022", "title": "", "unit_of_case": "JYC"})
+    answer = sunli.post("/cases/new/officer_appointment/", {"person": "P022", "title_of_case": "", "unit_of_case": "JYC"})
     case = Case.objects.get()
     assert answer["Location"] == f"/cases/{case.number}/"
     page = sunli.get(answer["Location"]).text
@@ -52,8 +52,18 @@ def test_it_files_a_case_and_shows_it(sunli):
     assert 'value="agree"' not in page
 
 
+def test_the_name_of_the_matter_is_not_the_field_called_title(sunli):
+    document = {"kind": "operations", "title": "运维管理制度", "edition": "9", "in_force_from": "2026-12-01"}
+    sunli.post("/cases/new/policy_document/", {**document, "title_of_case": "", "unit_of_case": "JYC"})
+    case = Case.objects.get()
+    assert case.form["title"] == "运维管理制度"
+    assert case.title == "就业促进处 制度文件发布"
+    page = sunli.get("/cases/new/policy_document/").text
+    assert page.count('name="title"') == page.count('id="field-title"') == 1
+
+
 def test_it_names_the_faulty_field_and_keeps_the_others(sunli):
-    page = sunli.post("/cases/new/officer_appointment/", {"person": "", "title": "我的题目", "unit_of_case": "JYC"})
+    page = sunli.post("/cases/new/officer_appointment/", {"person": "", "title_of_case": "我的题目", "unit_of_case": "JYC"})
     assert 'id="fault-person"' in page.text
     assert "我的题目" in page.text
     assert not Case.objects.exists()
