@@ -137,7 +137,7 @@ def test_the_pages_start_and_answer_where_the_extras_are_configured_but_absent(t
         "sys.modules.update(dict.fromkeys(absent))\n"
         "import anzhang.wsgi\n"
         "from django.conf import settings\n"
-        "from django.test import Client\n"
+        "from functools import partial; from django.test import Client; Client = partial(Client, headers={'host': 'localhost'})\n"
         "import anzhang.urls\n"
         "print(len(settings.AUTHENTICATION_BACKENDS), Client().get('/healthz').status_code, Client().get('/account/login/').status_code)\n"
     )
