@@ -24,6 +24,7 @@ from anzhang.web.marks import due, instant, state_mark
 from anzhang.web.tags import STATES, article_of, article_word, beijing_day, percent, severity_word, state_word
 
 if TYPE_CHECKING:
+    from anzhang.regulation.catalog import Obligation
     from anzhang.web import board, cases, findings
 
 register = template.Library()
@@ -91,15 +92,16 @@ def _finding(line: findings.Line, base: str, articles: str, now: datetime) -> st
 
 
 @register.filter
-def verdict_rows(verdicts: Iterable[tuple[UnitVerdict, str]]) -> SafeString:
-    """Return the rows of an obligation's verdicts, a unit each."""
-    whole = escape(_("全局"))
-    return SafeString("".join(_verdict(verdict, why, whole) for verdict, why in verdicts))
+def verdict_rows(verdicts: Iterable[tuple[UnitVerdict, str]], obligation: Obligation) -> SafeString:
+    """Return the rows of an obligation's verdicts, a unit each, with the way to what proves it."""
+    whole, base = escape(_("全局")), reverse("proofs", args=[obligation.article, obligation.id])
+    return SafeString("".join(_verdict(verdict, why, whole, base) for verdict, why in verdicts))
 
 
-def _verdict(verdict: UnitVerdict, why: str, whole: str) -> str:
+def _verdict(verdict: UnitVerdict, why: str, whole: str, base: str) -> str:
+    proof = f"{base}?unit={escape(verdict.code)}" if verdict.code else base
     return (
-        f'<tr><td>{escape(verdict.name) or whole}</td><td class="tight">{state_mark(verdict.state)}</td>'
+        f'<tr><td>{escape(verdict.name) or whole}</td><td class="tight"><a href="{proof}">{state_mark(verdict.state)}</a></td>'
         f'<td>{escape(why[:1].upper() + why[1:])}</td><td class="tight">{verdict.population}</td>'
         f'<td class="tight">{percent(verdict.coverage)}</td><td class="tight">{beijing_day(verdict.since)}</td>'
         f'<td class="tight">{instant(verdict.checked_at)}</td></tr>\n'
