@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 
 from anzhang import clock
 from anzhang.casework.legal_basis import LegalBasis
+from anzhang.demo import planning
 from anzhang.demo.bureau import SETUP, Bureau
 from anzhang.demo.crowd import WITHOUT_OFFICER, Crowd, put
 from anzhang.directory.models import Assignment, Person, Unit
@@ -48,6 +49,7 @@ def behave(bureau: Bureau, crowd: Crowd, now: datetime) -> None:
     _inspections(bureau, crowd, now)
     _directives(bureau, crowd, now)
     put(now, System, [_unclassed(crowd)], Event.SYSTEM_REGISTER)
+    planning.resolve(bureau, now)
 
 
 def _law(now: datetime) -> None:

@@ -25,6 +25,8 @@ notices.WORDING.update(
         "inspection_replied": gettext_lazy("%(unit)s已回复整改通知 %(number)s"),
         "inspection_returned": gettext_lazy("整改通知 %(number)s 的回复被退回，请于 %(due)s 前重新回复"),
         "inspection_accepted": gettext_lazy("整改通知 %(number)s 的回复已获认可"),
+        "plan_item_added": gettext_lazy("规划事项 %(number)s：%(title)s，完成期限 %(due)s"),
+        "plan_item_completed": gettext_lazy("%(unit)s已登记规划事项 %(number)s（%(title)s）完成"),
         "statement_issued": gettext_lazy("责任书 %(number)s 等待您签字"),
         "statement_signed": gettext_lazy("%(person)s 的责任书 %(number)s 等待您签字"),
     }

@@ -17,6 +17,7 @@ __all__ = [
     "Filing",
     "Inspection",
     "Officer",
+    "PlanItem",
     "PolicyDocument",
     "ResponsibilityStatement",
     "TrainingRecord",
@@ -223,6 +224,48 @@ class Directive(Ledgered):
         indexes = (
             models.Index(fields=["state", "due_on"], name="directive_due"),
             models.Index(fields=["unit", "state", "due_on"], name="directive_unit"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.title}"
+
+
+class PlanItem(Ledgered):
+    """One item of a year's unified plan (统一规划): what is built or done, by which unit, who answers, by when, what proves it (Art. 4)."""
+
+    FURTHEST: ClassVar = 5  # years before and after this one that a plan may be for
+
+    class State(models.TextChoices):
+        """Where the item stands."""
+
+        OPEN = "open", _("实施中")
+        COMPLETED = "completed", _("已完成")
+        DROPPED = "dropped", _("已调出规划")
+
+    number = models.CharField(_("规划编号"), max_length=32, unique=True)
+    year = models.PositiveSmallIntegerField(_("规划年度"))
+    title = models.CharField(_("规划事项"), max_length=200)
+    content = models.TextField(_("建设内容和要求"), max_length=4000)
+    unit = models.ForeignKey("anzhang.Unit", models.PROTECT, verbose_name=_("牵头单位"))
+    owner = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("责任人"), null=True, blank=True, related_name="+")
+    due_on = models.DateField(_("完成期限"))
+    basis = models.ForeignKey(Decision, models.PROTECT, verbose_name=_("依据决议"), null=True, blank=True)
+    entered_at = models.DateTimeField(_("登记时间"))
+    entered_by = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("登记人"), null=True, blank=True, related_name="+")
+    state = models.CharField(_("状态"), max_length=16, choices=State.choices, default=State.OPEN)
+    result = models.TextField(_("完成情况"), max_length=4000, blank=True)
+    evidence = models.CharField(_("完成凭据"), max_length=500, blank=True)  # document number, link
+    completed_at = models.DateTimeField(_("完成时间"), null=True, blank=True)
+    completed_by = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("填报人"), null=True, blank=True, related_name="+")
+    remark = models.CharField(_("办公室意见"), max_length=500, blank=True)
+    version = models.PositiveIntegerField(_("版本"), default=1, editable=False)
+
+    class Meta:
+        verbose_name = _("规划事项")
+        ordering = ("-year", "due_on", "pk")
+        indexes = (
+            models.Index(fields=["year", "state", "due_on"], name="plan_item_year"),
+            models.Index(fields=["unit", "state", "due_on"], name="plan_item_unit"),
         )
 
     def __str__(self) -> str:

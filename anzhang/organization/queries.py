@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import QuerySet
 
+from anzhang import clock
 from anzhang.directory import queries
 from anzhang.directory.models import Assignment, Bitemporal, Person, Unit
 from anzhang.journal.procedures import object_type
-from anzhang.organization.models import Directive, Officer
+from anzhang.organization.models import Directive, Officer, PlanItem
 from anzhang.registers.models import Attachment
+from anzhang.regulation.verdicts import Breach, Subject, Why
 
 
 def officers(unit: Unit | int, at: datetime) -> QuerySet[Officer]:
@@ -78,6 +81,35 @@ def evidence_of(item: Directive) -> bool:
 
 def evidenced(items: QuerySet[Directive]) -> set[int]:
     """Return which of the directives have a proof, by id."""
+    return _proved(items, object_type(Directive))
+
+
+def evidenced_plan_items(items: QuerySet[PlanItem]) -> set[int]:
+    """Return which of the items of plans have a proof, by id."""
+    return _proved(items, object_type(PlanItem))
+
+
+def _proved(items: QuerySet[Any], kind: str) -> set[int]:
+    """Return which rows name a document as `evidence` or have a file beside them."""
     named = set(items.exclude(evidence="").values_list("pk", flat=True))
-    beside = Attachment.objects.filter(object_type=object_type(Directive), removed_at=None).values_list("object_key", flat=True)
+    beside = Attachment.objects.filter(object_type=kind, removed_at=None).values_list("object_key", flat=True)
     return named | set(items.filter(pk__in=[int(key) for key in beside]).values_list("pk", flat=True))
+
+
+def plan_breaches(at: datetime) -> tuple[list[Subject], list[Breach]]:
+    """Return the items of plans that are owed, and which are past their day or completed without proof (Art. 4)."""
+    today = clock.day_of(at)
+    items = PlanItem.objects.filter(entered_at__lte=at).exclude(state=PlanItem.State.DROPPED)
+    proved = evidenced_plan_items(items)
+    population, breaches = [], []
+    for item in items.select_related("unit", "owner").order_by("unit__path", "due_on", "pk"):
+        owes = Subject(f"plan_item:{item.number}", f"{item.number} {item.title}", item.unit.code, item.owner.code if item.owner else None)
+        population.append(owes)
+        params = {"unit": item.unit.name, "item": f"{item.title}（{item.number}）", "due_on": item.due_on.isoformat()}
+        evidence = (f"plan_item:{item.pk}",)
+        if item.state == PlanItem.State.COMPLETED:
+            if item.pk not in proved:
+                breaches.append(Breach(owes, Why("plan_item_without_evidence", params), evidence, item.completed_at))
+        elif item.due_on < today:
+            breaches.append(Breach(owes, Why("plan_item_overdue", params), evidence, clock.start_of(item.due_on + timedelta(days=1))))
+    return population, breaches

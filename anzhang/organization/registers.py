@@ -16,6 +16,7 @@ from anzhang.organization.models import (
     Filing,
     Inspection,
     Officer,
+    PlanItem,
     PolicyDocument,
     ResponsibilityStatement,
     TrainingRecord,
@@ -30,7 +31,9 @@ from anzhang.registers.rights import Sight, holds
 @panel(_("办理页面"))
 def pages(register: Register, row: Model, sight: Sight) -> list[Line]:  # noqa: ARG001  # every panel takes the sight
     """Return the page on which a row is worked on; none for rows that have no page but their own."""
-    place = {"unit": "units", "directive": "directives", "inspection": "inspections", "decision": "decisions"}.get(register.id)
+    place = {"unit": "units", "directive": "directives", "inspection": "inspections", "decision": "decisions", "plan_item": "plan"}.get(
+        register.id
+    )
     if register.id == "responsibility_statement":
         return [Line(gettext("责任书签字"), "/statements/")]
     return [Line(str(row), f"/{place}/{values.code_of(row)}/")] if place else []
@@ -143,6 +146,20 @@ declare(
         search=("number", "title"),
         filters=(by_unit("unit"), by_choice(Directive, "state"), by_year("due_on", _("期限年度"))),
         scope=("unit__path",),
+    )
+)
+declare(
+    Register(
+        id="plan_item",
+        chapter="organization",
+        model=PlanItem,
+        kind=Kind.DECISION,
+        columns=("number", "year", "title", "unit", "owner", "due_on", "state", "evidence", "completed_at"),
+        order=("-year", "due_on"),
+        search=("number", "title"),
+        filters=(by_unit("unit"), by_choice(PlanItem, "state"), by_year("due_on", _("期限年度"))),
+        scope=("unit__path",),
+        articles=(4,),
     )
 )
 declare(

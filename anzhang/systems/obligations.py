@@ -6,6 +6,7 @@ from pathlib import Path
 
 from anzhang.casework import rules, waiting
 from anzhang.directory.models import Unit
+from anzhang.organization.queries import plan_breaches
 from anzhang.regulation.checks import Context, check
 from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
 from anzhang.systems.models import System
@@ -19,10 +20,10 @@ def subject(system: System, unit: Unit) -> Subject:
 
 
 @check("systems_planned_and_graded")
-def systems_planned_and_graded(_context: Context) -> Outcome:
-    """Find systems in service without planning flag or management level. Source: Art. 4."""
+def systems_planned_and_graded(context: Context) -> Outcome:
+    """Find systems in service without planning flag or management level, and items of the plan late or without proof. Source: Art. 4."""
     systems = System.objects.filter(state=System.State.IN_SERVICE).select_related("managing_unit").order_by("code")
-    population, breaches = [], []
+    population, breaches = plan_breaches(context.at)
     for system in systems:
         owes = subject(system, system.managing_unit)
         population.append(owes)

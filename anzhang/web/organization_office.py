@@ -32,7 +32,7 @@ PAGE_SIZE = 50
 USUAL_DAYS = 14  # offered as deadline of a new item or notice
 
 
-def _day(request: HttpRequest, name: str) -> date:
+def day_of(request: HttpRequest, name: str) -> date:
     """Return a posted day. Raises RefusedError `day_needed`."""
     try:
         return date.fromisoformat(request.POST.get(name, ""))
@@ -40,11 +40,12 @@ def _day(request: HttpRequest, name: str) -> date:
         raise RefusedError("day_needed", _("请填写日期，如 2026-11-24。")) from None
 
 
-def _units(sight: Sight) -> list[Unit]:
+def units_of(sight: Sight) -> list[Unit]:
+    """Return the units that may be asked for something: those in sight but for the bureau itself."""
     return list(sight.narrowed(Unit.objects.filter(closed_on=None).exclude(parent=None), ("path",)))
 
 
-def _listed(request: HttpRequest, rows: QuerySet[Any], sight: Sight, extra: dict[str, Any]) -> dict[str, Any]:
+def listed(request: HttpRequest, rows: QuerySet[Any], sight: Sight, extra: dict[str, Any]) -> dict[str, Any]:
     """Return the context of a list: rows in sight, narrowed by unit and page as the address says."""
     rows = sight.narrowed(rows, ("unit__path",))
     unit = typed(request, "unit")
@@ -54,13 +55,13 @@ def _listed(request: HttpRequest, rows: QuerySet[Any], sight: Sight, extra: dict
     kept.pop("page", None)
     found = KeyPaginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
     base = {
-        "page": found, "query": f"{kept.urlencode()}&" if kept else "", "units": _units(sight), "unit": unit,
+        "page": found, "query": f"{kept.urlencode()}&" if kept else "", "units": units_of(sight), "unit": unit,
         "is_office": desk.is_office(sight.actor, sight.at), "now": sight.at, "today": clock.day_of(sight.at),
     }  # fmt: skip
     return base | extra
 
 
-def _acted(request: HttpRequest, verbs: dict[str, Callable[[], Any]], done: dict[str, str]) -> RefusedError | None:
+def acted(request: HttpRequest, verbs: dict[str, Callable[[], Any]], done: dict[str, str]) -> RefusedError | None:
     """Do the posted verb; return why it was refused, None when it was done."""
     verb = request.POST.get("verb", "")
     if verb not in verbs:
@@ -91,7 +92,7 @@ def directive_list(request: HttpRequest) -> HttpResponse:
     if text:
         rows = rows.filter(title__icontains=text)
     extra = {"states": Directive.State.choices, "state": state, "q": text}
-    return render(request, "organization/directives.html", _listed(request, rows, sight, extra))
+    return render(request, "organization/directives.html", listed(request, rows, sight, extra))
 
 
 @require_http_methods(["GET", "POST"])
@@ -101,13 +102,13 @@ def directive_new(request: HttpRequest) -> HttpResponse:
     actor, at = actor_of(request), clock.now()
     sight, refusal = Sight(actor, at), None
     desk.require_office(actor, at)
-    units = _units(sight)
+    units = units_of(sight)
     chosen = request.POST.getlist("unit")
     if request.method == "POST":
         try:
             given = [unit for unit in units if unit.code in chosen or "all" in request.POST]
             made = directives.issue_directives(
-                actor, given, request.POST.get("title", ""), request.POST.get("content", ""), _day(request, "due_on"), at
+                actor, given, request.POST.get("title", ""), request.POST.get("content", ""), day_of(request, "due_on"), at
             )
         except RefusedError as error:
             refusal = error
@@ -135,10 +136,10 @@ def directive(request: HttpRequest, number: str) -> HttpResponse:
         raise Http404(number)
     refusal = None
     if request.method == "POST":
-        version, remark = _version(request), request.POST.get("remark", "")
+        version, remark = version_of(request), request.POST.get("remark", "")
         verbs = {
             "report": lambda: directives.report_directive(
-                actor, item, request.POST.get("result", ""), request.POST.get("evidence", ""), at, version, _files(request)
+                actor, item, request.POST.get("result", ""), request.POST.get("evidence", ""), at, version, files_of(request)
             ),
             "finish": lambda: directives.finish_directive(actor, item, remark, at, version),
             "return": lambda: directives.return_directive(actor, item, remark, at, version),
@@ -149,7 +150,7 @@ def directive(request: HttpRequest, number: str) -> HttpResponse:
             "report": _("已报送办公室。"), "finish": _("已办结。"), "return": _("已退回承办单位。"), "withdraw": _("已撤销。"),
             "remind": _("督办通知已发出。"),
         }  # fmt: skip
-        refusal = _acted(request, verbs, done)
+        refusal = acted(request, verbs, done)
         if refusal is None:
             return redirect("directive", number)
         item.refresh_from_db()
@@ -162,7 +163,7 @@ def directive(request: HttpRequest, number: str) -> HttpResponse:
     return render(request, "organization/directive.html", context, status=422 if refusal else 200)
 
 
-def _files(request: HttpRequest) -> list[tuple[str, bytes]]:
+def files_of(request: HttpRequest) -> list[tuple[str, bytes]]:
     """Return the uploaded files as (name, content). Raises RefusedError `file_too_large` before reading one that is."""
     chosen = request.FILES.getlist("file")
     if any((each.size or 0) > attachments.MAX_BYTES for each in chosen):
@@ -170,7 +171,8 @@ def _files(request: HttpRequest) -> list[tuple[str, bytes]]:
     return [(each.name or "", each.read()) for each in chosen]
 
 
-def _version(request: HttpRequest) -> int | None:
+def version_of(request: HttpRequest) -> int | None:
+    """Return the version that the form was made from, None when it names none."""
     text = request.POST.get("version", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
@@ -192,7 +194,7 @@ def inspection_list(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(accepted_at=None).exclude(replied_at=None)
     else:
         stage = ""
-    return render(request, "organization/inspections.html", _listed(request, rows, sight, {"stage": stage}))
+    return render(request, "organization/inspections.html", listed(request, rows, sight, {"stage": stage}))
 
 
 @require_http_methods(["GET", "POST"])
@@ -201,7 +203,7 @@ def inspection_new(request: HttpRequest) -> HttpResponse:
     """Note a visit, with its notice when there is one."""
     actor, at = actor_of(request), clock.now()
     desk.require_office(actor, at)
-    units, refusal, given = _units(Sight(actor, at)), None, request.POST
+    units, refusal, given = units_of(Sight(actor, at)), None, request.POST
     if request.method == "POST":
         unit = next((each for each in units if each.code == given.get("unit")), None)
         try:
@@ -226,8 +228,8 @@ def inspection_new(request: HttpRequest) -> HttpResponse:
 def _visit(request: HttpRequest, actor: Actor, unit: Unit, at: datetime) -> Inspection:
     given = request.POST
     notice = given.get("notice", "").strip()
-    due = _day(request, "reply_due_on") if notice else None
-    visit = inspections.record_inspection(actor, unit, _day(request, "inspected_on"), given.get("form", ""), given.get("result", ""), at)
+    due = day_of(request, "reply_due_on") if notice else None
+    visit = inspections.record_inspection(actor, unit, day_of(request, "inspected_on"), given.get("form", ""), given.get("result", ""), at)
     return inspections.notify_inspected_unit(actor, visit, notice, due, at) if due else visit
 
 
@@ -244,17 +246,17 @@ def inspection(request: HttpRequest, number: str) -> HttpResponse:
         raise Http404(number)
     refusal = None
     if request.method == "POST":
-        version, given = _version(request), request.POST
+        version, given = version_of(request), request.POST
         verbs = {
             "notify": lambda: inspections.notify_inspected_unit(
-                actor, visit, given.get("notice", ""), _day(request, "reply_due_on"), at, version
+                actor, visit, given.get("notice", ""), day_of(request, "reply_due_on"), at, version
             ),
             "reply": lambda: inspections.reply_to_inspection(actor, visit, given.get("reply", ""), at, version),
-            "return": lambda: inspections.return_reply(actor, visit, given.get("remark", ""), _day(request, "reply_due_on"), at, version),
+            "return": lambda: inspections.return_reply(actor, visit, given.get("remark", ""), day_of(request, "reply_due_on"), at, version),
             "accept": lambda: inspections.accept_reply(actor, visit, given.get("remark", ""), at, version),
         }
         done = {"notify": _("整改通知已下达。"), "reply": _("已回复。"), "return": _("已退回。"), "accept": _("已认可。")}
-        refusal = _acted(request, verbs, done)
+        refusal = acted(request, verbs, done)
         if refusal is None:
             return redirect("inspection", number)
         visit.refresh_from_db()
@@ -331,8 +333,8 @@ def minutes(request: HttpRequest, number: str) -> HttpResponse:
             raise RefusedError("chair_needed", _("请选择主持人。"))
         present = [people[code] for code in request.POST.getlist("present") if code in people]
         decisions.take_minutes(
-            sight.actor, found, held_on=_day(request, "held_on"), chair=chair, present=present, minutes=request.POST.get("minutes", ""),
-            at=sight.at, expected_version=_version(request),
+            sight.actor, found, held_on=day_of(request, "held_on"), chair=chair, present=present, minutes=request.POST.get("minutes", ""),
+            at=sight.at, expected_version=version_of(request),
         )  # fmt: skip
     except RefusedError as refusal:
         return _decision(request, number, refusal)

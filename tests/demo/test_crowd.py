@@ -8,7 +8,8 @@ from anzhang.casework.models import Finding
 from anzhang.demo import breaches, bureau, conduct, crowd, names
 from anzhang.directory.models import Assignment, Person, Unit, User
 from anzhang.journal import verify
-from anzhang.organization.models import Directive, Inspection, Officer, ResponsibilityStatement, TrainingRecord
+from anzhang.organization.models import Decision, Directive, Inspection, Officer, PlanItem, ResponsibilityStatement, TrainingRecord
+from anzhang.organization.queries import plan_breaches
 from anzhang.systems.models import System
 from tests.articles.stories import measure
 
@@ -36,6 +37,10 @@ def test_the_full_demo_is_as_large_as_promised_and_wrong_only_where_it_says_so(f
     assert {row.code for row in Person.objects.filter(name__in=["李明", "王芳", "赵强", "陈静"], code__lt="P1")} == {
         "P011", "P012", "P013", "P090"
     }  # fmt: skip
+
+    assert Decision.objects.get().minuted_at is not None
+    assert set(PlanItem.objects.values_list("state", flat=True)) == {"open", "completed"}
+    assert plan_breaches(clock.now)[1] == []
 
     measure(clock, *JUDGED)
     cast = set(Unit.objects.exclude(name__in=full).values_list("name", flat=True))
