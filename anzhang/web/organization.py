@@ -153,14 +153,15 @@ def _statements(request: HttpRequest, refusal: RefusedError | None = None) -> Ht
     signed = Statement.objects.filter(countersigned_at=None).exclude(signed_at=None).select_related("person", "unit").order_by("number")
     below = _below(actor, at)
     waiting = [each for each in signed if (each.person_id, each.unit_id) in below]
+    is_office = desk.is_office(actor, at)
     context = {
         "mine": mine,
         "waiting": waiting,
-        "units": _answered_for(actor, at),
+        "units": _answered_for(actor, at, is_office=is_office),
         "term": request.POST.get("term", str(clock.day_of(at).year)),
         "chosen": request.POST.get("unit", ""),
         "duties": request.POST.get("duties", usual_duties()),
-        "is_office": desk.is_office(actor, at),
+        "is_office": is_office,
         "refusal": refusal,
         "now": at,
     }
@@ -178,10 +179,10 @@ def _below(actor: Actor, at: datetime) -> set[tuple[int, int]]:
     return {(each.person.pk, each.unit.pk) for each in owing if any(above.pk == actor.person_id for above in each.superiors)}
 
 
-def _answered_for(actor: Actor, at: datetime) -> list[Unit]:
+def _answered_for(actor: Actor, at: datetime, *, is_office: bool) -> list[Unit]:
     """Return the units whose statements the actor may hand out: those that they head and below, all for the Office."""
     seen = Sight(actor, at).narrowed(Unit.objects.filter(closed_on=None), ("path",))
-    if desk.is_office(actor, at):
+    if is_office:
         return list(seen)
     headed = set(queries.holders(Assignment.Duty.UNIT_HEAD, at).filter(person_id=actor.person_id or 0).values_list("unit__code", flat=True))
     return [each for each in seen if headed & set(each.path.split("/"))]

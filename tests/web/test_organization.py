@@ -263,7 +263,8 @@ def test_pages_ask_at_most_twelve_questions_in_a_full_bureau(db, clock, django_a
     unit = made.units[0].code
     item, visited = Directive.objects.first(), Inspection.objects.first()
     details = (f"/units/{unit}/", f"/directives/{item.number}/", f"/inspections/{visited.number}/", "/directives/new/", "/inspections/new/")
-    for path in (*LISTS, *details):
+    plan = ("/plan/", "/plan/new/", "/plan/GH2026-0001/", f"/statements/paper/?unit={unit}")
+    for path in (*LISTS, *details, *plan):
         client.get(path)
         with django_assert_max_num_queries(12):
             assert client.get(path).status_code == 200
