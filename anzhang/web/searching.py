@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.utils.functional import Promise
 from django.utils.html import escape
@@ -54,6 +54,8 @@ class Form:
     source: str = ""
     host: str = ""
     app: str = ""
+    severity: str = ""
+    live: str = ""
     page: int = 1
 
     @classmethod
@@ -65,26 +67,32 @@ class Form:
         page = given.get("page", "1")
         if not page.isascii() or not page.isdecimal() or len(page) > len(str(DEEPEST)) or not 1 <= int(page) <= DEEPEST:
             raise FormError(_("页码应在 1 至 %d 之间；请缩小时间范围。") % DEEPEST)
-        text = {name: given.get(name, "").strip() for name in ("since", "until", "source", "host", "app")}
+        text = {name: given.get(name, "").strip() for name in ("since", "until", "source", "host", "app", "severity", "live")}
         if "since" not in given and "until" not in given:
             text["since"] = (now - FIRST_SPAN).astimezone(clock.BEIJING).strftime("%Y-%m-%dT%H:%M")
         return cls(q=given.get("q", "")[:500], mode=mode, page=int(page), **text)
 
-    def query(self, sources: tuple[str, ...]) -> Query:
-        """Return the vault's query over the reader's own sources. Raises FormError saying which field is wrong."""
+    @property
+    def span(self) -> tuple[datetime | None, datetime | None]:
+        """Return the instants from and until which is searched. Raises FormError saying which field is wrong."""
+        since, until = _instant(self.since, _("起始时间")), _instant(self.until, _("截止时间"))
+        if since is not None and until is not None and since >= until:
+            raise FormError(_("起始时间应早于截止时间。"))
+        return since, until
+
+    def query(self, sources: tuple[str, ...], **counted: Any) -> Query:
+        """Return the vault's query over the reader's own sources; `counted` is what to count. Raises FormError."""
         import pyarrow as pa
 
         from anzhang.engines.vault import Query, QueryError
 
-        since, until = _instant(self.since, _("起始时间")), _instant(self.until, _("截止时间"))
-        if since is not None and until is not None and since >= until:
-            raise FormError(_("起始时间应早于截止时间。"))
+        since, until = self.span
         chosen = tuple(code for code in sources if self.source in {"", code})
         try:
             query = Query(
                 since=since, until=until, sources=chosen, host=self.host, app=self.app, limit=PAGE_LINES,
                 offset=(self.page - 1) * PAGE_LINES, term=self.of("term"), phrase=self.of("phrase"), substring=self.of("substring"),
-                regex=self.of("regex"),
+                regex=self.of("regex"), fields={"severity": self.severity} if self.severity else {}, **counted,
             )  # fmt: skip
             if self.q:
                 _mark("", pattern_of(self))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import html
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
+from anzhang.casework import exports, procedures
 from anzhang.demo.bureau import Bureau
 from anzhang.engines.vault import Batch, Vault
 from anzhang.home import Home
@@ -149,3 +153,95 @@ def _all(source: str) -> Any:
 def test_an_anonymous_reader_is_sent_to_the_log_in_page() -> None:
     assert Client().get("/search/?q=a").status_code == 302
     assert Client().get("/search/1/1/").status_code == 302
+
+
+def test_time_and_fields_lead_to_fewer_lines(browser: Callable[[str], Client]) -> None:
+    client = browser("liuyang")
+    found = text(client, mode="term", q="", since="2026-11-24T00:00", until="2026-11-25T00:00")
+    bars = re.findall(r'<a href="(\?[^"]*)" aria-label="2026-11-24 [\d:]+　(\d+) 行"', found)
+    assert sum(int(rows) for _address, rows in bars) == 4
+    for address, rows in bars:
+        assert f"找到 {rows} 行" in client.get("/search/" + html.unescape(address)).content.decode()
+    narrower = dict(re.findall(r'<li><a href="(\?[^"]*)">(sshd|jyfw)</a>', found))
+    assert sorted(narrower.values()) == ["jyfw", "sshd"]
+    for address, value in narrower.items():
+        page = client.get("/search/" + html.unescape(address)).content.decode()
+        assert f"<strong>{value}</strong>" in page
+        assert int(re.search(r"找到 (\d+) 行", page).group(1)) in {1, 2, 3, 4}
+
+
+def test_a_line_stands_among_its_neighbours(browser: Callable[[str], Client]) -> None:
+    seq = Vault(settings.HOME.vault).search(_search(term="zhanghua")).hits[0].seq
+    found = browser("liuyang").get(f"/search/1/{seq}/").content.decode()
+    around = found[found.index("前后文") :]
+    assert 'aria-current="true"' in around
+    assert "138****5678" in around, "neighbours are masked too"
+    assert "sbapp01" not in around
+
+
+def test_a_page_that_asks_again_by_itself_is_in_the_ledger_once(browser: Callable[[str], Client]) -> None:
+    client = browser("liuyang")
+    for _turn in range(3):
+        found = text(client, q="zhanghua", live="1", since="2026-11-24T00:00", until="")
+        assert '<meta http-equiv="refresh" content="5">' in found
+    assert Entry.objects.filter(act="monitoring:vault:query").count() == 1
+    text(client, q="liuyang", live="1", since="", until="")
+    assert Entry.objects.filter(act="monitoring:vault:query").count() == 2
+
+
+def test_a_search_is_kept_under_a_name_without_its_times(browser: Callable[[str], Client]) -> None:
+    client, other = browser("liuyang"), browser("chenjing")
+    query = "?q=Accepted&mode=term&since=2026-11-24T00%3A00&until=&page=2"
+    assert client.post("/search/saved/", {"name": "登录", "query": query}).status_code == 302
+    found = text(client)
+    assert '<a href="?q=Accepted&amp;mode=term">登录</a>' in found
+    assert "登录</a>" not in text(other)
+    forget = re.search(r"/search/saved/\d+/delete/", found).group()
+    assert other.post(forget).status_code == 404
+    assert client.post(forget).status_code == 302
+    assert "登录</a>" not in text(client)
+    assert client.post("/search/saved/", {"name": "", "query": query}).status_code == 409
+    assert client.post("/search/saved/", {"name": "x", "query": "mode=sql"}).status_code == 409
+
+
+def test_found_lines_leave_masked_and_the_ledger_knows(browser: Callable[[str], Client]) -> None:
+    answer = browser("liuyang").get("/search/export/", {"q": "jyapp01", "since": "2026-11-24T00:00", "until": ""})
+    assert answer["Content-Disposition"] == 'attachment; filename="log-2026-11-24.csv"'
+    rows = list(csv.reader(answer.content.decode("utf-8-sig").splitlines()))
+    assert len(rows) == 5
+    assert "138****5678" in rows[2][-1]
+    assert "13812345678" not in answer.content.decode("utf-8-sig")
+    body = json.loads(bytes(Entry.objects.get(act="monitoring:vault:query").payload.body))
+    assert (body["hits"], body["query"]["export"]) == (4, "csv")
+
+
+def test_many_lines_leave_only_with_an_approval_of_that_very_search(
+    browser: Callable[[str], Client], bureau: Bureau, clock: world.Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "FREE", 2)
+    client = browser("sunli")
+    asked = {"q": "jyapp01", "since": "2026-11-24T00:00", "until": ""}
+    refused = client.get("/search/export/", asked)
+    assert refused.status_code == 409
+    apply = html.unescape(re.search(r'href="(/cases/new/register_export/[^"]*)"', refused.content.decode()).group(1))
+    form = client.get(apply).content.decode()
+    fields = {name: html.unescape(value) for name, value in re.findall(r'name="(register|query|rows)"[^>]*value="([^"]*)"', form)}
+    assert fields["register"] == "log_search"
+    sunli, liuyang = world.actor(bureau, "sunli"), world.actor(bureau, "liuyang")
+    given = {**fields, "reason": "核对"}
+    case = procedures.file_case(sunli, exports.ROUTE, bureau.unit["JYC"], bureau.person["P021"], "", given, clock.now)
+    assert client.get("/search/export/", asked).status_code == 409, "asked for, not granted"
+    procedures.agree(liuyang, case, "同意", clock.advance(minutes=5))
+    assert client.get("/search/export/", asked).status_code == 200
+    assert client.get("/search/export/", {**asked, "q": "", "host": ""}).status_code == 409, "another search"
+
+
+@pytest.mark.parametrize("query", [{"mode": "sql", "q": "x"}, {"mode": "regex", "q": "("}, {"severity": "9", "q": "x"}])
+def test_an_export_refuses_what_the_page_refuses(browser: Callable[[str], Client], query: dict[str, str]) -> None:
+    assert browser("liuyang").get("/search/export/", query).status_code == 400
+
+
+def _search(**asked: Any) -> Any:
+    from anzhang.engines.vault import Query
+
+    return Query(**asked)
