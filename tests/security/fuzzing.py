@@ -152,10 +152,16 @@ class Hunter:
         return call
 
     def follow(self, scenarios: int) -> None:
-        """Go from answer to call and on: keys of rows listed or made are used, as schemathesis infers from the description."""
+        """Go from answer to call and on in every register: keys of rows listed or made are used, as schemathesis infers from the description."""
+        for register in REGISTERS:
+            self._machine(f"^/api/registers/{register}(/|$)").run(
+                settings=settings(max_examples=scenarios, stateful_step_count=8, phases=[Phase.generate], **QUIET)
+            )
+
+    def _machine(self, paths: str):
         hunter = self
 
-        class Machine(self.schema.as_state_machine()):
+        class Machine(self.schema.include(path_regex=paths).as_state_machine()):
             def call(self, case, **_options):
                 answer = hunter.answer(case)
                 request = requests.Request(case.method, "http://testserver" + case.formatted_path).prepare()
@@ -168,4 +174,4 @@ class Hunter:
             def validate_response(self, response, case, additional_checks=None, **_options):
                 """`Hunter.answer` has looked at it."""
 
-        Machine.run(settings=settings(max_examples=scenarios, stateful_step_count=12, phases=[Phase.generate], **QUIET))
+        return Machine
