@@ -12,7 +12,10 @@ from anzhang.engines.vault.vault import Vault
 
 _LINES = (
     b'<34>1 2026-01-02T03:04:05.678Z host app 1 ID [a b="c"] Accepted password for li from 10.0.0.1 port 22 ssh2\n'
-    b"Jan  2 03:04:05 host sshd[7]: Failed password for li from 10.0.0.1 port 22 ssh2\n" + "用户登录".encode()
+    b"Jan  2 03:04:05 host sshd[7]: Failed password for li from 10.0.0.1 port 22 ssh2\n"
+    b"type=USER_LOGIN msg=audit(1767294245.000:1): pid=1 msg='acct=6C69 res=success'\n"  # every way of splitting a line into fields
+    b"20260102 03:04:05,db,li,10.0.0.1,1,2,QUERY,d,'select 1',0\n"
+    b'{"stream": "app_event", "user": "li", "action": "read", "record_count": 1}\n' + "用户登录".encode()
 )
 
 
