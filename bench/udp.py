@@ -196,9 +196,8 @@ def collector(installation: Installation, rate: int) -> None:
 def main() -> None:
     """Measure the receivers, then the collector."""
     found = receivers()
-    print(
-        f"per core, plain loop / ours: {found['plain loop'] / found['ours']:.1f} (goal 2.5); uvloop / ours: {found['uvloop'] / found['ours']:.1f}"
-    )
+    loop, uv = (found[name] / found["ours"] for name in ("plain loop", "uvloop"))
+    print(f"per core: {loop:.1f} times the plain loop (goal 2.5), {uv:.1f} times uvloop")
     folder = Path(tempfile.mkdtemp(prefix="anzhang-bench-"))
     try:
         build_template(folder / "home")

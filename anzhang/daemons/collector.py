@@ -33,7 +33,7 @@ from django.db.models import Max
 
 from anzhang import clock
 from anzhang.daemons import framing, memory, senders, udp
-from anzhang.daemons.file_tail import Tail
+from anzhang.daemons.file_tail import Tail, expand
 from anzhang.daemons.intake import Intake
 from anzhang.daemons.ports import PortError, Ports
 from anzhang.engines import durable
@@ -73,7 +73,7 @@ class Collector:
         self.sealer = ThreadPoolExecutor(1, "seal")
         self.clerk = ThreadPoolExecutor(1, "database")
         self.stopping = asyncio.Event()
-        self.tails: dict[str, tuple[senders.Source, asyncio.Task[None], Tail]] = {}
+        self.tails: dict[tuple[str, Path], tuple[senders.Source, asyncio.Task[None], Tail]] = {}
         self.started_at = clock.now()
         self.trouble = ""
         self.sealed = 0
@@ -164,19 +164,20 @@ class Collector:
 
     def _follow(self) -> None:
         """Start following files that were registered, stop those that were changed or closed, start again those that failed."""
-        wanted = {source.code: source for source in self.intake.senders.files()}
-        for code, (source, task, _) in list(self.tails.items()):
-            if wanted.get(code) != source or task.done():
-                if task.done() and not task.cancelled() and task.exception() is not None:
-                    log.error("source %s: following %s failed", code, source.file_path, exc_info=task.exception())
-                task.cancel()
-                del self.tails[code]
-        for code, source in wanted.items():
-            if code not in self.tails:
+        wanted = {(source.code, path): source for source in self.intake.senders.files() for path in expand(source.file_path)}
+        for key, (source, task, tail) in list(self.tails.items()):
+            if self.intake.senders.sources.get(key[0]) == source and not task.done() and (key in wanted or tail.descriptor >= 0):
+                continue  # of a path with wildcards, one that was rotated away is read to its end
+            if task.done() and not task.cancelled() and task.exception() is not None:
+                log.error("source %s: following %s failed", key[0], key[1], exc_info=task.exception())
+            task.cancel()
+            del self.tails[key]
+        for key, source in wanted.items():
+            if key not in self.tails:
                 folder = self.folder / "files"
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                tail = Tail(source, folder, self.intake)
-                self.tails[code] = (source, asyncio.create_task(tail.run()), tail)
+                tail = Tail(source, folder, self.intake, key[1])
+                self.tails[key] = (source, asyncio.create_task(tail.run()), tail)
 
     async def _seal(self) -> None:
         """Seal whenever enough waits or the oldest unsealed line waited long enough; over and over."""
@@ -225,6 +226,20 @@ class Collector:
 
         return await asyncio.get_running_loop().run_in_executor(self.clerk, tidy)
 
+    def _followed(self) -> dict[str, Any]:
+        """Return what is followed by source: of several files, the one in trouble or the last, and how many there are."""
+        files: dict[str, Any] = {}
+        for (code, path), (_, _, tail) in self.tails.items():
+            before = files.get(code, {"files": 0, "gaps": 0, "trouble": ""})
+            report = {"path": str(path), **tail.report()}
+            report |= {
+                "files": before["files"] + 1,
+                "gaps": before["gaps"] + report["gaps"],
+                "trouble": report["trouble"] or before["trouble"],
+            }
+            files[code] = report
+        return files
+
     def _write_status(self, *, stopped: bool = False) -> None:
         now = clock.now()
         status: dict[str, Any] = {
@@ -240,7 +255,7 @@ class Collector:
             "trouble": self.trouble,
             "used": self.intake.quotas.used_at(now),
             "held_back": sorted(code for code, source in self.senders.items() if self.intake.quotas.is_over(source, now)),
-            "files": {code: {"path": source.file_path, **tail.report()} for code, (source, _, tail) in self.tails.items()},
+            "files": self._followed(),
         }
         temporary = self.home.run / "collector.json.new"
         temporary.write_text(json.dumps(status), encoding="utf-8")

@@ -4,22 +4,31 @@ Before a stretch of bytes is stored, the state file says which stretch (`offset`
 under an idempotency key made of generation and offsets. Killed in between, the next start reads exactly that stretch
 again, and the vault answers that it has it. A new generation begins with every rotation and truncation.
 
-What cannot be had: bytes that a copy-and-truncate rotation removes between two looks, and a rotated file that was compressed or deleted
-while we were away. Both are counted as `gaps` and logged.
+A rotated file that was compressed while we were away is unpacked and read on from where we were. A path with `*` or `?` is many
+files, each with a state of its own; new ones are read from their beginning.
+
+What cannot be had: bytes that a copy-and-truncate rotation removes between two looks, and a rotated file that was deleted while we
+were away. Both are counted as `gaps` and logged.
 """
 
 from __future__ import annotations
 
 import asyncio
+import bz2
 import glob
+import gzip
 import json
 import logging
+import lzma
 import os
+import re
 import stat
+import tempfile
 import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from anzhang.daemons import framing
 from anzhang.daemons.intake import Intake
@@ -31,8 +40,12 @@ log = logging.getLogger("anzhang.collector.file")
 CHUNK = 1 << 20
 POLL_SECONDS = 0.5
 HEAD_BYTES = 256
-COMPRESSED = frozenset({".gz", ".xz", ".zst", ".bz2"})
+UNPACKERS: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+COMPRESSED = frozenset({*UNPACKERS, ".zst"})
+LARGEST_UNPACKED = 8 << 30
+MOST_FILES = 1000  # of one path with wildcards
 NO_KEY_YET = -1
+ROTATED = re.compile(r"(.+?)[.-]\d{1,14}")
 
 
 @dataclass
@@ -52,11 +65,13 @@ class State:
 class Tail:
     """One followed file."""
 
-    def __init__(self, source: Source, folder: Path, intake: Intake) -> None:
-        """Read the state of an earlier run."""
-        self.source, self.intake = source, intake
-        self.path = Path(source.file_path)
-        self.state_file = folder / f"{source.code}.json"
+    def __init__(self, source: Source, folder: Path, intake: Intake, path: Path | None = None) -> None:
+        """Read the state of an earlier run; `path` is one of the files that the source's path stands for."""
+        self.source, self.intake, self.folder = source, intake, folder
+        self.path = path or Path(source.file_path)
+        one_of_many = str(self.path) != source.file_path
+        self.address = str(self.path) if one_of_many else ""
+        self.state_file = folder / (f"{source.code}-{zlib.crc32(bytes(self.path)):08x}.json" if one_of_many else f"{source.code}.json")
         self.state = self._load()
         self.descriptor = -1
         self.complaint = ""
@@ -113,8 +128,9 @@ class Tail:
         self._note_head()
         self.state.pending = end
         self._save()
-        key = f"file/{self.state.generation}/{self.state.offset}-{end}"
-        await self.intake.store(self.source, "", framing.NEWLINE, block, key=key, transport="file")
+        one = f"{self.state_file.stem}/" if self.address else ""
+        key = f"file/{one}{self.state.generation}/{self.state.offset}-{end}"
+        await self.intake.store(self.source, self.address, framing.NEWLINE, block, key=key, transport="file")
         self.state.offset, self.state.pending = end, NO_KEY_YET
 
     def _stretch(self, *, whole: bool) -> bytes:
@@ -136,6 +152,9 @@ class Tail:
                     self.descriptor = descriptor
                     return True
                 os.close(descriptor)
+            self.descriptor = self._unpacked()
+            if self.descriptor >= 0:
+                return True
         if not self.path.exists():
             return False
         if self.state.inode:
@@ -144,6 +163,22 @@ class Tail:
         self.descriptor = _open_regular(self.path)
         self._begin(os.fstat(self.descriptor))
         return True
+
+    def _unpacked(self) -> int:
+        """Return a descriptor of what the file read last became by compression, unpacked; -1 when none of the archives is it."""
+        if not self.state.head_size:
+            return -1
+        family = self.path.parent.glob(f"{glob.escape(self.path.name)}*")
+        for place in sorted(each for each in family if each.suffix in UNPACKERS and each.is_file()):
+            try:
+                with UNPACKERS[place.suffix](place) as packed:
+                    if zlib.crc32(packed.read(self.state.head_size)) != self.state.head:
+                        continue
+                    packed.seek(0)
+                    return _spooled(packed, place, self.folder)
+            except (EOFError, ValueError, lzma.LZMAError, zlib.error) as error:
+                log.warning("source %s: %s does not unpack: %s", self.source.code, place, error)
+        return -1
 
     def _move_on(self) -> None:
         """Leave a file that was rotated away and read to its end."""
@@ -200,6 +235,36 @@ class Tail:
 
     def _save(self) -> None:
         durable.write_file(self.state_file, json.dumps(asdict(self.state)).encode())
+
+
+def expand(path: str) -> list[Path]:
+    """Return the files that a registered path stands for: itself, or what its wildcards match without rotated and compressed ones."""
+    if not glob.has_magic(path):
+        return [Path(path)]
+    found = {Path(name) for name in glob.glob(path)}  # noqa: PTH207  # the pattern is absolute and may have wildcards in folders
+    present = {each.name for each in found}
+    kept = [each for each in found if each.is_file() and each.suffix not in COMPRESSED and not _is_rotated(each, present)]
+    if len(kept) > MOST_FILES:
+        log.error("%s stands for %d files; only the first %d are followed", path, len(kept), MOST_FILES)
+    return sorted(kept)[:MOST_FILES]
+
+
+def _is_rotated(file: Path, names: set[str]) -> bool:
+    """Whether a file is what another one became: its name is that name, a dot or dash, and digits."""
+    found = ROTATED.fullmatch(file.name)
+    return found is not None and found[1] in names
+
+
+def _spooled(packed: IO[bytes], place: Path, folder: Path) -> int:
+    """Return a descriptor of the unpacked bytes in a file that is gone when it is closed, as old as the archive."""
+    with tempfile.TemporaryFile(dir=folder) as spool:
+        while block := packed.read(CHUNK):
+            spool.write(block)
+            if spool.tell() > LARGEST_UNPACKED:
+                raise OSError(f"{place} unpacks to more than {LARGEST_UNPACKED} bytes")
+        spool.flush()
+        os.utime(spool.fileno(), ns=(place.stat().st_atime_ns, place.stat().st_mtime_ns))
+        return os.dup(spool.fileno())
 
 
 def _open_regular(path: Path) -> int:

@@ -20,7 +20,7 @@ from anzhang.operate import listen
 # name to the address of a new installation; no address: closed until `anzhang.toml` names one
 DEFAULTS = {
     "syslog_tcp": "127.0.0.1:5514",
-    "syslog_udp": "127.0.0.1:5514",
+    "syslog_udp": "127.0.0.1:5514",  # the number of syslog_tcp, always on loopback
     "http": "127.0.0.1:8601",
     "syslog_tls": "",
     "relp": "",
@@ -38,8 +38,11 @@ class Ports:
 
     def __init__(self, home: Home) -> None:
         """Read the settings. Raises HomeError naming the key that is wrong."""
-        named = {name: home.get("collector", name, default) for name, default in DEFAULTS.items()}
-        self.places = {name: listen.parse(home, "collector", name, DEFAULTS[name]) for name, text in named.items() if text}
+        defaults = dict(DEFAULTS)
+        tcp = home.get("collector", "syslog_tcp", DEFAULTS["syslog_tcp"]) or DEFAULTS["syslog_tcp"]
+        defaults["syslog_udp"] = f"127.0.0.1:{tcp.rpartition(':')[2]}"
+        named = {name: home.get("collector", name, default) for name, default in defaults.items()}
+        self.places = {name: listen.parse(home, "collector", name, defaults[name]) for name, text in named.items() if text}
         self.files = {name: files for name, place in self.places.items() if (files := _files(home, name, place)) is not None}
         self.udp_buffer = home.get("collector", "udp_buffer_bytes", BUFFER_BYTES)
 

@@ -105,7 +105,6 @@ class RelpServer:
     sessions: set[Session] = field(default_factory=set)
     addresses: Counter[str] = field(default_factory=Counter)
     servers: list[asyncio.Server] = field(default_factory=list)
-    doors: list[tls.Door] = field(default_factory=list)
 
     async def listen(self, host: str, port: int, files: tls.Files | None = None) -> None:
         """Open one listener, behind TLS where there are certificates."""
@@ -113,7 +112,6 @@ class RelpServer:
             self.servers.append(await asyncio.get_running_loop().create_server(lambda: Session(self), host, port, backlog=512))
             return
         door = tls.Door(files, lambda: Session(self, secure=True), self.refuse)
-        self.doors.append(door)
         self.servers.append(await door.listen(host, port))
 
     async def run(self) -> None:
@@ -127,8 +125,6 @@ class RelpServer:
         """Stop listening; what is being stored is answered, then every session ends."""
         for server in self.servers:
             server.close()
-        for door in self.doors:
-            door.close()
         storing = [session.task for session in self.sessions if session.task is not None]
         if storing:
             await asyncio.wait(storing, timeout=10)
@@ -259,7 +255,7 @@ class Session(asyncio.Protocol):
     def _answer(self, number: bytes, command: bytes) -> None:
         if command == b"open":
             if not self._route().is_known:
-                self.server.refuse(self.address, "certificate_unregistered" if self.secure else "unregistered")
+                self.server.refuse(self.address, "certificate_unregistered" if self.secure else "unregistered_relp")
                 self._say(number, b"500 this sender is not registered as a log source")
                 self.end(SERVER_CLOSE)
                 return
@@ -315,7 +311,7 @@ class Session(asyncio.Protocol):
         for number in np.unique(numbers).tolist():
             block = framing.gather(data, cuts, numbers == number)
             if number == framing.UNKNOWN:
-                self.intake.quarantine(self.address, "unknown_host" if route.is_known else "unregistered", block, clock.now())
+                self.intake.quarantine(self.address, "unknown_host" if route.is_known else "unregistered_relp", block, clock.now())
             else:
                 blocks[route.codes[number]] = block
         return blocks

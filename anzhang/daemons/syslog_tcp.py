@@ -29,12 +29,15 @@ import numpy as np
 from anzhang import clock
 from anzhang.daemons import framing, tls
 from anzhang.daemons.intake import Intake
+from anzhang.daemons.memory import Budget
 from anzhang.daemons.senders import TCP, Route, plain
 
 log = logging.getLogger("anzhang.collector.syslog")
 
 LONGEST = 1 << 20  # bytes of a line
-FIRST_BUFFER = 1 << 16
+FIRST_BUFFER = 1 << 14  # of every connection
+BUFFERS_BYTES = 128 << 20  # of all connections together, above their first buffers; when it is spent, long lines are kept in shorter pieces
+SHRINK_SECONDS = 10.0  # after a busy spell
 FLUSH_SECONDS = 0.05
 MOST_CONNECTIONS = 4000
 MOST_PER_ADDRESS = 2000
@@ -65,6 +68,7 @@ class SyslogServer:
     addresses: Counter[str] = field(default_factory=Counter)  # of the connections
     servers: list[asyncio.Server] = field(default_factory=list)
     door: tls.Door | None = None
+    buffers: Budget = field(default_factory=lambda: Budget(BUFFERS_BYTES))
 
     async def listen(self, host: str, port: int, files: tls.Files | None = None) -> None:
         """Open one listener, behind TLS where there are certificates."""
@@ -85,8 +89,6 @@ class SyslogServer:
         """Stop listening, take what was received, end the connections."""
         for server in self.servers:
             server.close()
-        if self.door is not None:
-            self.door.close()
         for connection in list(self.connections):
             connection.finish()
 
@@ -132,7 +134,7 @@ class Connection(asyncio.BufferedProtocol):
         self.continued: int | None = None  # the source of the long line whose pieces are arriving
         self.carried: set[str] = set()  # sources whose lines came this way: only their quotas hold this connection
         self.left_in_quarantine = 0
-        self.checked_at = 0.0
+        self.checked_at = self.busy_at = 0.0
         self.held = False
         self.ended = False
         self.transport: asyncio.Transport | None = None
@@ -199,6 +201,9 @@ class Connection(asyncio.BufferedProtocol):
             self._look_up()
         if self.fill:
             self.drain()
+            self.busy_at = now
+        elif len(self.data) > FIRST_BUFFER and now - self.busy_at > SHRINK_SECONDS:
+            self._use(np.empty(FIRST_BUFFER, np.uint8))
         self._hold_if_needed()
 
     def drain(self, *, full: bool = False, final: bool = False) -> None:
@@ -215,24 +220,32 @@ class Connection(asyncio.BufferedProtocol):
             if cuts.need > LONGEST:
                 self._begin_counted()
                 continue
-            if self.fill == len(self.data) and len(self.data) >= LONGEST:
-                self._take_piece(self.fill, first=self.continued is None)
+            if self.fill == len(self.data) and not self._grow(cuts.need):
+                if cuts.need:
+                    self._begin_counted()
+                else:
+                    self._take_piece(self.fill, first=self.continued is None)
             elif final and self.fill:
                 self._take_piece(self.fill, first=False)
                 self.continued = None
-            elif self.fill == len(self.data) or (full and len(self.data) < LONGEST and self.route.is_known):
+            elif full and len(self.data) < LONGEST and self.route.is_known:
                 self._grow(cuts.need)
                 return
             else:
                 return
 
-    def _grow(self, need: int) -> None:
-        """Give a busy sender, or a long line, a larger buffer."""
-        larger = np.empty(min(max(len(self.data) * 4, need), LONGEST), np.uint8)
+    def _grow(self, need: int) -> bool:
+        """Give a busy sender, or a long line, a larger buffer; return whether there was room for one."""
+        size = min(max(len(self.data) * 4, need), LONGEST)
+        if size <= len(self.data) or not self.server.buffers.has(size - len(self.data)):
+            return False
+        larger = np.empty(size, np.uint8)
         larger[: self.fill] = self.data[: self.fill]
         self._use(larger)
+        return True
 
     def _use(self, data: framing.Bytes) -> None:
+        self.server.buffers.held += max(len(data) - FIRST_BUFFER, 0) - max(len(self.data) - FIRST_BUFFER, 0)
         self.data, self.view = data, data.data
 
     def _begin_counted(self) -> None:
@@ -249,8 +262,7 @@ class Connection(asyncio.BufferedProtocol):
         size = min(self.remaining, self.fill)
         if size < self.remaining and self.fill < len(self.data) and not final:
             return False
-        if self.fill == len(self.data) < LONGEST and size < self.remaining:
-            self._grow(0)
+        if self.fill == len(self.data) and size < self.remaining and self._grow(0):
             return False
         self._take_piece(size, first=False)
         self.remaining -= size

@@ -201,7 +201,7 @@ class Sorter:
     def _take(self, found: Sorted, key: bytes, data: framing.Bytes, cuts: framing.Cut, chosen: NDArray[np.bool_], senders: Senders) -> None:
         address, route, codes, hosts = self._look_up(key, senders)
         if not route.is_known:
-            found.strange.append((address, "unregistered", framing.gather(data, cuts, chosen), int(chosen.sum())))
+            found.strange.append((address, "unregistered_udp", framing.gather(data, cuts, chosen), int(chosen.sum())))
             return
         if not route.hosts:
             found.known.append((codes[0], address, framing.gather(data, cuts, chosen), int(chosen.sum())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,8 @@ from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
 
 VERIFIED_WITHIN = timedelta(days=2)  # the vault is verified daily; a day may fail before its result is too old to count
 QUOTA_ECHO = timedelta(hours=1)  # a source that passed its quota is in order after a whole hour in which it did not
+LOSS_ECHO = timedelta(days=1)  # lost datagrams and refused connections are a finding until a whole day went without
+RATE_WINDOW = timedelta(days=1)
 CLOCK_WINDOW = timedelta(days=1)  # clocks are read off the newest segment of this span
 VAULT = Subject("vault", "日志库", None)
 
@@ -27,15 +30,18 @@ def logs_kept_whole(context: Context) -> Outcome:
     """Judge per active log source whether its lines are whole, and of the vault whether its chain is.
 
     Breach: a segment failed the last verification, is missing, or does not continue the one before; a source has been silent for
-    longer than it may, its clock is off by more than the tolerance, or it passed its quota and was held back. A sender is taken to
-    be up: one that is out of service is closed in the register. Source: Art. 29; A29.6.
+    longer than it may, sends fewer lines a day than registered, its clock is off by more than the tolerance, it passed its quota and was
+    held back, datagrams were lost while it was sending, or connections from its address were refused. A sender is taken to be up: one
+    that is out of service is closed in the register. Source: Art. 29; A29.6.
     """
     sources = list(LogSource.objects.filter(state=LogSource.State.ACTIVE).select_related("unit", "activity").order_by("code"))
     heard = [source for source in sources if activity_of(source) is not None]
+    refused = [source for source in sources if is_refused(source, context.at)]
+    judged = [source for source in sources if source in heard or source in refused]
     unknown = [
         Ground(source.unit.code, Why("source_never_heard", {"source": source.code}), subject_of(source))
         for source in sources
-        if activity_of(source) is None
+        if source not in judged
     ]
     verified = VaultCheck.objects.filter(at__lte=context.at).order_by("-at", "-pk").first()
     if heard and (verified is None or context.at - verified.at > VERIFIED_WITHIN):
@@ -43,12 +49,15 @@ def logs_kept_whole(context: Context) -> Outcome:
     breaches = [
         *_silent(heard, context),
         *_over_quota(heard, context.at),
+        *_lossy(heard, context.at),
+        *_refused(refused),
+        *_below_rate(heard, context.at),
         *_clocks_off(heard, context),
         *_faults(verified, {source.code: source for source in heard}),
         *_missing(context, {source.code: source for source in heard}),
         *_chain(),
     ]
-    return Outcome((*(subject_of(source) for source in heard), *([VAULT] if verified else [])), tuple(breaches), tuple(unknown))
+    return Outcome((*(subject_of(source) for source in judged), *([VAULT] if verified else [])), tuple(breaches), tuple(unknown))
 
 
 def allowed_silence(source: LogSource, minutes: int) -> timedelta:
@@ -63,6 +72,50 @@ def is_over_quota(source: LogSource, at: datetime) -> bool:
     return passed is not None and at < passed.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1) + QUOTA_ECHO
 
 
+def is_lossy(source: LogSource, at: datetime) -> bool:
+    """Whether messages were lost while a source was sending, within the last day."""
+    activity = getattr(source, "activity", None)
+    return activity is not None and activity.lost_at is not None and at - activity.lost_at < LOSS_ECHO
+
+
+def is_refused(source: LogSource, at: datetime) -> bool:
+    """Whether connections from a source's address were refused within the last day."""
+    activity = getattr(source, "activity", None)
+    return activity is not None and activity.refused_at is not None and at - activity.refused_at < LOSS_ECHO
+
+
+def _lossy(heard: Iterable[LogSource], at: datetime) -> Iterator[Breach]:
+    for source in heard:
+        if is_lossy(source, at):
+            params = {"source": source.name, "lost": source.activity.lost, "at": _written(source.activity.lost_at)}
+            yield Breach(subject_of(source), Why("source_lossy", params), (f"log_source:{source.pk}",), source.activity.lost_at, "lossy")
+
+
+def _refused(refused: Iterable[LogSource]) -> Iterator[Breach]:
+    for source in refused:
+        activity = source.activity
+        params = {"source": source.name, "why": activity.refused_why, "at": _written(activity.refused_at)}
+        yield Breach(subject_of(source), Why("source_refused", params), (f"log_source:{source.pk}",), activity.refused_at, "refused")
+
+
+def _below_rate(heard: Iterable[LogSource], at: datetime) -> Iterator[Breach]:
+    """Yield the sources that sent fewer lines in the last day than the register expects; in their first day nothing can be said."""
+    expected = [source for source in heard if source.daily_lines and at - source.activity.first_seen_at >= RATE_WINDOW]
+    if not expected:
+        return
+    lines: Counter[str] = Counter()
+    for rows in VaultSegment.objects.filter(sealed_at__gt=at - RATE_WINDOW, sealed_at__lte=at).values_list("sources", flat=True):
+        lines.update(rows)
+    for source in expected:
+        if lines[source.code] < (source.daily_lines or 0):
+            params = {"source": source.name, "lines": lines[source.code], "expected": source.daily_lines}
+            yield Breach(subject_of(source), Why("source_below_rate", params), (f"log_source:{source.pk}",), at, "rate")
+
+
+def _written(at: datetime | None) -> str:
+    return f"{at.astimezone(clock.BEIJING):%Y-%m-%d %H:%M}" if at is not None else ""
+
+
 def _silent(heard: Iterable[LogSource], context: Context) -> Iterator[Breach]:
     for source in heard:
         limit = allowed_silence(source, int(context.parameters["source_silence_minutes"]))
@@ -72,7 +125,7 @@ def _silent(heard: Iterable[LogSource], context: Context) -> Iterator[Breach]:
                 "source_silent",
                 {
                     "source": source.name,
-                    "since": f"{last.astimezone(clock.BEIJING):%Y-%m-%d %H:%M}",
+                    "since": _written(last),
                     "minutes": int(limit.total_seconds() // 60),
                 },
             )
@@ -90,7 +143,7 @@ def _clocks_off(heard: Iterable[LogSource], context: Context) -> Iterator[Breach
     if context.vault is None:
         return
     tolerance = timedelta(seconds=int(context.parameters["clock_tolerance_seconds"]))
-    wanted = {source.code: source for source in heard}
+    wanted = {source.code: source for source in heard if source.clock == LogSource.Clock.SET}
     recent = VaultSegment.objects.filter(state=VaultSegment.State.SEALED, sealed_at__gt=context.at - CLOCK_WINDOW)
     for segment in recent.order_by("-number").iterator(chunk_size=200):
         mine = wanted.keys() & segment.sources.keys()

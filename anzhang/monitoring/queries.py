@@ -57,6 +57,7 @@ class Collector:
     used: Mapping[str, int] = field(default_factory=dict)  # bytes in the present hour by source
     held_back: frozenset[str] = frozenset()
     trouble: str = ""
+    certificates: str = ""  # what is wrong with the certificate files
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def collector(home: Home, at: datetime) -> Collector:
     fresh = bool(said.get("pid")) and at - seen < COLLECTOR_QUIET
     this_hour = seen.replace(minute=0, second=0, microsecond=0) == at.replace(minute=0, second=0, microsecond=0)
     used = said.get("used", {}) if this_hour else {}
-    return Collector(seen, fresh, used, frozenset(said.get("held_back", ())), said.get("trouble", ""))
+    return Collector(seen, fresh, used, frozenset(said.get("held_back", ())), said.get("trouble", ""), said.get("certificates", ""))
 
 
 def standings(sources: Iterable[LogSource], says: Collector, silence_minutes: int, at: datetime) -> list[Standing]:

@@ -33,7 +33,11 @@ bind = "127.0.0.1:{port}"       # another address than loopback needs certificat
 
 [collector]
 syslog_tcp = "127.0.0.1:{syslog_port}"
+syslog_udp = "127.0.0.1:{syslog_port}"
 http = "127.0.0.1:{push_port}"
+# syslog_tls = "0.0.0.0:6514"     # senders prove a certificate that client_ca signed
+# relp = "10.1.2.3:2514"          # answers when a line is on disk; relp_tls the same with certificates
+# client_ca = "/etc/anzhang/senders-ca.pem"
 seal_seconds = {seal_seconds}
 
 [worker]

@@ -36,12 +36,18 @@ RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
 RestrictNamespaces=yes
 LockPersonality=yes
 SystemCallArchitectures=native
-CapabilityBoundingSet=
-ReadWritePaths={home}
+CapabilityBoundingSet={capabilities}
+AmbientCapabilities={capabilities}
+ReadWritePaths={home}{more}
 
 [Install]
 WantedBy=anzhang.target
 """
+
+# The collector may take port 514, and has a descriptor for every sender. The kernel's buffer for UDP is the machine's to widen:
+# `sysctl net.core.rmem_max=67108864`, or CAP_NET_ADMIN here, which is much more than a buffer.
+CAPABILITIES = {"collector": "CAP_NET_BIND_SERVICE"}
+MORE = {"collector": "\nLimitNOFILE=65536"}
 
 TARGET = """\
 # /etc/systemd/system/anzhang.target
@@ -62,6 +68,8 @@ def render(home: Home, user: str = "anzhang") -> str:
             user=user,
             home=home.path,
             python=Path(sys.executable),
+            capabilities=CAPABILITIES.get(process, ""),
+            more=MORE.get(process, ""),
             after=" postgresql.service" if home.database_url.startswith("postgres") else "",
         )
         for process in processes(home)

@@ -42,7 +42,24 @@ PAGE_SIZE = 50
 RECENT_SEGMENTS = 10
 SHOWN_LINES = 100
 TAIL_BYTES = 64 << 10
-REASONS = {"unregistered": gettext_lazy("地址未登记"), "unknown_host": gettext_lazy("地址已登记，主机名未登记")}
+REASONS = {
+    "unregistered": gettext_lazy("地址未登记"),
+    "unregistered_udp": gettext_lazy("地址未登记（UDP）"),
+    "unregistered_relp": gettext_lazy("地址未登记（RELP）"),
+    "unknown_host": gettext_lazy("地址已登记，主机名未登记"),
+    "certificate_untrusted": gettext_lazy("客户端证书不可信"),
+    "certificate_expired": gettext_lazy("客户端证书已过期"),
+    "certificate_not_yet_valid": gettext_lazy("客户端证书尚未生效"),
+    "certificate_revoked": gettext_lazy("客户端证书已吊销"),
+    "certificate_unregistered": gettext_lazy("客户端证书未登记"),
+    "no_certificate": gettext_lazy("没有客户端证书"),
+    "not_tls": gettext_lazy("不是 TLS 连接"),
+    "handshake_unfinished": gettext_lazy("TLS 握手未完成"),
+    "too_many": gettext_lazy("同时握手的连接过多"),
+}
+# What to register a stranger as, by how it came; one that failed at a certificate is registered by its certificate.
+TRANSPORTS = {"unregistered_udp": LogSource.Transport.SYSLOG_UDP, "unregistered_relp": LogSource.Transport.RELP}
+BY_ADDRESS = frozenset({"unregistered", "unknown_host", *TRANSPORTS})
 
 
 @page("sources", nouns=("log_source", "vault_segment"))
@@ -146,8 +163,9 @@ def _strangers() -> list[Knock]:
 
 def _knock(each: quarantine.Stranger) -> Knock:
     host = quarantine.host_of(each.sample) if each.why == "unknown_host" else ""
-    wanted = {"transport": LogSource.Transport.SYSLOG_TCP.value, "addresses": each.address, "hosts": host}
-    known = each.address != quarantine.OTHER
+    transport = TRANSPORTS.get(each.why, LogSource.Transport.SYSLOG_TCP)
+    wanted = {"transport": transport.value, "addresses": each.address, "hosts": host}
+    known = each.address != quarantine.OTHER and each.why in BY_ADDRESS
     href = f"{reverse('register_new', args=['log_source'])}?{urlencode({k: v for k, v in wanted.items() if v})}" if known else ""
     first, last = (datetime.fromisoformat(text) for text in (each.first_at, each.last_at))
     sample = shown(each.sample.partition("\n")[0], Form())
@@ -186,12 +204,18 @@ def _context(source: LogSource, actor: Actor, at: datetime) -> dict[str, object]
     return {
         "source": source,
         "standing": standing,
+        "refused_why": _why_refused(source),
         "findings": [(each, wording.text(each.reason)) for each in wrong[:PAGE_SIZE]],
         "segments": [(each, each.sources[source.code]) for each in segments],
         "manages_token": actor.may(Permission.TOKENS_MANAGE) and source.transport == LogSource.Transport.HTTP,
         "edits": _may_register(actor, at),
         "now": at,
     }
+
+
+def _why_refused(source: LogSource) -> str:
+    activity = getattr(source, "activity", None)
+    return str(REASONS.get(activity.refused_why, activity.refused_why)) if activity is not None else ""
 
 
 def _may_register(actor: Actor, at: datetime) -> bool:

@@ -165,3 +165,45 @@ def test_the_daily_job_verifies_what_the_check_reads(clock, vault, settings):
     clock.advance(days=2, seconds=1)
     measure(clock, A29_6, vault=vault)
     assert verdict(A29_6, None).why["code"] == "vault_not_verified"
+
+
+def test_lost_datagrams_are_a_finding_until_a_day_went_without(clock, vault):
+    seal(vault, clock.now)
+    procedures.note_loss(JY, 7, clock.now)
+    procedures.note_loss(JY, 5, clock.now)
+    measure(clock, A29_6, vault=vault)
+    (finding,) = opened(A29_6, "JYC")
+    assert (finding.reason["code"], finding.reason["params"]["lost"]) == ("source_lossy", 12)
+    clock.advance(hours=24)
+    seal(vault, clock.now)
+    measure(clock, A29_6, vault=vault)
+    assert codes() == set()
+
+
+def test_a_source_whose_certificate_is_refused_is_found_even_if_it_was_never_heard(clock, vault):
+    procedures.note_refusal(JY, "certificate_expired", 3, clock.now)
+    measure(clock, A29_6, vault=vault)
+    (finding,) = opened(A29_6, "JYC")
+    assert (finding.reason["code"], finding.reason["params"]["why"]) == ("source_refused", "certificate_expired")
+
+
+def test_a_source_below_its_registered_rate_is_found_after_its_first_day(clock, vault):
+    LogSource.objects.filter(code=JY).update(daily_lines=3, silence_minutes=3000)
+    seal(vault, clock.now)
+    measure(clock, A29_6, vault=vault)
+    assert codes() == set(), "in the first day nothing can be said"
+    clock.advance(hours=25)
+    seal(vault, clock.now)
+    measure(clock, A29_6, vault=vault)
+    (finding,) = opened(A29_6, "JYC")
+    assert (finding.reason["code"], finding.reason["params"]["lines"]) == ("source_below_rate", 1)
+    seal(vault, clock.now, line(clock.now) * 2)
+    measure(clock, A29_6, vault=vault)
+    assert codes() == set()
+
+
+def test_a_device_whose_clock_is_not_set_is_not_judged_by_it(clock, vault):
+    LogSource.objects.filter(code=JY).update(clock="unset")
+    seal(vault, clock.now, line(clock.now + timedelta(seconds=600)))
+    measure(clock, A29_6, vault=vault)
+    assert codes() == set()

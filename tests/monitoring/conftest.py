@@ -37,9 +37,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"), "operator")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared(template: Path, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """One running collector for all tests of a file that use it; at the end it stops cleanly and the vault verifies."""
+    """One running collector for all tests that use it, each with a source of its own; at the end the vault verifies."""
     home = tmp_path_factory.mktemp("shared") / "home"
     shutil.copytree(template, home)
     made = Installation(home)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import os
 import sqlite3
 import time
@@ -93,6 +96,46 @@ def test_half_a_line_waits_for_its_end(installation: Installation, log: Path) ->
         file.write(b" and its end\n")
     wait_until(lambda: len(installation.received("OTHER")) == 2, what="the finished line")
     assert installation.received("OTHER")[1].endswith(b" and its end\n")
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".xz", ".bz2"])
+def test_a_file_that_was_compressed_while_it_was_away_is_read_on(installation: Installation, log: Path, suffix: str) -> None:
+    expected = write(log, "before")
+    installation.start()
+    arrives(installation, expected)
+    installation.stop()
+    expected += write(log, "while away")
+    pack = {".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress}[suffix]
+    log.with_name(f"app.log.1{suffix}").write_bytes(pack(log.read_bytes()))
+    log.with_name("app.log.2.gz").write_bytes(b"no archive at all")
+    log.unlink()
+    expected += write(log, "now")
+    installation.start()
+    arrives(installation, expected)
+    wait_until(lambda: "OTHER" in installation.status["files"], what="the status")
+    assert installation.status["files"]["OTHER"]["gaps"] == 0
+    installation.stop()
+    assert installation.received("OTHER") == expected
+
+
+def test_a_path_with_wildcards_is_many_files_each_read_once(installation: Installation, log: Path) -> None:
+    with sqlite3.connect(installation.home / "db.sqlite3") as database:
+        database.execute("update anzhang_logsource set file_path = ? where code = 'OTHER'", [str(log.parent / "*.log*")])
+    others = log.with_name("b.log"), log.with_name("c.log")
+    expected = write(log, "a1") + write(others[0], "b1")
+    write(log.with_name("app.log.3"), "rotated long ago")
+    log.with_name("b.log.1.gz").write_bytes(gzip.compress(b"packed long ago\n"))
+    installation.start()
+    wait_until(lambda: sorted(installation.received("OTHER")) == sorted(expected), what="the files that were there")
+    expected += write(others[1], "c1")
+    log.rename(log.with_name("app.log.1"))
+    expected += write(log.with_name("app.log.1"), "late") + write(log, "a2")
+    wait_until(lambda: sorted(installation.received("OTHER")) == sorted(expected), what="a new file and a rotated one")
+    installation.kill()
+    expected += write(others[0], "b2")
+    installation.start()
+    wait_until(lambda: sorted(installation.received("OTHER")) == sorted(expected), what="what came meanwhile")
+    assert set(installation.vault.raw("OTHER", str(others[1]))) == set(expected[2:3])
 
 
 def test_what_is_no_file_is_complained_about_and_harms_nobody(installation: Installation, log: Path) -> None:

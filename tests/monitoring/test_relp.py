@@ -14,6 +14,7 @@ from tests.monitoring.installation import Installation
 from tests.programs import program, running, wait_until
 
 HEAD = b"<34>Nov 24 09:30:00 "
+OFFERS = b"relp_version=0\nrelp_software=librelp,1.10.0,http://librelp.adiscon.com\ncommands=syslog"
 RSYSLOG = """\
 global(workDirectory="{folder}" localHostname="sbapp01" maxMessageSize="64k" {globals})
 module(load="imuxsock" SysSock.Use="off")
@@ -28,7 +29,7 @@ action(type="omrelp" target="127.0.0.1" port="{port}" template="wire" action.res
 @contextlib.contextmanager
 def session(installation: Installation, address: str = "127.0.0.2"):
     with socket.create_connection(("127.0.0.1", installation.relp), timeout=30, source_address=(address, 0)) as connection:
-        connection.sendall(b"1 open 85 relp_version=0\nrelp_software=librelp,1.10.0,http://librelp.adiscon.com\ncommands=syslog\n")
+        connection.sendall(b"1 open %d %b\n" % (len(OFFERS), OFFERS))
         yield connection
 
 
@@ -62,7 +63,7 @@ def feed(folder: Path, lines: list[bytes]) -> None:
 def test_every_message_is_answered_after_it_is_on_disk(shared: Installation) -> None:
     sent = [HEAD + b"h app: one", "两行\n正文".encode(), b"x" * 300_000, b"\xc9\xe7 gbk", b"12 counted?"]
     with session(shared) as connection:
-        assert answers(connection, 1).startswith(b"1 rsp 60 200 OK\nrelp_version=0\nrelp_software=anzhang\ncommands=syslog\n")
+        assert answers(connection, 1).startswith(b"1 rsp 59 200 OK\nrelp_version=0\nrelp_software=anzhang\ncommands=syslog\n")
         wire = b"".join(frame(number, message) for number, message in enumerate(sent, 2)) + b"7 syslog 0\n8 nonsense 0\n9 close 0\n"
         for place in range(0, len(wire), 70_001):
             connection.sendall(wire[place : place + 70_001])
@@ -75,7 +76,7 @@ def test_every_message_is_answered_after_it_is_on_disk(shared: Installation) -> 
 def test_strangers_are_refused_by_name_and_lines_go_to_the_host_they_name(shared: Installation) -> None:
     with session(shared, "127.0.0.31") as connection:
         assert b"500 this sender is not registered" in answers(connection, 1)
-    wait_until(lambda: "127.0.0.31 unregistered" in shared.quarantine.senders, what="the stranger's name")
+    wait_until(lambda: "127.0.0.31 unregistered_relp" in shared.quarantine.senders, what="the stranger's name")
     with session(shared, "127.0.0.6") as connection:
         connection.sendall(frame(2, HEAD + b"sbapp01 app: mine") + frame(3, HEAD + b"other app: not mine"))
         assert answers(connection, 3).endswith(b"2 rsp 6 200 OK\n3 rsp 6 200 OK\n")

@@ -68,8 +68,8 @@ def test_senders_are_told_apart_and_strangers_feed_no_stream(shared: Installatio
     wait_until(lambda: len(kept(shared, "UDPHOST")) == 40 and len(kept(shared, "UDP2")) == 40, what="the lines")
     assert kept(shared, "UDPHOST") == [HEAD + b"switch1 app: %d" % number for number in range(40)]
     wait_until(lambda: len(shared.quarantine.senders) == 2, what="the quarantine")
-    assert set(shared.quarantine.senders) == {"127.0.0.4 unknown_host", "127.0.0.9 unregistered"}
-    assert shared.vault.heard().keys() <= {"UDP1", "UDP2", "UDPHOST"}
+    assert set(shared.quarantine.senders) == {"127.0.0.4 unknown_host", "127.0.0.9 unregistered_udp"}
+    assert not {b"switch2", b"127.0.0.9"} & {word for line in kept(shared, "UDPHOST") for word in line.split()}
     sender.close()
 
 
@@ -82,7 +82,7 @@ def test_a_flood_from_everywhere_is_bounded_and_the_registered_are_heard(shared:
             stranger.send(HEAD + b"x app: " + b"s" * 900)
         sender.send(HEAD + b"sw1 app: %d" % turn)
     wait_until(lambda: len(kept(shared, "UDP3")) == 5, what="the registered sender")
-    wait_until(lambda: shared.status["udp"]["unregistered"] == before + 3000, what="the count of strangers")
+    wait_until(lambda: shared.status["udp"]["unregistered"] >= before + 3000, what="the count of strangers")
     for stranger in strangers:
         stranger.close()
     assert len(shared.quarantine.senders) <= 201
