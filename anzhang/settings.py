@@ -151,16 +151,16 @@ ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
 ACCOUNT_RATE_LIMITS = {"login": "60/m/ip", "login_failed": None}  # failures are counted by axes, in the database
 ACCOUNT_FORMS = {"change_password": "anzhang.web.adapter.PasswordForm"}
-MFA_ADAPTER = "anzhang.web.adapter.FactorAdapter"
+MFA_ADAPTER = "anzhang.web.factors.FactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "安章"
 MFA_TOTP_TOLERANCE = 1
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_FORMS = {
-    "authenticate": "anzhang.web.adapter.CodeForm",
-    "reauthenticate": "anzhang.web.adapter.CodeAgainForm",
-    "authenticate_webauthn": "anzhang.web.adapter.KeyForm",
-    "reauthenticate_webauthn": "anzhang.web.adapter.KeyAgainForm",
+    "authenticate": "anzhang.web.factors.CodeForm",
+    "reauthenticate": "anzhang.web.factors.CodeAgainForm",
+    "authenticate_webauthn": "anzhang.web.factors.KeyForm",
+    "reauthenticate_webauthn": "anzhang.web.factors.KeyAgainForm",
 }
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=30)

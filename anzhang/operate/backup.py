@@ -153,7 +153,7 @@ def _fill(writer: _Writer, home: Home, passphrase: str, at: datetime, made: Made
     text = json.dumps(manifest, indent=1, sort_keys=True).encode()
     made.parts, made.manifest = len(writer.parts), hashlib.sha256(text).hexdigest()
     writer.add_bytes("manifest.json", text)
-    keys = {file.name: file.read_text(encoding="ascii") for file in sorted(home.keys.iterdir())}
+    keys = {file.name: file.read_text(encoding="utf-8") for file in sorted(home.keys.iterdir())}
     writer.add_bytes("keys.enc", seal(json.dumps({"manifest": made.manifest, "keys": keys}).encode(), passphrase))
 
 

@@ -98,7 +98,7 @@ def _unpack(backup: Path, staging: Path, passphrase: str) -> int:
     for name in ("keys", "vault", "attachments", "run"):
         (staging / name).mkdir(mode=0o700, exist_ok=True)
     for name, content in envelope["keys"].items():
-        write_private(staging / "keys" / Path(name).name, content.encode("ascii"))
+        write_private(staging / "keys" / Path(name).name, content.encode())
     (staging / "keys.enc").unlink()
     return int(manifest["head"])
 

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from anzhang import clock
-from anzhang.directory import admission, outside
+from anzhang.directory import admission, identity, outside
 from anzhang.directory.models import User
 from anzhang.directory.outside import ldap
 from anzhang.home import HomeError
@@ -71,7 +71,7 @@ def _is_local(name: str) -> bool:
 def _verified(request: HttpRequest, directory: outside.Ldap, name: str, password: str) -> tuple[str, ...] | None:
     """Return the codes of the entry when the password is right, None when it is wrong or nobody goes by that name.
 
-    Failures count against the user whom the entry belongs to, however the name was spelled.
+    Failures count against the user whom the entry belongs to, or else against the entry, however the name was spelled.
     """
     with ldap.connected(directory) as connection:
         entry = connection.find(name)
@@ -80,11 +80,11 @@ def _verified(request: HttpRequest, directory: outside.Ldap, name: str, password
         mapped = directory.people.get(name.casefold())
         codes = (mapped,) if mapped else entry.codes
         user = admission.user_of(codes)
-        if user is not None:
-            request.anzhang_login_name = user.username  # type: ignore[attr-defined]
-            if not AxesProxyHandler.is_allowed(request, {"username": user.username}):
-                request.axes_locked_out = True  # type: ignore[attr-defined]
-                return None
+        counted = user.username if user else identity.user_name_digest(entry.dn)
+        request.anzhang_login_name = counted  # type: ignore[attr-defined]
+        if not AxesProxyHandler.is_allowed(request, {"username": counted}):
+            request.axes_locked_out = True  # type: ignore[attr-defined]
+            return None
         answer = connection.verify(entry, password)
     if answer in REASONS:
         code, message = REASONS[answer]

@@ -33,6 +33,8 @@ def original(tmp_path_factory):
     (root / "lines.log").write_bytes(b"Nov 24 07:00:00 sbapp01 sshd[1]: Accepted password for liming from 10.0.0.1 port 5 ssh2\n" * 500)
     anzhang(home, "vault", "ingest", "--source", "SSH-SB01", root / "lines.log")
     (home / "attachments" / "scan.pdf").write_bytes(b"%PDF-1.7")
+    (home / "keys" / "ldap").write_text("服务账号的口令\n", encoding="utf-8")
+    (home / "keys" / "ldap").chmod(0o600)
     anzhang(home, "reconcile")
     anzhang(home, "backup", root / "backup")
     return root
@@ -63,7 +65,7 @@ def test_it_stands_up_again_equal(original, tmp_path):
         del board["at"]  # when it was asked for
     assert boards[0] == boards[1]
     assert any(obligation["checked_at"] for article in boards[0]["articles"] for obligation in article["obligations"])
-    for name in ("keys/secret.key", "keys/ledger.ed25519", "attachments/scan.pdf", "anzhang.toml"):
+    for name in ("keys/secret.key", "keys/ledger.ed25519", "keys/ldap", "attachments/scan.pdf", "anzhang.toml"):
         assert (again / name).read_bytes() == (home / name).read_bytes()
         assert (again / name).stat().st_mode & 0o077 == 0 or name == "attachments/scan.pdf"
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.directory import slapd
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -83,3 +85,22 @@ def test_it_shows_the_warnings_of_the_system_checks_and_fails_on_none_of_them(ho
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(anzhang(home, "doctor", "--json").stdout)
     assert {each["grave"] for each in told if each["subject"].startswith("check anzhang.W")} == {False}
+
+
+def test_it_looks_at_a_directory_and_fails_when_it_is_wrong(home, tmp_path):
+    settings = home / "anzhang.toml"
+    before = settings.read_text(encoding="utf-8")
+    with slapd.serving(tmp_path / "slapd", "") as server:
+        slapd.home(home, server)
+        code, rows = findings(home)
+        seen = rows[f"ldap ldaps://localhost:{server.tls}"]
+        assert seen["ok"]
+        assert seen["seen"].startswith("TLS, certificate until")
+        assert code == 0
+        slapd.home(home, server, secret="wrong")
+        code, rows = findings(home)
+    settings.write_text(before, encoding="utf-8")
+    seen = rows[f"ldap ldaps://localhost:{server.tls}"]
+    assert code == 1
+    assert "INVALID_CREDENTIALS" in seen["seen"]
+    assert "ldap.bind_password_file" in seen["remedy"]

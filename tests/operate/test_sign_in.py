@@ -1,6 +1,5 @@
 """What `anzhang doctor` says about a directory or an identity provider, with real ones."""
 
-import json
 import os
 import subprocess
 import sys
@@ -32,27 +31,6 @@ def provider(tmp_path_factory):
 
 def look(home):
     return {seen.subject.partition("://")[0]: seen for seen in sign_in.look(home)}
-
-
-def test_the_command_looks_at_the_directory_and_fails_when_it_is_wrong(server, tmp_path):
-    path = tmp_path / "home"
-    environment = {**os.environ, "ANZHANG_HOME": str(path), "DJANGO_SETTINGS_MODULE": "anzhang.settings"}
-
-    def anzhang(*words):
-        command = [sys.executable, "-m", "anzhang", *words]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=ROOT)
-
-    assert anzhang("init", "--name", "某局").returncode == 0
-    slapd.home(path, server)
-    done = anzhang("doctor")
-    assert f"ok   ldap ldaps://localhost:{server.tls}: TLS, certificate until" in done.stdout, done.stdout + done.stderr
-    assert done.returncode == 0
-    slapd.home(path, server, secret="wrong")
-    done = anzhang("doctor", "--json")
-    assert done.returncode == 1
-    seen = next(row for row in json.loads(done.stdout) if row["subject"].startswith("ldap"))
-    assert "INVALID_CREDENTIALS" in seen["seen"]
-    assert "ldap.bind_password_file" in seen["remedy"]
 
 
 def test_a_setting_that_is_wrong_is_an_error_of_the_installation(tmp_path, server, provider):

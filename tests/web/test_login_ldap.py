@@ -219,6 +219,15 @@ def test_it_locks_after_five_failures_however_the_name_is_spelled(client, people
     assert is_in(client)
 
 
+def test_the_form_is_no_way_to_guess_the_password_of_somebody_who_has_no_user(client, people):
+    for name in ("stranger", "STRANGER", "Stranger", "sTranger"):
+        assert log_in(client, name, "wrong").status_code == 200
+    assert log_in(client, "strangeR", "wrong").status_code == 429
+    assert log_in(client, "StrangeR", WORD).status_code == 429
+    attempt = AccessAttempt.objects.get()
+    assert "stranger" not in attempt.username.lower(), "a name that is no user's is kept as a digest"
+
+
 def test_session_limits_hold_as_for_everybody(client, people, clock):
     log_in(client, "hua.zhang", WORD)
     clock.advance(minutes=15)
