@@ -129,7 +129,7 @@ class EntranceView(account.LoginView):  # type: ignore[misc]
         home = settings.HOME
         ways = {"has_ldap": outside.has_ldap(home), "oidc_title": ""}
         if outside.has_oidc(home):
-            ways["oidc_title"] = home.get("oidc", "title", outside.OIDC_TITLE)
+            ways["oidc_title"] = outside.oidc_title(home) or _("统一身份认证")
         context: dict[str, Any] = super().get_context_data(**given)
         return {**context, **ways}
 

@@ -92,6 +92,13 @@ def test_it_lets_a_person_in_whom_the_provider_knows(client, people, provider):
     assert b'"sign_in":"oidc"' in bytes(entry.payload.body)
 
 
+def test_the_button_carries_the_operators_word_and_leads_back_to_the_page_that_was_wanted(client, people, configure):
+    configure(title="市统一门户")
+    page = client.get("/account/login/?next=/registers/%3Fa%3D1%26b%3D2").text
+    assert "用市统一门户登录" in page
+    assert 'href="/account/oidc/?next=%2Fregisters%2F%3Fa%3D1%26b%3D2"' in page
+
+
 def test_it_asks_with_state_nonce_a_challenge_and_for_a_fresh_log_in(client, people, provider):
     asked = [parse_qs(urlsplit(begin(client)).query) for _each in range(2)]
     for query in asked:

@@ -45,7 +45,6 @@ from urllib.parse import urlsplit
 
 from anzhang.home import Home, HomeError
 
-OIDC_TITLE = "统一身份认证"
 LDAP_PORTS = {"ldap": 389, "ldaps": 636}
 FORBIDDEN_CLAIMS = frozenset({"email", "name", "nickname", "given_name", "family_name"})  # people change them, or choose them
 
@@ -89,7 +88,6 @@ class Oidc:
     client_secret: str = field(repr=False)
     ca: Path | None
     claim: str
-    title: str
     scopes: tuple[str, ...]
     silent: bool
     require_post: bool
@@ -100,6 +98,12 @@ class Oidc:
 def has_ldap(home: Home) -> bool:
     """Whether log-in through a directory is switched on."""
     return "ldap" in home.settings
+
+
+def oidc_title(home: Home) -> str:
+    """Return what the operator calls the provider; empty when nothing is said. Other settings may be wrong."""
+    title: str = home.get("oidc", "title", "")
+    return title
 
 
 def has_oidc(home: Home) -> bool:
@@ -151,7 +155,7 @@ def oidc_settings(home: Home) -> Oidc:
         raise table.wrong("claim", f'"{claim}" does not identify a person; use sub or a claim that holds the code')
     return Oidc(
         issuer=issuer, client_id=table.needed("client_id"), client_secret=table.secret("client_secret_file"), ca=table.file("ca"),
-        claim=claim, title=home.get("oidc", "title", OIDC_TITLE), scopes=tuple(table.texts("scopes")) or ("profile",),
+        claim=claim, scopes=tuple(table.texts("scopes")) or ("profile",),
         silent=home.get("oidc", "silent", default=False), require_post=home.get("oidc", "require_post", default=True),
         timeout_seconds=table.seconds(), people=table.people(),
     )  # fmt: skip
