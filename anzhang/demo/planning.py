@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 from anzhang import clock
 from anzhang.casework import procedures as cases
-from anzhang.demo.bureau import SETUP, Bureau
+from anzhang.demo.bureau import Bureau
 from anzhang.organization import decisions, planning
 from anzhang.organization.models import Decision
 from anzhang.permissions import Actor, Via
@@ -24,10 +24,10 @@ ITEMS = (
 
 def resolve(bureau: Bureau, now: datetime) -> Decision:
     """Let the group resolve on the plan, take the minutes, enter its items. Runs in the caller's transaction."""
-    clerk, at = _hand(bureau, "P005"), now - timedelta(days=20)
+    clerk, at = _hand(bureau, "P005"), clock.start_of(clock.day_of(now) - timedelta(days=20)) + timedelta(hours=9)
     person = bureau.person["P005"]
     case = cases.file_case(clerk, "group_resolution", person.unit, person, "", {"matter": MATTER, "proposal": PROPOSAL}, at)
-    for number, code in enumerate(("P004", "P001", "P002"), 1):
+    for number, code in enumerate(("P004", "P001", "P002"), 1):  # in the course of a morning
         case = cases.agree(_hand(bureau, code), case, "同意", at + timedelta(hours=number))
     decided = at + timedelta(days=1)
     decision = decisions.take_minutes(
@@ -37,7 +37,7 @@ def resolve(bureau: Bureau, now: datetime) -> Decision:
     for unit, owner, title, content, days, result in ITEMS:
         due_on = clock.day_of(now) + timedelta(days=days) if days else date(clock.day_of(now).year, 12, 31)
         item = planning.add_plan_item(
-            SETUP, year=clock.day_of(now).year, title=title, content=content, unit=bureau.unit[unit], owner=bureau.person[owner],
+            clerk, year=clock.day_of(now).year, title=title, content=content, unit=bureau.unit[unit], owner=bureau.person[owner],
             due_on=due_on, basis=decision, at=decided,
         )  # fmt: skip
         if result:
