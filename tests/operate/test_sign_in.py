@@ -105,20 +105,21 @@ def test_it_names_an_extra_that_is_not_installed_and_the_pages_stand_without_it(
     assert fault.hint == "pip install 'anzhang[ldap]'"
 
 
-def test_the_pages_start_and_answer_where_the_extras_are_configured_but_absent(tmp_path, server):
-    """A Python that does not find the packages, as an installation without the extras would."""
+@pytest.mark.parametrize(("absent", "backends"), [({"sansldap", "authlib", "requests"}, "3"), (set(), "4")], ids=["absent", "installed"])
+def test_the_pages_start_and_answer_with_and_without_the_extras(tmp_path, server, absent, backends):
+    """Without them: a Python that does not find the packages, as an installation without the extras would."""
     slapd.home(tmp_path, server)
     code = (
         "import importlib.util as u, sys; real = u.find_spec\n"
-        "absent = {'sansldap', 'authlib'}\n"
+        f"absent = {absent!r}\n"
         "u.find_spec = lambda name, *rest: None if name in absent else real(name, *rest)\n"
         "sys.modules.update(dict.fromkeys(absent))\n"
-        "import anzhang.wsgi\n"
+        "import anzhang.wsgi, anzhang.urls\n"
         "from django.conf import settings\n"
-        "from functools import partial; from django.test import Client; Client = partial(Client, headers={'host': 'localhost'})\n"
-        "import anzhang.urls\n"
-        "print(len(settings.AUTHENTICATION_BACKENDS), Client().get('/healthz').status_code, Client().get('/account/login/').status_code)\n"
+        "from django.test import Client\n"
+        "pages = [Client(headers={'host': 'localhost'}).get(path).status_code for path in ('/healthz', '/account/login/')]\n"
+        "print(len(settings.AUTHENTICATION_BACKENDS), *pages, 'authlib.oidc' in sys.modules)\n"
     )
     environment = {**os.environ, "ANZHANG_HOME": str(tmp_path), "DJANGO_SETTINGS_MODULE": "anzhang.settings"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.stdout.split() == ["3", "200", "200"], done.stderr
+    assert done.stdout.split() == [backends, "200", "200", "False"], done.stderr
