@@ -80,9 +80,15 @@ def _known(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 class Api(NinjaAPI):
     """The REST face; its description says that errors are problems."""
 
+    _description: Any = None
+
     def get_openapi_schema(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the description of every operation."""
-        schema = super().get_openapi_schema(*args, **kwargs)
+        """Return the description of every operation; made once, for it takes seconds and every operation stands after the import."""
+        if self._description is None:
+            self._description = self._described(super().get_openapi_schema(*args, **kwargs))
+        return self._description
+
+    def _described(self, schema: Any) -> Any:
         for operations in schema["paths"].values():
             for operation in operations.values():
                 for status, answer in operation["responses"].items():
