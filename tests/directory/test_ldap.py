@@ -149,7 +149,7 @@ def test_it_asks_the_next_server_when_the_first_is_down_or_hangs(configured, ser
     closed = programs.free_port()
     with fake(lambda client: client.recv(1) and client.recv(1 << 16) and time.sleep(3)) as hanging:
         urls = [f"ldap://127.0.0.1:{closed}", f"ldap://127.0.0.1:{hanging}", f"ldaps://localhost:{server.tls}"]
-        with ldap.connected(configured(urls=urls, timeout_seconds=2)) as connection:
+        with ldap.connected(configured(urls=urls, timeout_seconds=4)) as connection:
             assert connection.find("liuyang").codes == ("P020",)
 
 
@@ -184,7 +184,7 @@ def test_lookups_that_hang_leave_the_other_threads_alone(configured, monkeypatch
     monkeypatch.setattr(ldap, "WAIT_SECONDS", 0.01)
     release = threading.Event()
     with fake(lambda client: release.wait(20)) as port:
-        settings = configured(urls=[f"ldap://127.0.0.1:{port}"], timeout_seconds=2)
+        settings = configured(urls=[f"ldap://127.0.0.1:{port}"], timeout_seconds=3)
         told = []
 
         def look() -> None:
