@@ -24,6 +24,7 @@ from anzhang.directory import conditions, rows
 from anzhang.directory.rows import RowError
 from anzhang.events import Event
 from anzhang.journal import bulk
+from anzhang.journal.copying import copy
 from anzhang.journal.models import Ledgered
 from anzhang.permissions import Actor, RefusedError
 
@@ -165,9 +166,12 @@ class Batch:
         if not self.new:
             return
         columns = ["id", *(str(field.column) for field in self.fields)]
-        names, marks = ", ".join(connection.ops.quote_name(column) for column in columns), ", ".join(["%s"] * len(columns))
-        sql = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608  # names of our own tables
-        cursor.executemany(sql, [(row.pk, *self._values(row, add=True)) for row in self.new])
+        given = ((row.pk, *self._values(row, add=True)) for row in self.new)
+        if connection.vendor == "postgresql":
+            copy(self.model._meta.db_table, columns, given)
+        else:
+            names, marks = ", ".join(connection.ops.quote_name(column) for column in columns), ", ".join(["%s"] * len(columns))
+            cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(given))  # noqa: S608  # names of our own tables
         for row in self.new:
             row._state.adding, row._state.db = False, connection.alias
 

@@ -27,18 +27,19 @@ from anzhang.engines.ledger.canonical import instant
 from anzhang.engines.ledger.tiles import MAX_ENTRY_BYTES
 from anzhang.engines.ledger.tree import Frontier
 from anzhang.events import Event
+from anzhang.journal.copying import copy
 from anzhang.journal.models import Entry, Payload
 from anzhang.journal.models import Frontier as FrontierRow
 from anzhang.permissions import Actor
 
 FRONTIERS, ENTRIES, PAYLOADS = (model._meta.db_table for model in (FrontierRow, Entry, Payload))
-ENTRY = '"index", act, object_type, object_key, actor, via, at, after, leaf'
-PAYLOAD = "entry_id, salt, body"
+ENTRY = ("index", "act", "object_type", "object_key", "actor", "via", "at", "after", "leaf")
+PAYLOAD = ("entry_id", "salt", "body")
 SELECT = f"SELECT suite, size, hashes FROM {FRONTIERS} ORDER BY suite"  # noqa: S608 - table names of ours, here and below
 UPDATE = f"UPDATE {FRONTIERS} SET size = %s, hashes = CASE suite WHEN %s THEN %s ELSE %s END"  # noqa: S608
 UPDATE_SQLITE = UPDATE.replace("%s", "?")
-INSERT_ENTRY = f"INSERT INTO {ENTRIES} ({ENTRY}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-INSERT_PAYLOAD = f"INSERT INTO {PAYLOADS} ({PAYLOAD}) VALUES (?, ?, ?)"  # noqa: S608
+INSERT_ENTRY = f"INSERT INTO {ENTRIES} ({', '.join(map(connection.ops.quote_name, ENTRY))}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+INSERT_PAYLOAD = f"INSERT INTO {PAYLOADS} ({', '.join(PAYLOAD)}) VALUES (?, ?, ?)"  # noqa: S608
 SUITE = {suite.name: suite for suite in SUITES}
 Row = tuple[Any, ...]
 CHUNK = 5000
@@ -113,16 +114,10 @@ def _place_postgres(prepared: Sequence[Prepared]) -> int:
         frontiers = _unpacked(cursor.fetchall()) or _unpacked(_founded())
         first = frontiers[SHA256.name].size
         for index, some in _joined(prepared, frontiers, first):
-            _copy(cursor, f"COPY {ENTRIES} ({ENTRY}) FROM STDIN", _entry_rows(some, index))
-            _copy(cursor, f"COPY {PAYLOADS} ({PAYLOAD}) FROM STDIN", _payload_rows(some, index))
+            copy(ENTRIES, ENTRY, _entry_rows(some, index))
+            copy(PAYLOADS, PAYLOAD, _payload_rows(some, index))
         cursor.execute(UPDATE, _edges(frontiers))
     return first
-
-
-def _copy(cursor: Any, statement: str, rows: Iterable[Row]) -> None:
-    with cursor.copy(statement) as copy:
-        for row in rows:
-            copy.write_row(row)
 
 
 def _joined(prepared: Sequence[Prepared], frontiers: dict[str, Frontier], first: int) -> Iterator[tuple[int, Sequence[Prepared]]]:

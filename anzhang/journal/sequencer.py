@@ -29,6 +29,7 @@ from functools import partial
 
 from django.db import DatabaseError, connection, transaction
 
+from anzhang.journal.copying import copy
 from anzhang.journal.models import Outbox
 from anzhang.journal.placing import Prepared, place, staged
 
@@ -54,9 +55,9 @@ def has_outbox() -> bool:
 def stage(prepared: Sequence[Prepared]) -> None:
     """Leave prepared entries in the outbox, inside the transaction of their acts; they are placed after its commit."""
     *others, last = [(each.leaf, each.salt, each.body) for each in prepared]
+    if others:
+        copy(Outbox._meta.db_table, ("leaf", "salt", "body"), others)
     with connection.cursor() as cursor:
-        if others:
-            cursor.executemany(INSERT, others)
         cursor.execute(f"{INSERT} RETURNING {UNLED}", last)
         (unled,) = cursor.fetchone()
     if unled:

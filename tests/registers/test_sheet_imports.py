@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 import xlsxwriter
@@ -23,6 +24,7 @@ from anzhang.registers import faulty, importing, plans, sheet_imports
 from anzhang.registers.declaration import REGISTERS
 from anzhang.registers.models import SheetImport
 from tests import world
+from tests.postgres import cluster
 
 PERSON = REGISTERS["person"]
 HEAD = ["工号", "姓名", "类别", "所在单位", "职务", "办公电话", "工作邮箱", "入职日期", "离职日期"]
@@ -269,10 +271,22 @@ sheet_imports.sweep(clock.now())
 """
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request) -> Iterator[dict[str, str]]:
+    """What tells a program its database: nothing for a file of its own, the address of a server of its own."""
+    if request.param == "sqlite":
+        yield {}
+        return
+    with cluster() as server:
+        yield {"ANZHANG_DATABASE_URL": server.create("import")}
+
+
 @pytest.mark.long
-def test_a_killed_worker_leaves_nothing_half_written(tmp_path):
-    """A real worker process, a real database file, kill -9 when every row has been inserted and nothing committed."""
-    environment = {**os.environ, "ANZHANG_HOME": str(tmp_path / "home"), "DJANGO_SETTINGS_MODULE": "anzhang.settings"}
+@pytest.mark.timeout(600)
+def test_a_killed_worker_leaves_nothing_half_written(tmp_path, database):
+    """A real worker process, a real database, kill -9 when every row has been inserted and nothing committed."""
+    environment = {name: value for name, value in os.environ.items() if name != "ANZHANG_DATABASE_URL"} | database
+    environment |= {"ANZHANG_HOME": str(tmp_path / "home"), "DJANGO_SETTINGS_MODULE": "anzhang.settings"}
     run = lambda code: subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True).stdout  # noqa: E731
     subprocess.run([sys.executable, "-m", "anzhang", "demo", "--once"], env=environment, check=True, capture_output=True)
     start = "import os, django; django.setup()\nfrom anzhang import clock\n"
