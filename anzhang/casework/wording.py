@@ -52,6 +52,8 @@ WORDING: dict[str, str | Promise] = {
     "directive_without_evidence": _("%(unit)s承办的%(directive)s已办结，没有办结凭据"),
     "plan_item_overdue": _("%(unit)s牵头的%(item)s应于 %(due_on)s 前完成，尚未完成"),
     "plan_item_without_evidence": _("%(unit)s牵头的%(item)s已完成，没有完成凭据"),
+    "system_without_keeper": _("%(system)s自 %(since)s 起没有在岗的责任人，超过 %(days)s 天"),
+    "system_keeper_left": _("%(system)s的责任人%(person)s已于 %(since)s 离职，没有他人在岗"),
     "never_inspected": _("%(unit)s自 %(since)s 设立以来未经监督检查，超过 %(days)s 天"),
     "inspection_overdue": _("%(unit)s最近一次监督检查在 %(since)s，超过 %(days)s 天"),
     "notice_unanswered": _("%(unit)s应于 %(due_on)s 前回复整改通知 %(inspection)s，尚未回复"),

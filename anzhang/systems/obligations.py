@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from anzhang import clock
 from anzhang.casework import rules, waiting
-from anzhang.directory.models import Unit
+from anzhang.directory.models import Assignment, Unit
+from anzhang.directory.queries import is_employed
+from anzhang.journal.models import Entry
 from anzhang.organization.queries import plan_breaches
 from anzhang.regulation.checks import Context, check
 from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
 from anzhang.systems.models import System
+from anzhang.systems.queries import posts_by_system
 
 staff_logins_entitled = rules.bind(Path(__file__).parent / "rules" / "staff_logins_entitled.sql")
 
@@ -54,6 +59,54 @@ def planned_systems_with_center(_context: Context) -> Outcome:
             params = {"system": system.name, "unit": system.responsible_unit.name}
             breaches.append(Breach(owes, Why("responsible_is_not_center", params)))
     return Outcome(tuple(population), tuple(breaches))
+
+
+@check("systems_answered_for")
+def systems_answered_for(context: Context) -> Outcome:
+    """Find systems in service that nobody in post answers for. Source: Art. 4.
+
+    A post names the system, or none and then stands for those that its unit manages. A vacancy is given its days, counted from the end
+    of the last post, else from the system's registration; one whose every holder has left is none. Devices, databases, links and
+    rooms stay unknown until their registers stand.
+    """
+    at, limit = context.at, timedelta(days=context.parameters["vacancy_days"])
+    systems = list(System.objects.filter(state=System.State.IN_SERVICE).select_related("managing_unit").order_by("code"))
+    posts = posts_by_system(systems, at)
+    registered = _registered([system for system in systems if not posts[system.pk]])
+    population, breaches = [], []
+    for system in systems:
+        owes = subject(system, system.managing_unit)
+        population.append(owes)
+        held = posts[system.pk]
+        if any(_holds(post, at) for post in held):
+            continue
+        current = [post for post in held if post.valid_to is None or post.valid_to > at]
+        begun = max((_ended(post, at) for post in held), default=registered.get(str(system.pk)))
+        params = {"system": system.name, "days": limit.days, "since": clock.day_of(begun).isoformat() if begun else ""}
+        evidence = tuple(f"assignment:{post.pk}" for post in held[-3:])
+        if current:
+            left = {**params, "person": "、".join(sorted({post.person.name for post in current}))}
+            breaches.append(Breach(owes, Why("system_keeper_left", left), evidence, begun))
+        elif begun is None or at - begun > limit:
+            breaches.append(Breach(owes, Why("system_without_keeper", params), evidence, begun))
+    return Outcome(tuple(population), tuple(breaches), waiting.ground("systems_answered_for"))
+
+
+def _holds(post: Assignment, at: datetime) -> bool:
+    return (post.valid_to is None or post.valid_to > at) and is_employed(post.person, at)
+
+
+def _ended(post: Assignment, at: datetime) -> datetime:
+    """Return when somebody stopped answering: as the post ended or as they left, whichever came first."""
+    left = post.person.left_on
+    ends = [end for end in (post.valid_to, clock.start_of(left) if left else None) if end is not None]
+    return max(min(ends, default=at), post.valid_from)
+
+
+def _registered(systems: list[System]) -> dict[str, datetime]:
+    """Return when systems came on the register, by key, as the ledger has it."""
+    entries = Entry.objects.filter(object_type="system", object_key__in=[str(system.pk) for system in systems]).order_by("-index")
+    return dict(entries.values_list("object_key", "at"))
 
 
 @check("systems_classed")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
 from anzhang.directory.models import Assignment, Bitemporal, Person
 from anzhang.systems.models import System
+
+NOT_WORKING = (Assignment.Duty.UNIT_HEAD, Assignment.Duty.OFFICE_MEMBER)
 
 
 def posts_for(person: Person, system: System, at: datetime) -> QuerySet[Assignment]:
@@ -19,7 +23,20 @@ def posts_for(person: Person, system: System, at: datetime) -> QuerySet[Assignme
     return working_posts(at).filter(Q(system=system) | Q(system=None), person=person)
 
 
+def posts_by_system(systems: Collection[System], at: datetime) -> Mapping[int, list[Assignment]]:
+    """Return the posts, held or ended, by which somebody answers for each system: it is named, or its managing unit's post names none."""
+    found: dict[int, list[Assignment]] = {system.pk: [] for system in systems}
+    managed: dict[int, list[int]] = defaultdict(list)
+    for system in systems:
+        managed[system.managing_unit_id].append(system.pk)
+    posts = Assignment.objects.filter(superseded_at=None, valid_from__lte=at).exclude(duty__in=NOT_WORKING).select_related("person")
+    for post in posts.order_by("valid_from", "pk"):
+        for key in [post.system_id] if post.system_id is not None else managed[post.unit_id]:
+            if key in found:
+                found[key].append(post)
+    return found
+
+
 def working_posts(at: datetime) -> QuerySet[Assignment]:
     """Return every post in force at the instant by which somebody works with systems."""
-    duties = [Assignment.Duty.UNIT_HEAD, Assignment.Duty.OFFICE_MEMBER]
-    return Assignment.objects.filter(Bitemporal.in_force(at)).exclude(duty__in=duties)
+    return Assignment.objects.filter(Bitemporal.in_force(at)).exclude(duty__in=NOT_WORKING)

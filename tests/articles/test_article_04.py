@@ -4,7 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from anzhang import clock as wall
 from anzhang.casework.models import Act
+from anzhang.demo.bureau import SETUP
+from anzhang.directory import procedures as directory
 from anzhang.directory.models import Delegation, LeadingGroupMember
 from anzhang.systems import procedures as systems
 from anzhang.systems.models import System
@@ -85,3 +88,50 @@ def test_a_deputy_signs_within_the_delegation_only(bureau, acting, clock):
     paper.save()
     measure(clock, "A04.1")
     assert state("A04.1", None) == "breach"
+
+
+# A04.7
+
+
+def test_a_system_that_nobody_answers_for_is_a_breach_after_the_vacancy_until_somebody_does(bureau, acting, clock):
+    systems.register_system(
+        acting("liuyang"), at=clock.now, code="PX01", name="职业培训报名系统", managing_unit=bureau.unit["HRSS"],
+        responsible_unit=bureau.unit["HRSS"],
+    )  # fmt: skip
+    measure(clock, "A04.7")
+    assert opened("A04.7") == []  # a new system is given its time
+    clock.advance(days=7)
+    measure(clock, "A04.7")
+    assert opened("A04.7") == []
+    clock.advance(days=1)
+    measure(clock, "A04.7")
+    (found,) = opened("A04.7")
+    assert (state("A04.7", "HRSS"), found.reason["code"], found.subject) == ("breach", "system_without_keeper", "system:PX01")
+    person = bureau.person["P002"]
+    directory.start_assignment(
+        SETUP, person=person, duty="system_manager", unit=person.unit, system=System.objects.get(code="PX01"), basis=None,
+        valid_from=clock.now, at=clock.now,
+    )  # fmt: skip
+    measure(clock, "A04.7")
+    assert (state("A04.7", "HRSS"), opened("A04.7")) == ("met", [])
+
+
+def test_a_system_whose_every_keeper_has_left_is_a_breach_at_once(bureau, clock):
+    measure(clock, "A04.7")
+    assert state("A04.7", "JYC") == "met"  # a post of the unit that names no system stands for all of them
+    for code in ("P022", "P023"):
+        bureau.person[code].left_on = wall.day_of(clock.now)
+        bureau.person[code].save()
+    measure(clock, "A04.7")
+    (found,) = opened("A04.7", "JYC")
+    assert (found.reason["code"], found.reason["params"]["person"]) == ("system_keeper_left", "唐欣、张华")
+    bureau.person["P023"].left_on = None
+    bureau.person["P023"].save()
+    measure(clock, "A04.7")
+    assert (state("A04.7", "JYC"), opened("A04.7", "JYC")) == ("met", [])
+
+
+@pytest.mark.usefixtures("bureau")
+def test_what_no_register_holds_yet_stays_unknown(clock):
+    measure(clock, "A04.7")
+    assert (verdict("A04.7", None).state, verdict("A04.7", None).why["code"]) == ("unknown", "waits_for")
