@@ -36,6 +36,7 @@ from anzhang.web import (
     sources,
     turns,
     unit_routes,
+    unread,
 )
 
 
@@ -73,6 +74,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("search/<int:number>/<int:seq>/", search.line, name="log_line"),
     path("sources/", sources.index, name="sources"),
     path("sources/quarantine/", sources.quarantined, name="quarantine"),
+    path("sources/unread/", unread.index, name="unread"),
     path("sources/<slug:code>/", sources.show, name="source"),
     path("sources/<slug:code>/token/", sources.issue, name="source_token"),
     path("sources/<slug:code>/token/revoke/", sources.revoke, name="source_token_revoke"),

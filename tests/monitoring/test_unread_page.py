@@ -8,7 +8,9 @@ import pytest
 from django.conf import settings
 
 from anzhang.engines.vault import Batch, Vault
+from anzhang.home import Home
 from anzhang.monitoring import procedures
+from anzhang.permissions import Via, system
 from anzhang.web.unread import longest_word
 from tests.world import enter
 
@@ -23,15 +25,18 @@ def browser(bureau, client):
 
 
 @pytest.fixture
-def sealed(bureau, clock):
+def sealed(bureau, clock, tmp_path, monkeypatch):
     """Lines of two sources: log-ins that are read, and others that nobody knows, one with a citizen's number in it."""
     lines = [f"<13>Nov 24 09:30:{k:02d} h widget[7]: turned 110101199003078515 {k} times" for k in range(20)]
     lines += [f"<38>Nov 24 09:30:{k:02d} h sshd[7]: Invalid user u{k} from 10.0.0.1" for k in range(5)]
+    monkeypatch.setattr(settings, "HOME", Home(tmp_path))
     vault = Vault(settings.HOME.vault)
     with vault.writer() as writer:
         for code, wanted in (("SSH-SB01", lines), ("SSH-JY01", ["<13>Nov 24 09:30:00 h other: nobody knows this"])):
             writer.append(Batch(code, "".join(f"{line}\n" for line in wanted).encode(), clock.now))
-        procedures.record_segment(writer.seal(clock.now), clock.now)
+        segment = writer.seal(clock.now)
+    assert segment is not None
+    procedures.record_segment(system("collector", Via.DAEMON), segment, clock.now)
     return vault
 
 
@@ -55,7 +60,8 @@ def test_it_counts_lines_by_shape_masks_them_and_leads_to_them(browser, django_a
     assert "widget" not in only
 
 
-def test_with_nothing_sealed_it_says_so(browser):
+def test_with_nothing_sealed_it_says_so(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr(settings, "HOME", Home(tmp_path))
     assert "这段时间没有封存的日志" in text_of(browser("chenjing").get("/sources/unread/"))
 
 

@@ -166,10 +166,12 @@ class Vault:
             table = table.filter(pc.less(table["timestamp"], pa.scalar(until, pa.timestamp("us", "UTC"))))
         return table.sort_by([("timestamp", "ascending"), ("seq", "ascending")])
 
-    def coverage(self) -> dict[str, streams.Heard]:
-        """Return how many sealed lines of each source a parser read, and the shapes of those that none did."""
+    def coverage(self, since: datetime | None = None) -> dict[str, streams.Heard]:
+        """Return how many sealed lines of each source a parser read, and the shapes of those that none did; of segments received later."""
         found = []
         for sealed in self.segments():
+            if since is not None and sealed.received_to < since:
+                continue
             try:
                 found.append(streams.coverage_of(coverage_path(self.root, sealed.name).read_bytes())[2])
             except FileNotFoundError:

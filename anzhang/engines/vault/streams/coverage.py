@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,21 +17,26 @@ from anzhang.engines.vault.jit import Ints, Table, kernel
 from anzhang.engines.vault.parse import numbers_of
 from anzhang.engines.vault.streams import columns
 from anzhang.engines.vault.streams.texts import frozen
+from anzhang.engines.vault.text import decode
 
 MOST_SHAPES = 40  # per source and segment; what is beyond them is counted as one
-SHAPE_BYTES = 160
+SHAPE_BYTES, EXAMPLE_BYTES = 160, 600
 _BLANK = re.compile(r"[A-Za-z0-9_.\-]*[0-9][A-Za-z0-9_.\-]*")
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Lines that differ in nothing but words with digits. `newest` is µs, `seq` the newest line; the shape of the rest is empty."""
+    """Lines that differ in nothing but words with digits. `newest` is µs, `seq` the newest line, `example` its message, cut.
+
+    What is beyond the most frequent shapes is one whose text is empty.
+    """
 
     app: str
     text: str
     lines: int
     newest: int
     seq: int
+    example: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,8 +126,10 @@ def _groups(table: pa.Table, rows: Ints, app: Ints, source: Ints) -> Table:
 def _shape(table: pa.Table, row: int, count: int, newest: int) -> Shape:
     one = Block(table.slice(row, 1))
     message = one.values("msg")[0].as_py()
-    text = _BLANK.sub("<*>", message[: 4 * SHAPE_BYTES].decode("utf-8", "replace"))[:SHAPE_BYTES]
-    return Shape((one.values("app")[0].as_py() or b"").decode("utf-8", "replace"), text, count, newest, int(one.numbers("seq")[0]))
+    said = decode(message[:EXAMPLE_BYTES], int(one.numbers("enc")[0]))
+    text = _BLANK.sub("<*>", said[:SHAPE_BYTES])
+    app = (one.values("app")[0].as_py() or b"").decode("utf-8", "replace")
+    return Shape(app, text, count, newest, int(one.numbers("seq")[0]), said)
 
 
 def dump(coverage: Coverage, parsers: str, streams: Mapping[str, int]) -> bytes:
@@ -132,7 +139,7 @@ def dump(coverage: Coverage, parsers: str, streams: Mapping[str, int]) -> bytes:
             "lines": h.lines,
             "events": h.events,
             "known": h.known,
-            "shapes": [[s.app, s.text, s.lines, s.newest, s.seq] for s in h.shapes],
+            "shapes": [[s.app, s.text, s.lines, s.newest, s.seq, s.example] for s in h.shapes],
         }
         for name, h in sorted(coverage.items())
     }
@@ -162,7 +169,7 @@ def merged(found: Iterable[Coverage]) -> dict[str, Heard]:
                 key = (shape.app, shape.text)
                 old = known.get(key)
                 newer = shape if old is None or shape.newest >= old.newest else old
-                known[key] = Shape(shape.app, shape.text, shape.lines + (old.lines if old else 0), newer.newest, newer.seq)
+                known[key] = replace(newer, lines=shape.lines + (old.lines if old else 0))
     return {name: Heard(a, b, c, tuple(sorted(shapes[name].values(), key=_most_first))) for name, (a, b, c) in sorted(lines.items())}
 
 
