@@ -121,9 +121,7 @@ WRONG = {  # what the class's own rules refuse, by register: how to spoil a line
 
 @pytest.mark.parametrize("register_id", WRONG)
 def test_what_the_verb_for_one_row_refuses_is_named_by_row(register_id, clock):
-    data = sheet(
-        register_id, plans.REHEARSED + 10, change=lambda number, cells: WRONG[register_id](cells) if number in {4, 9} else None
-    )
+    data = sheet(register_id, plans.REHEARSED + 10, change=lambda number, cells: WRONG[register_id](cells) if number in {4, 9} else None)
     made = plan(register_id, data, clock)
     assert [fault.cell.lstrip("ABCDE") for fault in made.faults] == ["6", "11"]
     with pytest.raises(RefusedError):
