@@ -9,6 +9,9 @@ from django.utils.translation import gettext_lazy as _
 from anzhang.casework import holidays  # noqa: F401  # its procedures write the holiday register
 from anzhang.casework.legal_basis import LegalBasis
 from anzhang.casework.models import Approval, Case, Finding, Holiday, Interpretation
+from anzhang.casework.route_changes import described
+from anzhang.casework.routes import parse
+from anzhang.casework.tables import UnitRoute
 from anzhang.directory.models import Unit
 from anzhang.registers import values
 from anzhang.registers.declaration import Kind, Register, Writer, declare
@@ -101,10 +104,35 @@ declare(
 )
 
 
+# Its rows come from cases of route `route_change`, which have a form of their own (steps are added and moved, not typed) and no sheet.
+declare(
+    Register(
+        id="unit_route",
+        chapter="casework",
+        model=UnitRoute,
+        kind=Kind.AUTHORITY,
+        columns=("unit", "route", "version", "valid_from", "valid_to"),
+        order=("unit__path", "route", "-version"),
+        search=("route", "unit__name"),
+        filters=(by_unit("unit"), in_force()),
+        scope=("unit__path",),
+    )
+)
+
+
+@panel(_("环节"))
+def steps(register: Register, row: Model, sight: Sight) -> list[Line]:  # noqa: ARG001  # every panel takes the sight
+    """Return the steps of a unit's own route in words, each leading to the comparison of its versions."""
+    if not isinstance(row, UnitRoute):
+        return []
+    way, place = parse(row.rules, f"unit_route {row.pk}"), reverse("unit_route", args=[row.pk])
+    return [Line(str(step.title), place, described(step)) for step in way.steps]
+
+
 @panel(_("相关问题"))
 def findings(register: Register, row: Model, sight: Sight) -> list[Line]:
     """Return the findings about a row, open ones first."""
-    if register.id in {"finding", "holiday", "interpretation"}:
+    if register.id in {"finding", "holiday", "interpretation", "unit_route"}:
         return []
     subject = f"{SUBJECTS.get(register.id, register.id)}:{values.code_of(row)}"
     about = Q(subject=subject) | (Q(unit=row) if isinstance(row, Unit) else Q())

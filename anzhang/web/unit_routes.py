@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -37,17 +37,63 @@ WHO = (
 )  # fmt: skip
 
 
+def _seen(sight: Sight) -> QuerySet[UnitRoute]:
+    rows = UnitRoute.objects.filter(superseded_at=None, route__in=routes.current()).select_related("unit", "basis__case")
+    return sight.narrowed(rows, ("unit__path",))
+
+
 @page("unit_routes", nouns=("approval",))
 @require_GET
 @login_needed
 def index(request: HttpRequest) -> HttpResponse:
-    """List the units' own routes in force, and lead to the form for each route of the catalog."""
+    """List the units' own routes in force, today or on the day `on`, and lead to the form for each route of the catalog."""
     at = clock.now()
-    rows: QuerySet[UnitRoute] = UnitRoute.objects.filter(UnitRoute.in_force(at)).select_related("unit", "basis__case")
-    seen = Sight(actor_of(request), at).narrowed(rows, ("unit__path",))
+    day, fault = _day(request, at)
+    seen = _seen(Sight(actor_of(request), at)).filter(UnitRoute.in_force(_end_of(day, at)))
     ways = routes.current()
-    lines = [(row, ways[row.route], routes.parse(row.rules, "unit_route")) for row in seen if row.route in ways]
-    return render(request, "cases/unit_routes.html", {"lines": lines, "routes": ways.values()})
+    lines = [(row, ways[row.route], routes.parse(row.rules, "unit_route")) for row in seen.order_by("unit__path", "route")]
+    context = {"lines": lines, "routes": ways.values(), "day": day, "past": day != clock.day_of(at), "fault": fault}
+    return render(request, "cases/unit_routes.html", context)
+
+
+def _day(request: HttpRequest, at: datetime) -> tuple[date, str]:
+    """Return the day asked for, today where none is or where it is no day, and what is wrong with it."""
+    text = request.GET.get("on", "").strip()
+    try:
+        day = date.fromisoformat(text) if text else clock.day_of(at)
+        good = clock.is_plausible(day)
+    except ValueError:
+        good = False
+    return (day, "") if good else (clock.day_of(at), _("“%s”不是日期，请写成 2026-11-24。") % text[:40])
+
+
+def _end_of(day: date, at: datetime) -> datetime:
+    """Return the last instant of a day, now for today."""
+    return at if day == clock.day_of(at) else clock.start_of(day + timedelta(days=1)) - timedelta(microseconds=1)
+
+
+@page("unit_route", nouns=("approval",))
+@require_GET
+@login_needed
+def version(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show one version of a unit's route beside another, `against` by number; by default the one before it, 0 is the catalog's."""
+    seen = _seen(Sight(actor_of(request), clock.now()))
+    row = seen.filter(pk=pk).first()
+    if row is None:
+        raise Http404(pk)
+    versions = list(seen.filter(unit=row.unit, route=row.route).order_by("-version"))
+    asked = request.GET.get("against", "")
+    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 6 else row.version - 1
+    other = next((each for each in versions if each.version == number), None)
+    before = routes.parse(other.rules, "unit_route") if other else routes.current()[row.route]
+    context = {
+        "row": row,
+        "route": routes.current()[row.route],
+        "versions": versions,
+        "other": other,
+        "differences": route_changes.compare(before, routes.parse(row.rules, "unit_route")),
+    }
+    return render(request, "cases/unit_route.html", context)
 
 
 @dataclass(frozen=True)

@@ -103,3 +103,77 @@ def test_both_pages_ask_twelve_questions_at_most(liuyang, django_assert_max_num_
         liuyang.get("/cases/routes/")
     with django_assert_max_num_queries(12):
         liuyang.get(f"{FORM}?route=officer_appointment")
+
+
+# Versions
+
+
+@pytest.fixture
+def versions(liuyang, bureau, clock):
+    """就业促进处 adds a step, and a week later takes it away again."""
+    given = {"title-added1": "安全员会签", "who-added1": "super_head@applicant", "days-added1": "2", "reason": "人员多"}
+    post(liuyang, "file", ("head", "added1", "filing"), **given)
+    walk(Case.objects.get(), bureau.named("高建国"), bureau.named("郑凯"), at=clock.now)
+    clock.advance(days=7)
+    post(enter(liuyang, bureau.user["liuyang"]), "file", reason="恢复规定流程")
+    walk(Case.objects.order_by("-pk")[0], bureau.named("高建国"), bureau.named("郑凯"), at=clock.now)
+    return list(UnitRoute.objects.filter(superseded_at=None).order_by("version"))
+
+
+def test_a_version_is_compared_with_the_one_before_with_any_other_and_with_the_catalogs(versions, liuyang):
+    first, second = versions
+    page = liuyang.get(f"/cases/routes/{second.pk}/").text
+    assert "第 1 版与第 2 版的比较" in page
+    assert "取消" in page
+    assert "规定流程与第 1 版的比较" in liuyang.get(f"/cases/routes/{first.pk}/").text
+    page = liuyang.get(f"/cases/routes/{second.pk}/?against=0").text
+    assert "规定流程与第 2 版的比较" in page
+    assert "取消" not in page
+    assert "新增" in liuyang.get(f"/cases/routes/{first.pk}/?against=2").text
+    for strange in ("-1", "x", "99999999999"):
+        assert liuyang.get(f"/cases/routes/{first.pk}/?against={strange}").status_code == 200
+
+
+def test_the_list_says_what_held_on_a_day(versions, liuyang):
+    assert "安全员会签" not in liuyang.get("/cases/routes/").text
+    page = liuyang.get("/cases/routes/?on=2026-11-26").text
+    assert "安全员会签" in page
+    assert "2026-11-26 时的单位流程" in page
+    assert "各单位均按规定流程办理" in liuyang.get("/cases/routes/?on=2026-11-20").text
+    for strange in ("2026-13-40", "x", "0001-01-01"):
+        assert "不是日期" in liuyang.get(f"/cases/routes/?on={strange}").text
+
+
+def test_it_is_a_register_that_is_read_and_never_written(versions, liuyang, bureau):
+    first, second = versions
+    listed = liuyang.get("/registers/unit_route/").text
+    assert "officer_appointment" in listed
+    row = liuyang.get(f"/registers/unit_route/{first.pk}/").text
+    assert "安全员会签" in row
+    assert f"/cases/routes/{first.pk}/" in row
+    assert str(first.basis.case.number) in row
+    known = {each["id"]: each for each in liuyang.get("/api/registers/unit_route").json()["items"]}
+    assert {first.pk, second.pk} <= known.keys()
+    assert liuyang.get(f"/api/registers/unit_route/{second.pk}").json()["version"] == 2
+    for method in (liuyang.post, liuyang.put, liuyang.patch, liuyang.delete):
+        assert method(f"/api/registers/unit_route/{first.pk}", "{}", content_type="application/json").status_code == 405
+    assert liuyang.post("/api/registers/unit_route", "{}", content_type="application/json").status_code == 405
+    for address in ("new/", "import/", f"{first.pk}/edit/", "sheet/"):
+        assert liuyang.get(f"/registers/unit_route/{address}").status_code in {403, 404, 409}
+
+
+def test_other_units_see_no_version(versions, bureau):
+    luona = enter(Client(), bureau.user["luona"])
+    for row in versions:
+        assert luona.get(f"/cases/routes/{row.pk}/").status_code == 404
+        assert luona.get(f"/registers/unit_route/{row.pk}/").status_code == 404
+        assert luona.get(f"/api/registers/unit_route/{row.pk}").status_code == 404
+    assert luona.get("/api/registers/unit_route").json()["items"] == []
+    assert "就业促进处" not in luona.get("/cases/routes/?on=2026-11-26").text
+    assert Client().get(f"/cases/routes/{versions[0].pk}/")["Location"].startswith("/account/login/")
+
+
+def test_a_version_asks_twelve_questions_at_most(versions, liuyang, django_assert_max_num_queries):
+    liuyang.get("/")
+    with django_assert_max_num_queries(12):
+        liuyang.get(f"/cases/routes/{versions[0].pk}/")
