@@ -15,8 +15,10 @@ APT_PROGRAMS := clamd rsyslogd sshd chromium debootstrap java pg_ctl slapd
 # The same stories on PostgreSQL: the heart of them in `make test`, all that need no program of their own in `make test-long`.
 ON_POSTGRES := tests/journal/on_postgres.py tests/journal/test_record.py tests/journal/test_verify.py tests/articles tests/casework/test_appointment.py tests/casework/test_quorum.py \
   tests/casework/test_verbs.py tests/casework/test_stories.py tests/directory/test_scoping.py tests/registers/test_importing.py tests/web/test_cases.py
-ALL_ON_POSTGRES := tests/journal/on_postgres.py tests/journal/test_record.py tests/journal/test_verify.py tests/articles tests/casework tests/directory \
-  tests/organization tests/systems tests/registers tests/web
+# Every folder of tests but those that know no database, start whole programs with a database of their own, or (journal) are named by file.
+NOT_ON_POSTGRES := catalogs demo documents engines journal monitoring operate regulation security
+ALL_ON_POSTGRES := tests/journal/on_postgres.py tests/journal/test_record.py tests/journal/test_verify.py \
+  $(filter-out $(NOT_ON_POSTGRES:%=tests/%/),$(dir $(wildcard tests/*/__init__.py)))
 
 .PHONY: help run test test-long lint fix bench migrations lock assets clean
 help: ## this list

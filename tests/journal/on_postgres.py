@@ -106,6 +106,15 @@ def test_one_sequencer_at_a_time_and_the_other_waits_or_leaves(nobody_places):
     assert (sequencer.sequence(), keys()) == (1, ["1"])
 
 
+def test_a_batch_is_taken_by_one_range_and_no_row_is_looked_up_by_itself():
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {sequencer.TAKE}")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "Delete on anzhang_outbox" in plan
+    assert "Join" not in plan
+    assert "Nested Loop" not in plan
+
+
 def test_two_sequencers_at_once_place_everything_once(nobody_places, monkeypatch):
     monkeypatch.setattr(sequencer, "BATCH", 50)
     monkeypatch.setattr(sequencer, "TAKE", sequencer.TAKE.replace("LIMIT 5000", "LIMIT 50"))
