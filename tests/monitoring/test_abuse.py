@@ -56,7 +56,7 @@ def test_a_thousand_senders_are_heard_at_once(pressed: Installation) -> None:
         for turn in range(3):
             for number, sender in enumerate(senders):
                 sender.sendall(HEAD + b"h app: thousand %d %d\n" % (number, turn))
-        wait_until(lambda: sum(b"thousand" in line for line in pressed.received("PLAIN")) == 3000, 60, "every line")
+        wait_until(lambda: sum(b"thousand" in line for line in pressed.received("PLAIN")) == 3000, 120, "every line")
         wait_until(lambda: pressed.status["syslog"]["connections"] >= 1000, what="the count")
     kept = {line.rpartition(b"thousand ")[2] for line in pressed.received("PLAIN") if b"thousand" in line}
     assert len(kept) == 3000
@@ -73,7 +73,7 @@ def test_lines_that_never_end_share_a_bounded_memory(pressed: Installation) -> N
             sender.sendall(b"e" * size)
         others_go_on(pressed, b"beside endless lines")
         assert resident(pressed, "VmRSS") - before < (syslog_tcp.BUFFERS_BYTES * 5) // 2
-    wait_until(lambda: sum(line.count(b"e") for line in pressed.received("PLAIN")) >= count * size, 60, "every byte of them")
+    wait_until(lambda: sum(line.count(b"e") for line in pressed.received("PLAIN")) >= count * size, 120, "every byte of them")
 
 
 def test_requests_that_never_come_make_room(pressed: Installation) -> None:
