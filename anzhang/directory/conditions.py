@@ -16,6 +16,7 @@ _LOOKUPS: dict[str, Callable[[Any, Any], bool]] = {
     "lte": lambda a, b: bool(a <= b),
     "lt": lambda a, b: bool(a < b),
     "in": lambda a, b: a in b,
+    "range": lambda a, b: bool(b[0] <= a <= b[1]),
 }
 
 

@@ -6,8 +6,9 @@ import time
 from contextlib import suppress
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q, UniqueConstraint
+from django.test.utils import CaptureQueriesContext
 
 from anzhang.directory import procedures
 from anzhang.directory.models import Assignment
@@ -187,6 +188,18 @@ def test_a_large_sheet_goes_the_same_way_through_the_worker(acting, clock):
             assert not Account.objects.filter(name="n000001").exists()
             sheet_imports.confirm(acting("liuyang"), found, clock.now)
     assert Account.objects.filter(name__startswith="n0").count() == 120
+
+
+@pytest.mark.parametrize("register_id", SHEETS)
+def test_the_database_is_asked_about_no_single_row(register_id, clock):
+    """Twice the rows, the same questions: a constraint that is not decided in Python would ask one for each."""
+    asked = []
+    for count in (plans.REHEARSED + 10, 2 * plans.REHEARSED + 20):
+        data = sheet(register_id, count)
+        with CaptureQueriesContext(connection) as queries:
+            assert plan(register_id, data, clock).faults == []
+        asked.append(len(queries))
+    assert asked[0] == asked[1]
 
 
 def test_every_refused_account_is_listed_by_row(acting, clock):
