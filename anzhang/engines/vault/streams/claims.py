@@ -81,13 +81,16 @@ class Dispatch:
         unclaimed = np.concatenate(free) if free else np.empty(0, np.int64)
         self.free = _beginning(table, unclaimed, claims.first_bytes)
         self.texts = gather(table, self.free, enc)
+        self.first = self.texts.data[self.texts.starts]
 
     def rows(self, number: int, state: Table) -> Ints:
         """Return the rows that parser `number` is to read, of those that none before it has."""
         reader = self.claims.readers[number]
         found = [self.parts[number]] if number in self.parts else []
         if reader.gate >= 0 and len(self.free):
-            left = np.flatnonzero(state[self.free] == 0)
+            begins = reader.programs.sets[reader.programs.first[reader.gate]][:STOP]
+            left = np.flatnonzero(begins[self.first])
+            left = left[state[self.free[left]] == 0]
             which, _ = fit(reader.programs, self.texts.take(left), reader.gate, reader.gate + 1, 0)
             found.append(self.free[left[which >= 0]])
         if not found:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pyarrow as pa
 
@@ -10,9 +12,11 @@ from anzhang.engines.vault.jit import Ints, Table
 from anzhang.engines.vault.streams import columns
 from anzhang.engines.vault.streams.language import Several
 from anzhang.engines.vault.streams.texts import Texts
+from anzhang.engines.vault.text import decode
 
 WINDOW = 16  # lines of others that may stand between two of a record, per line of it
 MOST_BYTES = 1 << 18
+CHUNK = 32
 
 
 def joined(rule: Several, texts: Texts, rows: Ints, table: pa.Table, state: Table) -> tuple[Texts, Ints]:
@@ -75,13 +79,21 @@ class _Order:
         source, address = columns.coded(table, "source"), columns.coded(table, "address")
         self.sender = source.codes * (len(address.values) + 1) + address.codes
         self.table = table
+        block = Block(table)
+        self.kind, self.enc = block.numbers("kind"), block.numbers("enc")
+        message = columns.whole(table, "msg")
+        self.bounds = np.frombuffer(message.buffers()[1] or bytes(4), np.int32)[message.offset : message.offset + len(message) + 1]
+        self.data = np.frombuffer(message.buffers()[2] or b"\0", np.uint8)
 
-    def after(self, row: int, most: int) -> list[int]:
-        """Return the next rows of the sender of a row."""
+    def after(self, row: int, most: int) -> Iterator[int]:
+        """Yield the next rows of the sender of a row, looking at most at `most` lines."""
         begin = int(self.rank[row]) + 1
-        found = self.place[begin : begin + most]
-        return [int(k) for k in found[self.sender[found] == self.sender[row]]]
+        for place in range(begin, begin + most, CHUNK):
+            found = self.place[place : min(place + CHUNK, begin + most)]
+            yield from found[self.sender[found] == self.sender[row]].tolist()
 
     def line(self, row: int) -> bytes:
-        """Return a line."""
-        return Block(self.table.slice(row, 1)).line(0)
+        """Return a line as UTF-8. What goes on has no header as a rule, and then its message is all of it."""
+        message = self.data[self.bounds[row] : self.bounds[row + 1]].tobytes()
+        content = Block(self.table.slice(row, 1)).line(0) if self.kind[row] else message
+        return content if content.isascii() else decode(content, int(self.enc[row])).encode()
