@@ -1,8 +1,9 @@
 """The engine under any order of acts: nothing is approved without its quorum of distinct, eligible people who hold their seats.
 
 Hypothesis lets the cast file, vote, return, resubmit, withdraw, hand over, take back, add signers, revoke and act first, moves
-terms, posts, delegations and people under them, lets time pass, and runs the sweeps.
-After every step the books are checked from the acts alone, by rules written here a second time.
+terms, posts, acting heads, delegations, a unit's own route and people under them, lets time pass, and runs the sweeps.
+After every step the books are checked from the acts alone, by rules written here a second time: who held which seat when they
+voted is read from the registers, not from the engine.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from anzhang.casework import eligibility, emergency, queries, revocation, turns
+from anzhang.casework import eligibility, emergency, parameters, queries, revocation, routes, stuck, turns
 from anzhang.casework import procedures as cases
 from anzhang.casework.models import Act, Approval, Case, Todo
+from anzhang.casework.tables import UnitRoute
 from anzhang.clock import day_of
 from anzhang.demo import bureau as demo
-from anzhang.directory.models import Assignment, Bitemporal, Delegation, LeadingGroupMember, Person
+from anzhang.directory.models import Assignment, Bitemporal, Delegation, LeadingGroupMember, Person, Unit
 from anzhang.journal.models import Entry
 from anzhang.journal.procedures import row_digest
 from anzhang.permissions import RefusedError, system
@@ -29,15 +31,17 @@ from tests import world
 from tests.casework.paths import acting_as, route, seat, step
 
 SEATS = ("P001", "P002", "P003", "P010", "P020")
-FAST = {"emergency": [], "valid_days": 2}
-WAYS = {
-    "fast": route(step("head", "unit_head@applicant", otherwise=["super_head@applicant"]), step("office", "office"), **FAST),
-    "group": route(
-        step("head", "unit_head@applicant", otherwise=["super_head@applicant"]), step("group", "leading_group", need="majority")
-    ),
-    "pair": route(step("pair", "unit_head@applicant", "leading_group", need="all")),
-    "two": route(step("two", "leading_group", need=2), step("office", "office")),
+HEAD = step(
+    "head", "unit_head@applicant", otherwise=["super_head@applicant"], stand_in={"who": ["leading_group"], "need": "majority"}
+)  # fmt: skip
+EXTRA = step("extra", "super_head@applicant", "office")
+STEPS = {
+    "fast": (HEAD, step("office", "office")),
+    "group": (HEAD, step("group", "leading_group", need="majority")),
+    "pair": (step("pair", "unit_head@applicant", "leading_group", need="all"),),
+    "two": (step("two", "leading_group", need=2), step("office", "office")),
 }
+WAYS = {key: route(*steps, key=key, **({"emergency": [], "valid_days": 2} if key == "fast" else {})) for key, steps in STEPS.items()}
 PEOPLE = ("P001", "P002", "P003", "P004", "P005", "P010", "P020", "P021", "P022")
 
 
@@ -52,8 +56,11 @@ class Engine(RuleBasedStateMachine):
         self.bureau = demo.build(self.clock.now)
         seat(self.clock, self.bureau.person["P010"], self.bureau.person["P020"])
         self.case: Case | None = None
+        self.catalog = routes.current
+        routes.current = lambda: {**self.catalog(), **WAYS}
 
     def teardown(self) -> None:
+        routes.current = self.catalog
         transaction.set_rollback(True)
         self.transaction.__exit__(None, None, None)
 
@@ -63,7 +70,7 @@ class Engine(RuleBasedStateMachine):
     @precondition(lambda self: self.case is None or self.case.state not in {"open", "returned"})
     @rule(way=st.sampled_from(sorted(WAYS)), who=st.sampled_from(("P020", "P021", "P022", "P001", "P010")))
     def file(self, way: str, who: str) -> None:
-        self.begin(cases.file_case, WAYS[way], who)
+        self.begin(cases.file_case, way, who)
 
     @precondition(lambda self: self.case is not None and self.case.opening.get("people"))
     @rule(turn=st.integers(0, 5))
@@ -115,6 +122,31 @@ class Engine(RuleBasedStateMachine):
                 valid_to=now + timedelta(hours=hours), recorded_at=now,
             )  # fmt: skip
 
+    @precondition(lambda self: self.case is not None and self.case.state == "open" and self.case.step > 0)
+    @rule()
+    def wear_two_hats(self) -> None:
+        """Give whoever decided an earlier step a seat in the present one, and let them try to decide again."""
+        earlier = Act.objects.filter(case=self.case, round=self.case.round, step__lt=self.case.step, verb="agree").order_by("-pk").first()
+        if earlier is None:
+            return
+        now, (who, *_others) = self.tick(), queries.step_of(self.case).who
+        if who == "leading_group":
+            self.seat_again(earlier.person.code)
+        else:
+            duty, unit = ("office_member", "LGO") if who == "office" else ("acting_head", self.case.unit.code)
+            given = {"valid_from": now, "valid_to": now + timedelta(hours=1), "recorded_at": now}
+            Assignment.objects.create(person=earlier.person, duty=duty, unit=self.bureau.unit[unit], **given)
+        self.attempt(cases.agree, acting_as(earlier.person), self.case, "同意", self.tick())
+
+    @precondition(lambda self: self.case is not None and self.case.opening.get("people"))
+    @rule(turn=st.integers(0, 5))
+    def vote_after_the_seat_has_gone(self, turn: int) -> None:
+        people = self.case.opening["people"]
+        someone, now = Person.objects.get(pk=people[turn % len(people)]), self.tick()
+        LeadingGroupMember.objects.filter(person=someone, valid_to=None).update(valid_to=now)
+        Assignment.objects.filter(person=someone, valid_to=None).update(valid_to=now)
+        self.attempt(cases.agree, acting_as(someone), self.case, "同意", self.tick())
+
     @precondition(lambda self: self.case is not None and self.case.opening.get("people"))
     @rule(turn=st.integers(0, 5), deputy=st.sampled_from(PEOPLE))
     def hand_over(self, turn: int, deputy: str) -> None:
@@ -160,14 +192,37 @@ class Engine(RuleBasedStateMachine):
     @precondition(lambda self: self.case is None or self.case.state not in {"open", "returned"})
     @rule(who=st.sampled_from(("P020", "P021", "P022")))
     def act_first(self, who: str) -> None:
-        self.begin(emergency.act_first, WAYS["fast"], who, "急")
+        self.begin(emergency.act_first, "fast", who, "急")
 
-    def begin(self, verb, way, who: str, *more: str) -> None:
+    def begin(self, verb, way: str, who: str, *more: str) -> None:
         applicant = Person.objects.get(pk=self.bureau.person[who].pk)
         try:
             self.case = verb(acting_as(applicant), way, applicant.unit, applicant, "试验", {}, *more, self.tick())
         except RefusedError:
             assert applicant.left_on is not None
+            return
+        own = UnitRoute.objects.filter(UnitRoute.in_force(self.clock.now), unit=applicant.unit, route=way).exists()
+        assert ("extra" in {each.key for each in queries.route_of(self.case).steps}) is own
+
+    @rule(way=st.sampled_from(sorted(WAYS)))
+    def go_another_way(self, way: str) -> None:
+        """Let 就业促进处 add a step to its route, or go the catalog's way again."""
+        unit, now = self.bureau.unit["JYC"], self.tick()
+        standing = UnitRoute.objects.filter(UnitRoute.in_force(now), unit=unit, route=way)
+        approval = Approval.objects.first()
+        if standing.exists():
+            standing.update(valid_to=now)
+        elif approval is not None:
+            source = {**WAYS[way].source, "step": [EXTRA, *STEPS[way]]}
+            count = UnitRoute.objects.filter(unit=unit, route=way).count()
+            given = {"rules": source, "basis": approval, "valid_from": now, "recorded_at": now}
+            UnitRoute.objects.create(unit=unit, route=way, version=count + 1, **given)
+
+    @rule(who=st.sampled_from(("P021", "P022", "P002")), unit=st.sampled_from(("JYC", "HRSS")), hours=st.sampled_from((1, 100)))
+    def act_as_head(self, who: str, unit: str, hours: int) -> None:
+        now = self.tick()
+        given = {"valid_from": now, "valid_to": now + timedelta(hours=hours), "recorded_at": now}
+        Assignment.objects.create(person=self.bureau.person[who], duty="acting_head", unit=self.bureau.unit[unit], **given)
 
     @rule(hours=st.sampled_from((1, 30, 80)))
     def let_time_pass(self, hours: int) -> None:
@@ -186,8 +241,9 @@ class Engine(RuleBasedStateMachine):
         assert cases.refresh_cases(system("cases"), self.clock.now) == 0
         if self.case is not None:
             self.case = Case.objects.get(pk=self.case.pk)
+        reported = {each.subject.key for found in stuck.breaches(parameters.catalog(), self.clock.now).values() for each in found}
         for case in Case.objects.filter(state="open"):
-            self.check_stuck(case)
+            self.check_stuck(case, reported)
 
     def attempt(self, verb, *given) -> None:
         before = (Act.objects.count(), Entry.objects.count(), Approval.objects.count())
@@ -230,20 +286,29 @@ class Engine(RuleBasedStateMachine):
         for signer in signers & set(voters):
             assert next(act for act in agreed if act.person_id == signer).principal_id is None
         opened = Todo.objects.filter(case=approval.case, round=approval.case.round, step=index).order_by("opened_at")[0].opened_at
-        if rules.key in {"head", "office"}:
+        if rules.need == "majority":
+            assert len(seats) * 2 > self.members(opened)
+        elif rules.need == "one":
             assert len(seats) >= 1
             assert not refused
-        elif rules.key == "group":
-            assert len(self.seated(seats)) * 2 > self.members(opened)
-        elif rules.key == "two":
-            assert len(self.seated(seats)) >= 2
-        else:
+        elif rules.need == "all":
             assert len(seats) >= 2
             assert not refused
+        else:
+            assert len(seats) >= rules.need
 
-    def seated(self, seats) -> set[int]:
-        """Return the seats whose holder was in term when the vote was given."""
-        return {seat for seat, act in seats.items() if self.sat(seat, act.at)}
+    def held(self, who: str, person: int, unit: Unit, at: datetime) -> bool:
+        """Whether somebody held one of a step's seats at an instant, as the registers say."""
+        role = who.partition("@")[0]
+        here = Assignment.objects.filter(Bitemporal.in_force(at), person_id=person)
+        if Person.objects.filter(pk=person, left_on__lte=day_of(at)).exists():
+            return False
+        if role == "leading_group":
+            return LeadingGroupMember.objects.filter(Bitemporal.in_force(at), person_id=person).exists()
+        if role == "office":
+            return here.filter(unit__code="LGO", duty__in=["unit_head", "office_member"]).exists()
+        place = unit.pk if role == "unit_head" else unit.parent_id
+        return here.filter(unit_id=place, duty__in=["unit_head", "acting_head"]).exists()
 
     def was_delegated(self, act: Act) -> bool:
         return Delegation.objects.filter(Bitemporal.in_force(act.at), principal=act.principal_id, deputy=act.person_id).exists()
@@ -251,8 +316,17 @@ class Engine(RuleBasedStateMachine):
     def members(self, at: datetime) -> int:
         return LeadingGroupMember.objects.filter(Bitemporal.in_force(at)).values("person").distinct().count()
 
-    def sat(self, person_id: int, at: datetime) -> bool:
-        return LeadingGroupMember.objects.filter(Bitemporal.in_force(at), person_id=person_id).exists()
+    @invariant()
+    def nobody_votes_without_a_seat(self) -> None:
+        """Every vote there is, of cases that passed and of those on their way."""
+        for act in Act.objects.filter(verb__in=["agree", "refuse"]).select_related("case__unit").order_by("-pk")[:5]:
+            rules = queries.route_of(act.case).steps[act.step]
+            asked = Act.objects.filter(case=act.case, round=act.round, step=act.step, verb="add_signer", target=act.person)
+            if act.principal_id is None and asked.exists():
+                continue
+            holder = act.principal_id or act.person_id
+            named = (*rules.who, *rules.otherwise)
+            assert any(self.held(who, holder, act.case.unit, act.at) for who in named), "voted without the seat, or out of term"
 
     @invariant()
     def nobody_decides_two_steps_or_the_own_case(self) -> None:
@@ -273,15 +347,26 @@ class Engine(RuleBasedStateMachine):
             assert approval.revoked_at is None
             assert approval.valid_to is None or approval.valid_to > self.clock.now
 
-    def check_stuck(self, case: Case) -> None:
-        """A case whose step nobody can end is marked, so that it is reported; called when the books are fresh."""
+    def check_stuck(self, case: Case, reported: set[str]) -> None:
+        """A case whose step nobody can end is marked and reported; called when the books are fresh."""
         rules = queries.step_of(case)
         panel = eligibility.convene(case, rules, self.clock.now)
         agreed, refused = cases.engine.votes(case)
         able = eligibility.hands(rules.need, panel, agreed, refused) - agreed - refused
         assert able or case.fault, "open, nobody can act, and nobody is told"
+        assert not case.fault or f"case:{case.number}" in reported, "stuck without a finding"
+        assert self.could_pass(case, rules) or case.fault, "too few people sit there, and nobody is told"
         waiting = set(Todo.objects.filter(case=case, closed_at=None).values_list("person", flat=True))
         assert able <= waiting
+
+    def could_pass(self, case: Case, rules) -> bool:
+        """Whether as many people as the step needs hold its seats now, the applicant and who decided elsewhere left out."""
+        acts = Act.objects.filter(case=case, verb__in=["agree", "refuse", "send_back"]).exclude(step=case.step)
+        barred = {case.applicant_id, *(each.person_id for each in acts), *(each.principal_id for each in acts)}
+        people = set(Person.objects.values_list("pk", flat=True)) - barred
+        seats = [{each for each in people if self.held(who, each, case.unit, self.clock.now)} for who in (*rules.who, *rules.otherwise)]
+        least = rules.need if isinstance(rules.need, int) and not isinstance(rules.need, str) else rules.minimum
+        return len(set().union(*seats)) >= least
 
     @invariant()
     def todos_follow_the_case(self) -> None:
