@@ -101,10 +101,9 @@ def test_a_reader_sees_the_entries_of_the_own_unit_and_no_others(reader, signed)
 
 def test_a_reader_sees_no_log_ins_of_others_but_their_own(reader, signed, acting, clock):
     with transaction.atomic():
-        mine, theirs = (
+        for name in ("liuyang", "wujie"):
             procedures.record(acting(name), Event.VAULT_QUERY, ("vault", "query"), at=clock.now, payload={"query": {"q": "秘密"}})
-            for name in ("liuyang", "wujie")
-        )
+    mine, theirs = (Entry.objects.get(act=Event.VAULT_QUERY, actor=f"user:{name}") for name in ("liuyang", "wujie"))
     assert indexes(reader("wujie").get("/ledger/?kind=vault")) == [theirs.index]
     assert reader("wujie").get(f"/ledger/{mine.index}/").status_code == 404
     assert "秘密" not in reader("guolei").get(f"/ledger/{mine.index}/").text
