@@ -36,7 +36,7 @@ def add(request: HttpRequest, register_id: str, pk: int) -> HttpResponse:
     return redirect("register_row", register.id, pk)
 
 
-def taken(upload: UploadedFile | None) -> tuple[bytes, str]:
+def taken(upload: UploadedFile[Any] | None) -> tuple[bytes, str]:
     """Return an upload's content and name; one that is too large is refused before it is read. Raises RefusedError."""
     if upload is None:
         raise RefusedError("file_missing", _("请选择文件。"))
