@@ -40,7 +40,7 @@ class Entry:
         """Whether a page lies here; `chosen` is which list of cases is shown."""
         here = self.href.partition("?")[0]
         if self.query:
-            return path == here and chosen == self.place
+            return path == here and chosen == self.query.rpartition("=")[2]
         return path == here if here == "/" else path.startswith((here, *self.kin))
 
 
@@ -59,7 +59,7 @@ _NAV = (
         (
             Entry(gettext_lazy("待办"), "cases", "todo", "?list=todo"),
             Entry(gettext_lazy("已办"), "cases", "done", "?list=done"),
-            Entry(gettext_lazy("全部事项"), "cases", "all", "?list=all"),
+            Entry(gettext_lazy("全部事项"), "cases", "cases", "?list=all"),
             Entry(gettext_lazy("提出事项"), "case_new", "new"),
         ),
     ),

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from anzhang.casework.models import Case, Finding
 from anzhang.directory.models import Person
-from anzhang.registers import listing
+from anzhang.registers import listing, text_index
 from anzhang.registers.declaration import REGISTERS
 from anzhang.registers.rights import Sight
 from anzhang.web import articles, marks
@@ -61,10 +61,12 @@ def test_cases_and_findings_are_walked_in_the_order_of_an_index(bureau):
         assert "TEMP B-TREE" not in plan
 
 
-def test_a_search_of_people_reads_the_searched_columns_from_one_index(acting, clock):
+@pytest.mark.parametrize(("few", "plan"), [(2000, "USING INTEGER PRIMARY KEY (rowid=?)"), (0, "COVERING INDEX person_search")])
+def test_a_search_of_people_reads_the_few_rows_that_can_hold_it_else_one_index(acting, clock, monkeypatch, few, plan):
+    monkeypatch.setattr(text_index, "FEW", few)
     register = REGISTERS["person"]
     rows = listing.select(register, listing.parse(register, {"q": "王"}), Sight(acting("zhengkai"), clock.now))
-    assert "COVERING INDEX person_search" in rows.values_list("pk", flat=True)[:50].explain()
+    assert plan in rows.values_list("pk", flat=True)[:50].explain()
 
 
 def test_pages_by_key_hold_the_rows_of_pages_by_row(many_findings):
