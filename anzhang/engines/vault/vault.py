@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from anzhang.engines.vault.writer import Writer
 
 FLOOR = timedelta(days=184)  # the longest run of six calendar months (Art. 29); no setting lowers it
 ATTEMPTS = 5
+REACH = 8  # segments on each side of a line in which its neighbours are looked for
 
 
 class RetentionError(Exception):
@@ -98,19 +100,22 @@ class Vault:
         return None
 
     def around(self, name: str, seq: int, most: int = 10) -> tuple[list[Hit], list[Hit]]:
-        """Return the sealed lines before and after one, in order of arrival: of the same source, sender and host, `most` on each side."""
+        """Return the sealed lines before and after one, in order of arrival: of the same source, sender and host, `most` on each side.
+
+        A sender that fell silent is not followed further than REACH segments of its source.
+        """
         kept = self.segments()
         place = next((i for i, sealed in enumerate(kept) if sealed.name == name), None)
         line = self.line(name, seq)
         if place is None or line is None:
             return [], []
         before: list[Hit] = []
-        for sealed in reversed(kept[: place + 1]):
+        for sealed in islice(_holding(line.source, reversed(kept[: place + 1])), REACH):
             before = [*self._near(sealed, line, most - len(before), before=True), *before]
             if len(before) == most:
                 break
         after: list[Hit] = []
-        for sealed in kept[place:]:
+        for sealed in islice(_holding(line.source, kept[place:]), REACH):
             after += self._near(sealed, line, most - len(after), before=False)
             if len(after) == most:
                 break
@@ -118,8 +123,6 @@ class Vault:
 
     def _near(self, sealed: SealedSegment, line: Hit, most: int, *, before: bool) -> list[Hit]:
         """Return the lines of a segment next to one, on one side of it."""
-        if line.source not in sealed.sources:
-            return []
         with pq.ParquetFile(locate(self.root)[sealed.name] / tree.ROWS) as file:
             found: list[tuple[int, int, int]] = []
             for k in range(file.num_row_groups):
@@ -129,7 +132,8 @@ class Vault:
                 for column, value in (("source", line.source), ("address", line.address), ("host", line.host)):
                     keep &= _holds(block, column, value)
                 rows = np.flatnonzero(keep)
-                found += [(int(seqs[row]), k, int(row)) for row in rows]
+                nearest = rows[np.argsort(seqs[rows])]
+                found += [(int(seqs[row]), k, int(row)) for row in (nearest[-most:] if before else nearest[:most])]
             found = sorted(found)[-most:] if before else sorted(found)[:most]
             hits = []
             for k in {k for _seq, k, _row in found}:
@@ -359,6 +363,10 @@ def _joined(heard: Heard | None, first: datetime, last: datetime, rows: int) -> 
     if heard is None:
         return Heard(first, last, rows)
     return Heard(min(heard.first_at, first), max(heard.last_at, last), heard.rows + rows)
+
+
+def _holding(source: str, segments: Iterable[SealedSegment]) -> Iterator[SealedSegment]:
+    return (sealed for sealed in segments if source in sealed.sources)
 
 
 def _holds(block: Block, column: str, value: str) -> Any:
