@@ -96,8 +96,12 @@ def end_officer_posts(actor: Actor, person: Person, day: date, at: datetime) -> 
 def _end(actor: Actor, officer: Officer, day: date, reason: str, at: datetime) -> Officer:
     ends = clock.start_of(day)
     if ends <= officer.valid_from:
+        began = clock.day_of(officer.valid_from)
+        if day != began:
+            message = _("%(person)s 自 %(day)s 起任职，卸任日期不能早于这一天。") % {"person": officer.person.name, "day": began}
+            raise RefusedError("ends_before_start", message, _("核对日期后重新提交。"))
         # Appointed and gone on the same day: the post ends with the act, not before it began.
-        directory.require_period(officer.valid_from, at if day == clock.day_of(officer.valid_from) else ends)
+        directory.require_period(officer.valid_from, at)
         ends = at
     return rows.amend(actor, Event.OFFICER_LEAVE, officer, at, valid_to=ends, end_reason=reason[:200])
 

@@ -11,12 +11,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
 
+from anzhang import clock
 from anzhang.home import Home
 from anzhang.operate import listen
 from tests import programs
@@ -127,7 +129,9 @@ def decide(desk: Desk, number: str, button: str) -> None:
     desk.open("/")
     desk.follow(f"/cases/{number}/")
     desk.press(button)
-    assert not desk.page.get_by_role("button", name=button, exact=True).count()
+    main = desk.page.locator("main")
+    main.get_by_role("heading").first.wait_for()
+    assert not main.get_by_role("button", name=button, exact=True).count(), main.inner_text()
 
 
 def article(site: Site, number: int) -> dict[str, Any]:
@@ -201,4 +205,4 @@ def test_an_officer_is_appointed_leaves_and_is_succeeded(tmp_path: Path) -> None
 
 def today(site: Site) -> str:
     """Return the demo's present Beijing day."""
-    return json.loads(site.anzhang("board", "--json"))["at"][:10]
+    return clock.day_of(datetime.fromisoformat(json.loads(site.anzhang("board", "--json"))["at"])).isoformat()

@@ -279,7 +279,16 @@ class Engine(RuleBasedStateMachine):
         assert approval.case.applicant_id not in voters
         assert approval.case.applicant_id not in {act.principal_id for act in agreed}
         assert not set(voters) & refused
-        seats = {act.principal_id or act.person_id: act for act in agreed if act.principal_id or act.person_id not in signers}
+        later = Todo.objects.filter(case=approval.case, round=approval.case.round, step__gt=index).order_by("opened_at").first()
+        passed = later.opened_at if later else approval.valid_from
+
+        def seated(act: Act) -> bool:
+            """Whether a vote fills a seat; an added signer's does where a seat of the step had come to them by the time it passed."""
+            if act.principal_id is not None or act.person_id not in signers:
+                return True
+            return any(self.held(who, act.person_id, approval.case.unit, passed) for who in (*rules.who, *rules.otherwise))
+
+        seats = {act.principal_id or act.person_id: act for act in agreed if seated(act)}
         for act in agreed:
             if act.principal_id is not None:
                 assert self.was_delegated(act), "a deputy votes only while the delegation runs"
