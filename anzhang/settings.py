@@ -48,8 +48,8 @@ def _database(url: str) -> dict[str, Any]:
             "CONN_MAX_AGE": None,  # one thread, one connection; the pages share a pool (operate/database.py)
             "CONN_HEALTH_CHECKS": True,
             "OPTIONS": {
-                # jit off: our statements are short. A row that somebody holds for 20 s, as SQLite's timeout above, is an error.
-                "options": "-c jit=off -c lock_timeout=20s -c idle_in_transaction_session_timeout=10min",
+                # jit off: our statements are short. A row held for 60 s is an error; in a crowd of 500 the last one waits half of that.
+                "options": "-c jit=off -c lock_timeout=60s -c idle_in_transaction_session_timeout=10min",
                 **dict(parse_qsl(parts.query)),  # sslmode=verify-full&sslrootcert=... and the like
             },
         }
