@@ -60,11 +60,12 @@ def fits(regexes: list[str], slots: dict[str, int], message: str) -> tuple[int, 
     programs = assembler.programs()
     content = message.encode()
     data = np.frombuffer(content or b"\0", np.uint8)  # read-only, as what the kernels are compiled for
-    rows, which, spans = np.empty(1, np.int64), np.empty(1, np.int64), np.empty((2 * len(slots), 1), np.int64)
-    start, stop, begin, end = (np.array([number], np.int64) for number in (0, len(content), 0, len(regexes)))
+    rows, which, spans = np.empty(1, np.int64), np.empty(1, np.int64), np.empty((2 * len(slots), 1), np.int32)
+    start, stop = (np.array([number], np.int64) for number in (0, len(content)))
     if not matcher.fit(
-        data, start, stop, begin, end, programs.code, programs.sets, programs.pool, programs.entry, programs.first, rows, which, spans
-    ):
+        data, start, stop, 0, len(regexes), programs.code, programs.sets, programs.pool, programs.entry, programs.following,
+        programs.prefix, rows, which, spans,
+    ):  # fmt: skip
         return None
     places = {name: (spans[2 * slot, 0], spans[2 * slot + 1, 0]) for name, slot in slots.items()}
     return int(which[0]), {name: content[a:b].decode() if a >= 0 else None for name, (a, b) in places.items()}

@@ -95,10 +95,13 @@ def compile_parsers(told: tuple[Parser, ...]) -> Compiled:
     drafts: list[Reader] = []
     nothing = assembler.programs()
     for parser in sorted(told, key=lambda p: (p.order, p.name)):
-        gate = -1
+        gate, skip = -1, -1
         if parser.begins:
             gate = len(assembler.entry)
             assembler.add(parser.begins, {})
+        if parser.skip:
+            skip = len(assembler.entry)
+            assembler.add(f"(?P<skipped>{parser.skip})", {"skipped": 0})
         begin, end, slots, names = [], [], [], []
         for step in parser.steps:
             of_step = slots_of(p.regex for p in step.patterns)
@@ -108,7 +111,7 @@ def compile_parsers(told: tuple[Parser, ...]) -> Compiled:
             end.append(len(assembler.entry))
             slots.append(of_step)
             names.append(None if step.form == "pattern" else Names.of(parser.fields, exact=step.exact))
-        drafts.append(Reader(parser, nothing, tuple(begin), tuple(end), tuple(slots), tuple(names), gate))
+        drafts.append(Reader(parser, nothing, tuple(begin), tuple(end), tuple(slots), tuple(names), gate, skip))
     programs = assembler.programs()
     readers = tuple(replace(draft, programs=programs) for draft in drafts)
     return Compiled(readers, programs, Claims.of(readers))
@@ -174,6 +177,7 @@ class _Work:
         texts = self.texts(rows, whole_line=reader.parser.whole_line)
         counts = np.ones(len(rows), np.int32)
         matcher.unwrap(texts.data, texts.starts, texts.ends, REPEATED, counts)
+        texts = reading.after_skipped(reader, texts)
         if reader.parser.several is not None:
             texts, consumed = joined(reader.parser.several, texts, rows, self.raw, self.state)
         else:
@@ -185,6 +189,7 @@ class _Work:
             found, reader.parser, self.block.at[at], self.block.numbers("rts")[at], self.block.numbers("off")[at].astype(np.int64)
         )
         read = np.zeros(len(rows), np.uint8)
+        read[found.known] = 2
         for stream, sets, chosen in reading.chosen(found, reader.parser):
             read[found.base[chosen]] = 2 if stream == NONE else 1
             if stream != NONE:

@@ -7,11 +7,19 @@ from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from anzhang.engines.vault.streams import matcher
+from anzhang.engines.vault.streams.columns import bytes_of
 
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}\Z")
 _NO_MAC = re.compile(r"[^0-9a-fA-F]")
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|([0-7]{3})|(.))", re.DOTALL)
+NOTHING = frozenset(
+    {"-", "?", "(null)", "(none)", "null", "<none>", "N/A", "unset", "--", "<not logged>"}
+)  # how "there is none" is written
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 
@@ -105,7 +113,7 @@ def hexadecimal(text: str) -> str:
 
 def known(text: str) -> str | None:
     """Return nothing for the many ways of writing that there is nothing."""
-    return None if text.strip() in {"", "-", "?", "(null)", "(none)", "null", "<none>", "N/A", "unset", "--", "<not logged>"} else text
+    return None if not text.strip() or text.strip() in NOTHING else text
 
 
 def sql_verb(text: str) -> str | None:
@@ -146,9 +154,42 @@ CLEANERS: dict[str, Callable[[str], str | None]] = {
 }
 
 
+def addresses(column: pa.Array) -> pa.Array:
+    """Return a column with every value as `address` writes it, null for what is none. Plain IPv4, as most are, stays as it is."""
+    plain, rest = _beside_ipv4(column)
+    return column if rest is None else pc.replace_with_mask(column, pc.invert(plain), each(rest, address))
+
+
+def host_names(column: pa.Array) -> pa.Array:
+    """Return a column with what stands where an address should and is none."""
+    plain, rest = _beside_ipv4(column)
+    empty = pa.nulls(len(column), pa.string())
+    return empty if rest is None else pc.replace_with_mask(empty, pc.invert(plain), each(rest, host_name))
+
+
+def _beside_ipv4(column: pa.Array) -> tuple[pa.Array, pa.Array | None]:
+    """Return where a column holds nothing or a plain IPv4 address, and what it holds elsewhere, None if nothing."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    flags = np.empty(len(column), np.bool_)
+    matcher.ipv4(*bytes_of(column), flags)
+    if column.null_count:
+        flags |= column.is_null().to_numpy(zero_copy_only=False)
+    plain = pa.array(flags)
+    return plain, None if flags.all() else column.filter(pc.invert(plain))
+
+
 def each(column: pa.Array, clean: Callable[[str], str | None]) -> pa.Array:
     """Return a column with every distinct value cleaned; what comes out empty is null."""
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     made = [None if value is None else (clean(value) or None) for value in column.dictionary.to_pylist()]
     return pa.array(made, pa.string()).take(column.indices)
+
+
+def cleaned(column: pa.Array, name: str) -> pa.Array:
+    """Return a column cleaned by the cleaner of a name."""
+    return WHOLE[name](column) if name in WHOLE else each(column, CLEANERS[name])
+
+
+WHOLE: dict[str, Callable[[pa.Array], pa.Array]] = {"address": addresses, "host_name": host_names}  # where columns have many values

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from anzhang.engines.vault.encodings import GB18030
 from anzhang.engines.vault.jit import Ints, Table
@@ -47,10 +49,21 @@ def constant(value: str, count: int) -> pa.Array:
 
 
 def chosen(values: list[str], which: Ints) -> pa.Array:
-    """Return values[which[i]], dictionary-coded."""
-    distinct = list(dict.fromkeys(values))
-    numbers = np.array([distinct.index(value) for value in values], np.int32)
-    return pa.DictionaryArray.from_arrays(pa.array(numbers[which]), pa.array(distinct, pa.string()))
+    """Return values[which[i]], dictionary-coded; an empty value is null."""
+    distinct = [value for value in dict.fromkeys(values) if value]
+    numbers = np.array([distinct.index(value) if value else -1 for value in values], np.int32)[which]
+    absent = numbers < 0
+    return pa.DictionaryArray.from_arrays(pa.array(numbers, mask=absent if absent.any() else None), pa.array(distinct, pa.string()))
+
+
+def decoded(column: pa.Array) -> pa.Array:
+    """Return a column that is not dictionary-coded."""
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def first_of(told: Sequence[pa.Array]) -> pa.Array:
+    """Return for each row the first value that there is."""
+    return told[0] if len(told) == 1 else pc.coalesce(*map(decoded, told))
 
 
 def texts(column: Coded, rows: Ints, enc: Table) -> pa.Array:
@@ -66,3 +79,9 @@ def texts(column: Coded, rows: Ints, enc: Table) -> pa.Array:
 def integers(values: Table, missing: int) -> pa.Array:
     """Return numbers as int32, `missing` being null."""
     return pa.array(values.astype(np.int32), pa.int32(), mask=values == missing)
+
+
+def bytes_of(column: pa.Array) -> tuple[Table, Table]:
+    """Return the bytes of a string column that is not dictionary-coded, and its n + 1 bounds in them; a null has none."""
+    bounds = np.frombuffer(column.buffers()[1] or bytes(4), np.int32)[column.offset : column.offset + len(column) + 1]
+    return np.frombuffer(column.buffers()[2] or b"\0", np.uint8), bounds

@@ -97,6 +97,7 @@ class Parser:
     apps: frozenset[bytes]
     program: str  # what process_name is where a line has no header that says
     begins: str
+    skip: str  # what may stand before every message and says nothing
     whole_line: bool
     steps: tuple[Step, ...]
     alias: Mapping[str, tuple[str, ...]]  # a field that stands under several names
@@ -138,7 +139,7 @@ def load(path: Path) -> Parser:
         parser = _parser(path.stem, tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise ParserError(f"{path}: {error!r}") from error
-    for regex in [parser.begins, *(p.regex for step in parser.steps for p in step.patterns)]:
+    for regex in [parser.begins, parser.skip, *(p.regex for step in parser.steps for p in step.patterns)]:
         try:
             if regex:
                 Assembler(slots_of([regex])).add(regex)
@@ -159,6 +160,7 @@ def _parser(name: str, content: Mapping[str, Any]) -> Parser:
         "apps",
         "program",
         "begins",
+        "skip",
         "text",
         "pattern",
         "step",
@@ -180,7 +182,7 @@ def _parser(name: str, content: Mapping[str, Any]) -> Parser:
     together, several = content.get("together"), content.get("lines")
     parser = Parser(
         name, stream, int(content.get("order", 50)), frozenset(app.encode() for app in content.get("apps", [])), content.get("program", ""),
-        content.get("begins", ""),         content.get("text", "message") == "line", tuple(steps),
+        content.get("begins", ""), content.get("skip", ""), content.get("text", "message") == "line", tuple(steps),
         _conditions(content.get("alias", {})), {key: _value(value) for key, value in content.get("columns", {}).items()},
         tuple(_case(each, stream) for each in content.get("case", [])), _value({"of": time["of"]}) if time else None,
         tuple(time["form"]) if time else (),

@@ -5,11 +5,25 @@ from __future__ import annotations
 import numpy as np
 
 from anzhang.engines.vault import jit
-from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel, maker, same, wide
-from anzhang.engines.vault.streams.program import END, FIT, JUMP, LAZY, LITERAL, MARK, RUN, SAVE, SET, SPAN, SPLIT, STOP
+from anzhang.engines.vault.jit import Bytes, Ints, Table, below, eight, kernel, leading, line_feeds, maker, same, wide
+from anzhang.engines.vault.streams.program import DOT, END, FIT, JUMP, LAZY, LITERAL, MARK, RUN, SAVE, SET, SPAN, SPLIT, STOP
 
 STEPS, STEPS_PER_BYTE = 65_536, 64  # what a pattern may take on one message, so that no sender makes a seal take time in squares
 _FULL = -1  # the stack was too small
+
+
+@kernel
+def _reach(data: Bytes, p: int, e: int, sets: Table, a: int) -> int:
+    """Return the first place from `p` on that set `a` does not take; sets[a, DOT]: it takes all but a line feed."""
+    if sets[a, DOT]:
+        while p + 8 <= e:
+            size = leading(line_feeds(eight(data, p)))
+            p += size
+            if size < 8:
+                return p
+    while p < e and sets[a, data[p]]:
+        p += 1
+    return p
 
 
 @kernel
@@ -50,17 +64,13 @@ def _run(data: Bytes, s: int, e: int, pc: int, code: Table, sets: Table, pool: B
             top += 1
             pc = a
         elif op == RUN:
-            q = p
-            while q < e and sets[a, data[q]]:
-                q += 1
+            q = _reach(data, p, e, sets, a)
             good = q - p >= code[pc, 2]
             steps -= q - p
             p = q
             pc += 1
         elif op == SPAN:
-            q = p
-            while q < e and sets[a, data[q]]:
-                q += 1
+            q = _reach(data, p, e, sets, a)
             steps -= q - p
             stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3] = SPAN, pc, p + code[pc, 2], q
             top += 1
@@ -140,10 +150,10 @@ def _run(data: Bytes, s: int, e: int, pc: int, code: Table, sets: Table, pool: B
 
 @maker
 def fit(
-    data: Bytes, starts: Ints, ends: Ints, begin: Ints, end: Ints, code: Table, sets: Table, pool: Bytes, entry: Ints, first: Ints,
-    rows: Ints, which: Ints, spans: Table,
+    data: Bytes, starts: Ints, ends: Ints, begin: int, end: int, code: Table, sets: Table, pool: Bytes, entry: Ints, following: Table,
+    prefix: Table, rows: Ints, which: Ints, spans: Table,
 ) -> int:  # fmt: skip
-    """Try on message i the patterns begin[i]..end[i] in order; return how many messages one of them fits.
+    """Try on every message the patterns begin..end in order; return how many messages one of them fits.
 
     Of the n-th such message, rows[n] is the message, which[n] the pattern, spans[:, n] the places of the groups (from, to; -1 for none).
     """
@@ -152,8 +162,16 @@ def fit(
     n = 0
     for i in range(len(starts)):
         s, e = starts[i], ends[i]
-        for k in range(begin[i], end[i]):
-            if first[k] >= 0 and not sets[first[k], data[s] if s < e else STOP]:
+        begins = wide(data[s]) if s < e else STOP
+        head = eight(data, s) if s < e else np.uint64(0)
+        if e - s < 8:
+            head &= below(e - s)
+        k = wide(following[begins, begin]) - 1
+        while k < end:
+            k = wide(following[begins, k + 1])
+            if k >= end:
+                break
+            if head & prefix[k, 1] != prefix[k, 0]:
                 continue
             found = _run(data, s, e, entry[k], code, sets, pool, stack, caps)
             while found == _FULL:
@@ -240,3 +258,40 @@ def integers(data: Bytes, starts: Ints, ends: Ints, most: int, out: Ints, valid:
                 valid[i] = 1
                 p += 1
         out[i] = -value if minus else value
+
+
+@kernel
+def ipv4(data: Bytes, bounds: Table, flags: Table) -> None:
+    """Set flags[i] where slice i is four groups of one to three digits with dots between them."""
+    for i in range(len(bounds) - 1):
+        p, e = wide(bounds[i]), wide(bounds[i + 1])
+        dots, size = 0, 0
+        good = e - p >= 7 and e - p <= 15
+        while good and p < e:
+            c = data[p]
+            if c == 46:
+                good = size > 0
+                dots += 1
+                size = 0
+            else:
+                size += 1
+                good = 48 <= c <= 57 and size <= 3
+            p += 1
+        flags[i] = good and dots == 3 and size > 0
+
+
+@kernel
+def any_of(data: Bytes, bounds: Table, pool: Bytes, pool_bounds: Table) -> bool:
+    """Return whether a slice of `data` equals one of `pool`."""
+    longest = 0
+    for k in range(len(pool_bounds) - 1):
+        longest = max(longest, wide(pool_bounds[k + 1]) - wide(pool_bounds[k]))
+    for i in range(len(bounds) - 1):
+        s, size = wide(bounds[i]), wide(bounds[i + 1]) - wide(bounds[i])
+        if size == 0 or size > longest:
+            continue
+        for k in range(len(pool_bounds) - 1):
+            place = wide(pool_bounds[k])
+            if wide(pool_bounds[k + 1]) - place == size and data[s] == pool[place] and same(data, s, pool, place, size):
+                return True
+    return False

@@ -19,6 +19,7 @@ from anzhang.engines.vault.jit import Bytes, Ints, Table
 
 LITERAL, SET, RUN, SPAN, LAZY, SPLIT, JUMP, MARK, SAVE, WORD, END, FIT = range(12)
 STOP = 256  # in a set of what may follow: the end of the message
+DOT = STOP + 1  # in a set: whether it is that of `.`, which takes everything but a line feed
 ANYTHING = -1  # in place of a set: nothing is ruled out
 
 _sre: Any = import_module("re._parser")  # the parser behind `re`, so that both read an expression alike
@@ -32,9 +33,10 @@ class PatternError(ValueError):
 
 @dataclass(frozen=True)
 class Programs:
-    """Compiled patterns in one piece. `code` rows: operation and up to four operands; `sets` rows: a flag per byte, and STOP.
+    """Compiled patterns in one piece. `code` rows: operation and up to four operands; `sets` rows: a flag per byte, STOP and DOT.
 
-    `entry[k]` is where pattern k begins, `first[k]` the set of what it may begin with or ANYTHING.
+    `entry[k]` is where pattern k begins, `first[k]` the set of what it may begin with or ANYTHING. `following[b, k]` is the first pattern
+    from k on that may begin with b (a byte, or STOP). `prefix[k]`: eight bytes as a number, and the mask of those it must begin with.
     """
 
     code: Table
@@ -42,6 +44,8 @@ class Programs:
     pool: Bytes
     entry: Ints
     first: Ints
+    following: Table
+    prefix: Table
 
 
 @dataclass
@@ -74,10 +78,25 @@ class Assembler:
     def programs(self) -> Programs:
         """Return what was added, as arrays."""
         first = [self._known(self.first(pc)) for pc in self.entry]
+        following = np.full((STOP + 1, len(first) + 1), len(first), np.int32)
+        for k in range(len(first) - 1, -1, -1):
+            may = np.ones(STOP + 1, bool) if first[k] == ANYTHING else self.sets[first[k]] != 0
+            following[:, k] = np.where(may, k, following[:, k + 1])
+        sets = np.array(self.sets, np.uint8).reshape(-1, STOP + 1)
+        dots = (sets == _others(b"\n")).all(axis=1, keepdims=True)
         return Programs(
-            np.array(self.code, np.int64).reshape(-1, 5), np.array(self.sets, np.uint8).reshape(-1, STOP + 1),
-            np.frombuffer(bytes(self.pool) or b"\0", np.uint8), np.array(self.entry, np.int64), np.array(first, np.int64),
+            np.array(self.code, np.int64).reshape(-1, 5), np.concatenate((sets, dots.astype(np.uint8)), axis=1),
+            np.frombuffer(bytes(self.pool) or b"\0", np.uint8), np.array(self.entry, np.int64), np.array(first, np.int64), following,
+            np.array([self._prefix(pc) for pc in self.entry], np.uint64).reshape(-1, 2),
         )  # fmt: skip
+
+    def _prefix(self, pc: int) -> tuple[int, int]:
+        """Return up to eight bytes that must come first, lowest first, and their mask."""
+        while self.code[pc][0] in (MARK, SAVE):
+            pc += 1
+        op, place, size, *_ = self.code[pc]
+        text = bytes(self.pool[place : place + size])[:8] if op == LITERAL else b""
+        return int.from_bytes(text, "little"), (1 << 8 * len(text)) - 1
 
     def first(self, pc: int) -> Bytes | None:
         """Return what must come next at `pc`: some bytes, or STOP; None when anything may, because the pattern may be over."""
@@ -107,7 +126,9 @@ class Assembler:
     def _look_ahead(self, pc: int) -> None:
         """Note what must follow a repetition; where that cannot be part of it, the longest run is the only one."""
         follow = self.first(pc + 1)
-        if self.code[pc][0] == SPAN and follow is not None and not (follow & self.sets[self.code[pc][1]]).any():
+        if self.code[pc][0] == SPAN and self._is_over(pc + 1):
+            self.code[pc][0] = RUN
+        elif self.code[pc][0] == SPAN and follow is not None and not (follow & self.sets[self.code[pc][1]]).any():
             self.code[pc][0] = RUN
         else:
             self.code[pc][3] = self._known(follow)
@@ -117,6 +138,12 @@ class Assembler:
             op, a, size, *_ = self.code[place]
             if op == LITERAL and size > 1:
                 self.code[pc][4] = self.pool[a + 1]
+
+    def _is_over(self, pc: int) -> bool:
+        """Whether nothing more must come: then what went before need never be given back."""
+        while self.code[pc][0] in (MARK, SAVE):
+            pc += 1
+        return self.code[pc][0] == FIT
 
     def _known(self, flags: Bytes | None) -> int:
         if flags is None:

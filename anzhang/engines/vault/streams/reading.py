@@ -13,18 +13,20 @@ import pyarrow.compute as pc
 from anzhang.engines.vault.jit import Ints, Table
 from anzhang.engines.vault.parse import numbers_of
 from anzhang.engines.vault.streams import cleaning, columns, matcher, schemas, times
-from anzhang.engines.vault.streams.language import Case, Parser, Pattern, Step, Value
+from anzhang.engines.vault.streams.columns import bytes_of
+from anzhang.engines.vault.streams.language import NONE, Case, Parser, Pattern, Step, Value
 from anzhang.engines.vault.streams.program import Programs
 from anzhang.engines.vault.streams.texts import Names, Texts, of_array, split
 
 Fields = dict[str, pa.Array]
 Conditions = Mapping[str, tuple[str, ...]]
 _NO_FIELD = Value()
+_MARKS, _MARK_BOUNDS = bytes_of(pa.array(sorted(cleaning.NOTHING)))
 
 
 @dataclass(frozen=True)
 class Reader:
-    """A parser with what is needed to run it: its patterns are begin[k]..end[k] of the programs for step k, its gate is pattern `gate`."""
+    """A parser with what is needed to run it: begin[k]..end[k] of the programs are the patterns of step k; gate and skip are one each."""
 
     parser: Parser
     programs: Programs
@@ -33,15 +35,20 @@ class Reader:
     slots: tuple[Mapping[str, int], ...]
     names: tuple[Names | None, ...]
     gate: int
+    skip: int
 
 
 @dataclass
 class Found:
-    """What a parser made of some rows. rows: those that became an event or belong to one; `base` the row each field row stands for."""
+    """What a parser made of some rows: `fits` became an event or belong to one, `base` is the row each field row stands for.
+
+    `known` are those whose pattern says that they are no event.
+    """
 
     fields: Fields
     base: Ints
     fits: Ints
+    known: Ints
     group: Ints | None = None  # of each of `fits`, the field row it went into
 
 
@@ -49,6 +56,7 @@ def read(reader: Reader, texts: Texts) -> Found:
     """Split texts by the steps of a parser. Rows that the first step does not fit are left out."""
     fields: Fields = {}
     rows = np.arange(len(texts), dtype=np.int64)
+    known = np.empty(0, np.int64)
     for k, step in enumerate(reader.parser.steps):
         if step.of:
             if step.of not in fields:
@@ -57,17 +65,32 @@ def read(reader: Reader, texts: Texts) -> Found:
         else:
             new, fit = _split(reader, k, texts)
             if k == 0:
-                kept = np.flatnonzero(fit)
+                silent = _silent(step)
+                known = np.flatnonzero(silent[fit]) if silent.any() else known
+                kept = np.flatnonzero(~silent[fit] & (fit > 0)) if silent.any() else np.flatnonzero(fit)
                 if len(kept) < len(rows):
                     rows, texts = rows[kept], texts.take(kept)
                     new = {name: column.take(pa.array(kept)) for name, column in new.items()}
         for name, column in new.items():
-            fields[name] = pc.coalesce(fields[name], column) if name in fields and k else column
+            fields[name] = columns.first_of((fields[name], column)) if name in fields and k else column
         for name, told in reader.parser.alias.items():
-            known = [fields[each] for each in told if each in fields]
-            if known:
-                fields[name] = pc.coalesce(*known)
-    return Found(fields, rows, rows)
+            present = [fields[each] for each in told if each in fields]
+            if present:
+                fields[name] = columns.first_of(present)
+    return Found(fields, rows, rows, known)
+
+
+def after_skipped(reader: Reader, texts: Texts) -> Texts:
+    """Return the texts without what the parser passes over at their beginning."""
+    if reader.skip < 0:
+        return texts
+    which, spans = fit(reader.programs, texts, reader.skip, reader.skip + 1, 1)
+    return Texts(texts.data, np.where(which >= 0, spans[1], texts.starts), texts.ends)
+
+
+def _silent(step: Step) -> Table:
+    """Return for 0 and each pattern of a step, counted from 1, whether it says that a line is no event."""
+    return np.array([False, *(pattern.stream == NONE for pattern in step.patterns)])
 
 
 def _split(reader: Reader, k: int, texts: Texts) -> tuple[Fields, Ints]:
@@ -90,8 +113,7 @@ def _by_pattern(reader: Reader, k: int, step: Step, texts: Texts) -> tuple[Field
         told = [_told(pattern, name) for pattern in step.patterns]
         if any(told):
             column = columns.chosen([*told, ""], np.where(which < 0, len(told), which))
-            told_column = cleaning.each(column, str)
-            fields[name] = pc.coalesce(fields[name], told_column) if name in fields else told_column
+            fields[name] = columns.first_of((fields[name], column)) if name in fields else column
     return fields, which + 1
 
 
@@ -104,14 +126,14 @@ def _told(pattern: Pattern, name: str) -> str:
 def fit(programs: Programs, texts: Texts, begin: int, end: int, slots: int) -> tuple[Ints, Table]:
     """Return the pattern begin..end that fits each text, counted from begin (-1: none), and the places of its groups."""
     n = len(texts)
-    rows, chosen, spans = np.empty(n, np.int64), np.empty(n, np.int64), np.empty((2 * slots, n), np.int64)
+    rows, chosen, spans = np.empty(n, np.int64), np.empty(n, np.int64), np.empty((2 * slots, n), np.int32)
     count = matcher.fit(
-        texts.data, texts.starts, texts.ends, np.full(n, begin, np.int64), np.full(n, end, np.int64), programs.code, programs.sets,
-        programs.pool, programs.entry, programs.first, rows, chosen, spans,
+        texts.data, texts.starts, texts.ends, begin, end, programs.code, programs.sets, programs.pool, programs.entry,
+        programs.following, programs.prefix, rows, chosen, spans,
     )  # fmt: skip
     if count == n:
         return chosen - begin, spans
-    which, wide = np.full(n, -1, np.int64), np.full((2 * slots, n), -1, np.int64)
+    which, wide = np.full(n, -1, np.int64), np.full((2 * slots, n), -1, np.int32)
     which[rows[:count]] = chosen[:count] - begin
     wide[:, rows[:count]] = spans[:, :count]
     return which, wide
@@ -146,7 +168,7 @@ def together(found: Found, parser: Parser, apart: Table) -> Found:
         own = column.is_valid().to_numpy(zero_copy_only=False)[base]
         pick = np.where(own, base, pick)
         fields[name] = column.take(pa.array(pick, mask=pick < 0))
-    return Found(fields, found.base[base], found.fits, key)
+    return Found(fields, found.base[base], found.fits, found.known, key)
 
 
 def _numbers(values: Table) -> Ints:
@@ -228,20 +250,20 @@ def evaluate(value: Value, fields: Fields, n: int) -> pa.Array | None:
     if value.constant is not None:
         if not value.constant:
             return None
-        return pa.array([value.constant] * n, pa.string())
+        return pa.repeat(value.constant, n)
     told = [fields[name] for name in value.of if name in fields]
     if value.join is not None:
-        column = pc.binary_join_element_wise(*told, value.join, null_handling="skip") if told else None
+        column = pc.binary_join_element_wise(*map(columns.decoded, told), value.join, null_handling="skip") if told else None
         told = [] if column is None else [pc.if_else(pc.equal(column, ""), None, column)]
     for name in value.cleaned:
-        told = [cleaning.each(column, cleaning.CLEANERS[name]) for column in told]
+        told = [cleaning.cleaned(column, name) for column in told]
     if not told:
-        return None if value.otherwise in (None, "=") else pa.array([value.otherwise] * n, pa.string())
-    column = pc.coalesce(*told) if len(told) > 1 else told[0]
+        return None if value.otherwise in (None, "=") else pa.repeat(value.otherwise, n)
+    column = columns.first_of(told)
     if value.map is not None:
         table, otherwise = value.map, value.otherwise
         column = cleaning.each(column, lambda text: table.get(text, table.get(text.lower(), text if otherwise == "=" else otherwise)))
-    return column if value.otherwise in (None, "=") else pc.fill_null(column, value.otherwise)
+    return column if value.otherwise in (None, "=") else pc.fill_null(columns.decoded(column), value.otherwise)
 
 
 def column_of(name: str, sets: Mapping[str, Value], parser: Parser, fields: Fields, n: int) -> pa.Array:
@@ -254,28 +276,22 @@ def column_of(name: str, sets: Mapping[str, Value], parser: Parser, fields: Fiel
             return pa.array(np.ones(n, np.int32))
         return pa.nulls(n, kind)
     if name in schemas.ADDRESSES or name in schemas.MACS:
-        return cleaning.each(column, cleaning.mac if name in schemas.MACS else cleaning.address)
+        return cleaning.cleaned(column, "mac" if name in schemas.MACS else "address")
     if pa.types.is_integer(kind):
         return _integers(column, name, kind)
     if pa.types.is_floating(kind):
         texts = cleaning.each(column, lambda text: text if _is_number(text) else None)
         return texts.cast(kind)
-    return (
-        column
-        if value is not None and (value.constant or value.map)
-        else cleaning.each(column, cleaning.known)
-        if _unknowns(column)
-        else column
-    )
+    if (value is not None and (value.constant or value.map)) or not _says_nothing(column):
+        return column if name in schemas.FEW else columns.decoded(column)
+    return cleaning.each(column, cleaning.known)
 
 
-def _unknowns(column: pa.Array) -> bool:
-    """Whether a column holds a value of a few bytes that may say that there is none."""
+def _says_nothing(column: pa.Array) -> bool:
+    """Whether a column holds a value that says that there is none."""
     if pa.types.is_dictionary(column.type):
-        return True
-    short = pc.less_equal(pc.binary_length(column), 12)
-    marks = pa.array(["-", "?", "(null)", "(none)", "null", "<none>", "N/A", "unset", "--", "<not logged>"])
-    return bool(pc.any(pc.is_in(column.filter(short), value_set=marks)).as_py())
+        return any(cleaning.known(value) != value for value in column.dictionary.to_pylist())
+    return bool(matcher.any_of(*bytes_of(column), _MARKS, _MARK_BOUNDS))
 
 
 def _integers(column: pa.Array, name: str, kind: pa.DataType) -> pa.Array:

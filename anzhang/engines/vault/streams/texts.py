@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from anzhang.engines.vault.jit import Bytes, Ints, Table
 from anzhang.engines.vault.streams import cleaning, matcher, splitters
+from anzhang.engines.vault.streams.columns import bytes_of
 from anzhang.engines.vault.streams.language import Step
 
 _FOLD = str.maketrans("", "", "-_ ")
@@ -61,8 +62,9 @@ def of_array(column: pa.Array) -> Texts:
         column = column.dictionary_decode()
     if column.null_count:
         column = column.fill_null("")
-    bounds = np.frombuffer(column.buffers()[1] or bytes(4), np.int32)[column.offset : column.offset + len(column) + 1].astype(np.int64)
-    return Texts(np.frombuffer(column.buffers()[2] or b"\0", np.uint8), bounds[:-1], bounds[1:])
+    data, found = bytes_of(column)
+    bounds = found.astype(np.int64)
+    return Texts(data, bounds[:-1], bounds[1:])
 
 
 def frozen(data: Bytes) -> Bytes:
