@@ -41,6 +41,11 @@ class Cut:
     need: int
     after_octet: bool = False
 
+    @property
+    def is_lines(self) -> bool:
+        """Whether the frames are lines that follow one another from the beginning of the chunk to what is left."""
+        return not self.kinds.any() and self.starts[:1].tolist() == [0] and self.ends[-1:].tolist() == [self.consumed]
+
 
 def cut(data: Bytes, size: int, *, after_octet: bool = False) -> Cut:
     """Cut the complete frames of `data[:size]`; `after_octet` carries over from the cut before."""
@@ -73,6 +78,11 @@ class Hosts:
         self.names = np.frombuffer(b"".join(names) or b"\0", np.uint8)
         self.bounds = np.cumsum([0, *(len(name) for name in names)]).astype(np.int64)
         self.numbers = np.array([hosts[name] for name in names], np.int64)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no name, so that no line's host matters."""
+        return not len(self.numbers)
 
     def number(self, data: Bytes, cuts: Cut, default: int) -> NDArray[np.int64]:
         """Return the number of each frame's host, `default` where it has none or another."""

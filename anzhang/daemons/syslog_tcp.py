@@ -287,6 +287,9 @@ class Connection(asyncio.BufferedProtocol):
         if not len(cuts.starts):
             return
         self.server.counters.frames += len(cuts.starts)
+        if self.continued is None and self.hosts.is_empty and cuts.is_lines:  # the usual sender: one source, one line after the other
+            self._hand_on(self.otherwise, framing.NEWLINE, self.data[: cuts.consumed].tobytes())
+            return
         numbers = self.hosts.number(self.data, cuts, self.otherwise)
         if self.continued is not None:
             numbers[0] = self.continued

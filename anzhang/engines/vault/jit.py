@@ -53,6 +53,12 @@ def maker(function: Callable[P, R]) -> Callable[P, R]:
     return cast("Callable[P, R]", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
+def part(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a kernel into each that calls it: handing over an array takes seven numbers, and a few of them cost more than a short run."""
+    options: Any = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False, "forceinline": True}
+    return cast("Callable[P, R]", numba.njit(**options)(function))
+
+
 @kernel
 def wide(value: Any) -> int:
     """Return a byte as a signed 64-bit number: bytes alone would count as unsigned, and mixing the two makes floats."""
@@ -181,7 +187,7 @@ def lowered(x: np.uint64) -> np.uint64:
     return x | _FOLD
 
 
-@kernel
+@part
 def copy(out: Bytes, o: int, data: Bytes, start: int, end: int) -> int:
     """Copy data[start:end] to `out` from place `o`; return the place after it.
 
@@ -198,7 +204,7 @@ def copy(out: Bytes, o: int, data: Bytes, start: int, end: int) -> int:
     return o + size
 
 
-@kernel
+@part
 def same(a: Bytes, i: int, b: Bytes, j: int, size: int) -> bool:
     """Return whether a[i:i + size] and b[j:j + size] are equal."""
     k = 0

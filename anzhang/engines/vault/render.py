@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anzhang.engines.vault.jit import Bytes, Ints, Table, copy, kernel, maker
+from anzhang.engines.vault.jit import Bytes, Ints, Table, copy, kernel, maker, part
 
 HOST, TAG, PID, SPACE = 1, 2, 4, 8
 MONTHS = np.frombuffer(b"JanFebMarAprMayJunJulAugSepOctNovDec", np.uint8)
@@ -92,7 +92,7 @@ def memory() -> tuple[Table, Bytes]:
     return np.full((3, 2), NEVER, np.int64), np.empty(128, np.uint8)
 
 
-@kernel
+@part
 def _stamp(out: Bytes, o: int, form: int, ts: int, off: int, memo: Table, memo_text: Bytes) -> int:
     """Write the time stamp of instant `ts` (µs) at `off` minutes east.
 
@@ -125,7 +125,7 @@ def _stamp(out: Bytes, o: int, form: int, ts: int, off: int, memo: Table, memo_t
     return o
 
 
-@kernel
+@part
 def _field(out: Bytes, o: int, data: Bytes, start: int, end: int) -> int:
     """Write an RFC 5424 field, `-` when empty, and the space after it."""
     if end > start:
@@ -137,7 +137,7 @@ def _field(out: Bytes, o: int, data: Bytes, start: int, end: int) -> int:
     return o + 1
 
 
-@kernel
+@part
 def header(
     out: Bytes, o: int, kind: int, lay: int, form: int, pri: int, ts: int, off: int, pid: int,
     hosts: Bytes, hs: int, he: int, apps: Bytes, as_: int, ae: int, mids: Bytes, ms: int, me: int, sds: Bytes, ss: int, se: int,

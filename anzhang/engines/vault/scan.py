@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anzhang.engines.vault.jit import HIGHS, ONES, Bytes, Ints, Table, eight, kernel, leading, line_feeds, same, wide
+from anzhang.engines.vault.jit import HIGHS, ONES, Bytes, Ints, Table, eight, kernel, leading, line_feeds, part, same, wide
 from anzhang.engines.vault.render import HOST, PID, SPACE, TAG, day_number, header
 
 AHEAD, BEHIND, NO_TIME = 1, 2, 4  # flags: clock more than a day ahead, more than a day behind, no usable time stamp
@@ -127,7 +127,7 @@ def _month_length(year: int, month: int) -> int:
     return 30 if month in (4, 6, 9, 11) else 31
 
 
-@kernel
+@part
 def _bsd_stamp(data: Bytes, p: int, e: int, year: int, rts: int, zone: int) -> tuple[int, int]:
     """Return (form, µs) of `Mmm dd hh:mm:ss` at `p`, form 0 when there is none.
 
@@ -158,7 +158,7 @@ def _bsd_stamp(data: Bytes, p: int, e: int, year: int, rts: int, zone: int) -> t
     return 0, 0
 
 
-@kernel
+@part
 def _iso_stamp(data: Bytes, p: int, e: int, zone: int) -> tuple[int, int, int, int, int]:  # noqa: C901, PLR0911, PLR0912  # a kernel stays in one piece
     """Return (form, µs, minutes east, end, start of the fraction) of an RFC 3339 time stamp at `p`, form 0 when there is none."""
     none = (0, 0, 0, 0, 0)
@@ -236,14 +236,14 @@ def _sd_end(data: Bytes, p: int, e: int) -> int:  # noqa: C901  # a kernel stays
     return -1 if inside or p > e else p
 
 
-@kernel
+@part
 def _word_end(data: Bytes, p: int, e: int) -> int:
     while p < e and data[p] != 32:
         p += 1
     return p
 
 
-@kernel
+@part
 def _digits(data: Bytes, p: int, e: int) -> int:
     """Return the number that data[p:e] spells (1..9 digits), or -1."""
     if e <= p or e - p > 9:
@@ -256,7 +256,7 @@ def _digits(data: Bytes, p: int, e: int) -> int:
     return value
 
 
-@kernel
+@part
 def _rfc5424(data: Bytes, p: int, e: int, span: Table, i: int, bounds: Ints) -> tuple[int, int, int]:
     """Fill `span` row i from the fields after the time stamp (host onward); return (ok, lay, pid). `bounds` is room for eight numbers."""
     for k in range(4):
@@ -285,7 +285,7 @@ def _rfc5424(data: Bytes, p: int, e: int, span: Table, i: int, bounds: Ints) -> 
     return 1, lay, pid
 
 
-@kernel
+@part
 def _rfc3164(data: Bytes, p: int, e: int, span: Table, i: int) -> tuple[int, int]:  # noqa: C901  # a kernel stays in one piece
     """Fill `span` row i from host and tag, `p` being the place after the time stamp's space; return (lay, pid)."""
     lay = 0

@@ -28,7 +28,7 @@ PATTERN_BYTES = 400
 BITS_PER_TOKEN = 12
 FIRST_FILTER_BLOCKS, MOST_FILTER_BLOCKS = 1 << 12, 1 << 15  # of 32 bytes
 _BLANK = re.compile(rb"[A-Za-z0-9_.\-]*[0-9][A-Za-z0-9_.\-]*")
-_DICTIONARY = ["source", "address", "host", "app", "msgid", "pri", "kind", "lay", "form", "off", "flags", "term", "enc", "tid"]
+_DICTIONARY = ["source", "address", "host", "app", "msgid"]  # small numbers, mostly the same, are best plain
 _DELTA = {"ts": "DELTA_BINARY_PACKED", "rts": "DELTA_BINARY_PACKED", "seq": "DELTA_BINARY_PACKED", "pid": "DELTA_BINARY_PACKED"}
 _NULLABLE = ("pri", "pid")
 FIELDS = ("source", "host", "app", "address")
@@ -165,7 +165,7 @@ def write_rows(table: pa.Table, path: Path) -> None:
     """Write the Parquet file: zstd 1, row groups of 32,768, page index."""
     pq.write_table(
         table, path, row_group_size=GROUP_ROWS, compression="zstd", compression_level=1, use_dictionary=_DICTIONARY, column_encoding=_DELTA,
-        write_page_index=True, store_schema=False, write_statistics=["ts", "rts", "seq", "blk", "tid", "app"],
+        write_page_index=True, store_schema=False, write_statistics=["ts", "rts", "seq", "blk", "tid"],
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from anzhang.engines.vault.jit import (
     leading,
     lowered,
     maker,
+    part,
     prefetch,
     same,
     wide,
@@ -75,7 +76,7 @@ def is_word(c: int) -> bool:
     return (97 <= c <= 122) or (48 <= c <= 57) or (65 <= c <= 90) or c == 95
 
 
-@kernel
+@part
 def cut(data: Bytes, s: int, e: int, hashes: Table, kinds: Table, begins: Table, ends: Table) -> int:  # noqa: C901, PLR0912, PLR0915  # a kernel stays in one piece
     """List the tokens of data[s:e]: hash, kind and place. The outputs need room for (e - s) * 2 + 2. Return how many."""
     n = 0
@@ -161,7 +162,7 @@ def whole(data: Bytes, s: int, e: int, field: int) -> np.uint64:
     return _finish(h)
 
 
-@kernel
+@part
 def insert(bits: Table, blocks: int, h: np.uint64) -> int:
     """Put a hash into a filter of `blocks` blocks; return 1 when it was not there."""
     at = np.int64(((h >> _32) * np.uint64(blocks)) >> _32) * WORDS_PER_BLOCK
@@ -193,7 +194,7 @@ def _joins(c: int) -> bool:
     return c >= 0x80 or c == 46 or is_word(c)
 
 
-@kernel
+@part
 def _common(data: Bytes, p: int, e: int, q: int, f: int) -> int:
     """Return how many bytes data[p:e] and data[q:f] have in common at the start."""
     size = min(e - p, f - q)
@@ -206,13 +207,13 @@ def _common(data: Bytes, p: int, e: int, q: int, f: int) -> int:
     return min(k, size)
 
 
-@kernel
+@part
 def _apart(data: Bytes, s: int, p: int, e: int) -> bool:
     """Return whether no token of data[s:e] spans the place `p`."""
     return p <= s or p >= e or not (_joins(data[p - 1]) and _joins(data[p]))
 
 
-@kernel
+@part
 def _other(data: Bytes, p: int, e: int, q: int, f: int) -> int:
     """Return where the tokens of data[p:e] begin that data[q:f] does not begin with, `e` when there are none."""
     begin = p + _common(data, p, e, q, f)
@@ -223,7 +224,7 @@ def _other(data: Bytes, p: int, e: int, q: int, f: int) -> int:
     return begin
 
 
-@kernel
+@part
 def _blank_end(data: Bytes, p: int, e: int) -> int:
     """Return where the run of [A-Za-z0-9_.-] at `p` ends."""
     while p < e:
@@ -234,7 +235,7 @@ def _blank_end(data: Bytes, p: int, e: int) -> int:
     return min(p, e)
 
 
-@kernel
+@part
 def _word_end(data: Bytes, p: int, e: int) -> int:
     """Return where the letters, digits and underscores at `p` end."""
     while p < e:
@@ -245,7 +246,7 @@ def _word_end(data: Bytes, p: int, e: int) -> int:
     return min(p, e)
 
 
-@kernel
+@part
 def _word(data: Bytes, p: int, e: int) -> np.uint64:
     """Return the hash of the word data[p:e], as `cut` does."""
     h = _FNV
@@ -256,7 +257,7 @@ def _word(data: Bytes, p: int, e: int) -> np.uint64:
     return _finish(h)
 
 
-@kernel
+@part
 def _enter(h: np.uint64, recent: Table, bits: Table, blocks: int) -> int:
     """Put a token into a filter unless it was just put in; return 1 when it was not there."""
     place = np.int64(h & np.uint64(RECENT - 1))
@@ -299,7 +300,7 @@ def enter(codes: Table, seen: Table, wholes: Table, at: Ints, found: Table, bits
     return new
 
 
-@kernel
+@part
 def _shape(data: Bytes, p: int, e: int, fixed: Ints, blanks: Ints) -> int:
     """List the lengths of what stands between the runs that contain a digit, and of those runs; return how many runs, -1 for too many."""
     n = 0

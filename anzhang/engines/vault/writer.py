@@ -30,6 +30,7 @@ from anzhang.engines.vault import streams, tree, wal
 from anzhang.engines.vault.batch import Ack, Batch, SealedSegment, instant, micros
 from anzhang.engines.vault.catalog import Catalog, Key
 from anzhang.engines.vault.encodings import encoding_code
+from anzhang.engines.vault.jit import Table
 from anzhang.engines.vault.parse import parse
 from anzhang.engines.vault.places import locate
 from anzhang.engines.vault.verify import coverage_path, stream_path
@@ -221,13 +222,13 @@ class Writer:
         )  # fmt: skip
         leaves = tree.hash_parts(temporary, tree.parts(temporary))
         (temporary / tree.TREE).write_bytes(tree.dump(sealed.header(), leaves))
-        self._derive(temporary, sealed, table)
+        self._derive(temporary, sealed, table, lines.high[rows.order])
         durable.publish_folder(temporary, folder / name)
         return _read_sealed(folder / name)
 
-    def _derive(self, folder: Path, sealed: SealedSegment, table: pa.Table | None = None) -> None:
+    def _derive(self, folder: Path, sealed: SealedSegment, table: pa.Table | None = None, high: Table | None = None) -> None:
         """Write the derived streams of a segment; they may be written again at any time."""
-        derived = streams.derive(sealed.name, pq.read_table(folder / tree.ROWS) if table is None else table)
+        derived = streams.derive(sealed.name, pq.read_table(folder / tree.ROWS) if table is None else table, high=high)
         for stream in streams.STREAMS:
             path = stream_path(self.root, stream, sealed.name)
             if stream in derived.tables:

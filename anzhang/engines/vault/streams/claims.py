@@ -61,7 +61,7 @@ class Claims:
 class Dispatch:
     """The rows of one segment, parted by the parsers that are to read them."""
 
-    def __init__(self, claims: Claims, table: pa.Table, app: Coded, enc: Table) -> None:
+    def __init__(self, claims: Claims, table: pa.Table, app: Coded, enc: Table, high: Table | None) -> None:
         """Part the rows by application, and find those of no known one that may begin as a parser's lines do."""
         self.claims = claims
         by_app = [claims.of_app(value) for value in app.values]
@@ -80,7 +80,7 @@ class Dispatch:
         self.parts = {number: np.sort(np.concatenate(rows)) for number, rows in parts.items()}
         unclaimed = np.concatenate(free) if free else np.empty(0, np.int64)
         self.free = _beginning(table, unclaimed, claims.first_bytes)
-        self.texts = gather(table, self.free, enc)
+        self.texts = gather(table, self.free, enc, high)
         self.first = self.texts.data[self.texts.starts]
 
     def rows(self, number: int, state: Table) -> Ints:
@@ -104,20 +104,19 @@ def _beginning(table: pa.Table, rows: Ints, wanted: Table) -> Ints:
     message = columns.whole(table, "msg")
     if not len(rows) or not wanted.any():
         return np.empty(0, np.int64)
-    bounds = np.frombuffer(message.buffers()[1] or bytes(4), np.int32)[message.offset : message.offset + len(message) + 1]
-    data = np.frombuffer(message.buffers()[2] or b"\0", np.uint8)
+    data, bounds = columns.bytes_of(message)
     starts, ends = bounds[rows], bounds[rows + 1]
     good = starts < ends
     good[good] = wanted[data[starts[good]]]
     return np.sort(rows[good]).astype(np.int64)
 
 
-def gather(table: pa.Table, rows: Ints, enc: Table) -> Texts:
-    """Return the messages of rows as UTF-8."""
+def gather(table: pa.Table, rows: Ints, enc: Table, high: Table | None = None) -> Texts:
+    """Return the messages of rows as UTF-8. `high`, when known, is 0 for rows that are certainly ASCII."""
     message = columns.whole(table, "msg")
-    bounds = np.frombuffer(message.buffers()[1] or bytes(4), np.int32)[message.offset : message.offset + len(message) + 1].astype(np.int64)
-    data = np.frombuffer(message.buffers()[2] or b"\0", np.uint8)
-    data, starts, ends = normalise(data, bounds[rows], bounds[rows + 1], enc[rows])
+    data, bounds = columns.bytes_of(message)
+    starts, ends = bounds[rows].astype(np.int64), bounds[rows + 1].astype(np.int64)
+    data, starts, ends = normalise(data, starts, ends, enc[rows], None if high is None else high[rows])
     view = data.view()
     view.flags.writeable = False
     return Texts(view, starts, ends)

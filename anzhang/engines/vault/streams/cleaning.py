@@ -17,9 +17,7 @@ from anzhang.engines.vault.streams.columns import bytes_of
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}\Z")
 _NO_MAC = re.compile(r"[^0-9a-fA-F]")
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|([0-7]{3})|(.))", re.DOTALL)
-NOTHING = frozenset(
-    {"-", "?", "(null)", "(none)", "null", "<none>", "N/A", "unset", "--", "<not logged>"}
-)  # how "there is none" is written
+NOTHING = frozenset({"-", "--", "?", "(null)", "(none)", "null", "<none>", "N/A", "unset", "<not logged>"})  # ways to write "none"
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 

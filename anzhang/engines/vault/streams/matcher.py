@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from anzhang.engines.vault import jit
-from anzhang.engines.vault.jit import Bytes, Ints, Table, below, eight, kernel, leading, line_feeds, maker, same, wide
+from anzhang.engines.vault.jit import Bytes, Ints, Table, below, eight, kernel, leading, line_feeds, maker, part, same, wide
 from anzhang.engines.vault.streams.program import DOT, END, FIT, JUMP, LAZY, LITERAL, MARK, RUN, SAVE, SET, SPAN, SPLIT, STOP
 
 STEPS, STEPS_PER_BYTE = 65_536, 64  # what a pattern may take on one message, so that no sender makes a seal take time in squares
@@ -26,7 +26,7 @@ def _reach(data: Bytes, p: int, e: int, sets: Table, a: int) -> int:
     return p
 
 
-@kernel
+@part
 def _run(data: Bytes, s: int, e: int, pc: int, code: Table, sets: Table, pool: Bytes, stack: Table, caps: Ints) -> int:  # noqa: C901, PLR0912, PLR0915  # a kernel stays in one piece
     """Match data[s:e] from its start: 1 fits, 0 does not or not within the steps allowed, _FULL. Fills `caps` with places, -1 for none.
 
@@ -173,10 +173,11 @@ def fit(
                 break
             if head & prefix[k, 1] != prefix[k, 0]:
                 continue
-            found = _run(data, s, e, entry[k], code, sets, pool, stack, caps)
+            found = _FULL
             while found == _FULL:
-                stack = np.empty((len(stack) * 2, 4), np.int64)
                 found = _run(data, s, e, entry[k], code, sets, pool, stack, caps)
+                if found == _FULL:
+                    stack = np.empty((len(stack) * 2, 4), np.int64)
             if found:
                 rows[n] = i
                 which[n] = k

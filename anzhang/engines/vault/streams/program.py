@@ -126,9 +126,8 @@ class Assembler:
     def _look_ahead(self, pc: int) -> None:
         """Note what must follow a repetition; where that cannot be part of it, the longest run is the only one."""
         follow = self.first(pc + 1)
-        if self.code[pc][0] == SPAN and self._is_over(pc + 1):
-            self.code[pc][0] = RUN
-        elif self.code[pc][0] == SPAN and follow is not None and not (follow & self.sets[self.code[pc][1]]).any():
+        certain = self._is_over(pc + 1) or (follow is not None and not (follow & self.sets[self.code[pc][1]]).any())
+        if self.code[pc][0] == SPAN and certain:
             self.code[pc][0] = RUN
         else:
             self.code[pc][3] = self._known(follow)

@@ -277,11 +277,8 @@ def column_of(name: str, sets: Mapping[str, Value], parser: Parser, fields: Fiel
         return pa.nulls(n, kind)
     if name in schemas.ADDRESSES or name in schemas.MACS:
         return cleaning.cleaned(column, "mac" if name in schemas.MACS else "address")
-    if pa.types.is_integer(kind):
-        return _integers(column, name, kind)
-    if pa.types.is_floating(kind):
-        texts = cleaning.each(column, lambda text: text if _is_number(text) else None)
-        return texts.cast(kind)
+    if not pa.types.is_string(kind):
+        return _integers(column, name, kind) if pa.types.is_integer(kind) else _floats(column, kind)
     if (value is not None and (value.constant or value.map)) or not _says_nothing(column):
         return column if name in schemas.FEW else columns.decoded(column)
     return cleaning.each(column, cleaning.known)
@@ -302,6 +299,10 @@ def _integers(column: pa.Array, name: str, kind: pa.DataType) -> pa.Array:
     if name == "repeated":
         return pa.array(np.where(valid, out, missing), kind)
     return pa.array(out, kind, mask=valid == 0)
+
+
+def _floats(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    return cleaning.each(column, lambda text: text if _is_number(text) else None).cast(kind)
 
 
 def _is_number(text: str) -> bool:
