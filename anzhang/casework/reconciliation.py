@@ -36,7 +36,7 @@ from anzhang.regulation.verdicts import Ground, Judgement, Outcome, State, Subje
 
 log = logging.getLogger(__name__)
 
-STREAMS_READ = frozenset({"auth_event"})  # streams whose source parsers stand in this release
+STREAMS_READ = frozenset({"auth_event"})  # streams that a check joins so far; what needs another waits for the chapter that reads it
 
 
 @dataclass(frozen=True)

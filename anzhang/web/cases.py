@@ -35,6 +35,8 @@ from anzhang.web.asked import typed
 from anzhang.web.paging import KeyPaginator
 
 PAGE_SIZE = 50
+# What a list shows of a case.
+SHOWN = ("number", "title", "state", "step", "rules", "due_at", "decided_at", "filed_at", "unit__name", "applicant__name")
 
 
 def _tabs() -> tuple[tuple[str, str], ...]:
@@ -82,6 +84,7 @@ def index(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(**{f"{prefix}state": state})
     if request.GET.get("late") and not prefix:
         rows = rows.filter(pk__in=queries.overdue_cases(at).order_by().values("pk"))
+    rows = rows.only(*(f"{prefix}{name}" for name in SHOWN), *(("case", "due_at") if prefix else ()))
     found: Page[Any] = KeyPaginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
     cases = [row.case if prefix else row for row in found]
     handlers = _handlers(cases)

@@ -44,7 +44,7 @@ Compose = Callable[[Entry | None, str, str], Sheet]
 @require_GET
 @login_needed
 def approval_sheet(request: HttpRequest, number: str, form: str) -> HttpResponse:
-    """Send the approval sheet of a case as `pdf` (PDF/A-2b), `archive` (PDF/A-3b with the case attached) or `docx`."""
+    """Send the approval sheet of a case as `pdf` (PDF/A-1b), `archive` (PDF/A-3b with the case attached) or `docx`."""
     case, _actor, at = case_or_404(request, number)
     record = documents.record_of(case) if form == "archive" else None
 

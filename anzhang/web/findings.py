@@ -34,6 +34,8 @@ from anzhang.web.asked import typed
 from anzhang.web.paging import KeyPaginator
 
 PAGE_SIZE = 30
+# What a list shows of a finding.
+SHOWN = ("number", "obligation", "severity", "state", "reason", "due_at", "closed_at", "unit__name", "person__name")
 ACTIVE = "active"
 
 
@@ -86,7 +88,7 @@ def index(request: HttpRequest) -> HttpResponse:
         rows = text_index.narrow(
             rows.filter(Q(subject_label__icontains=text) | Q(number__startswith=text)), ("subject_label", "number"), text
         )
-    found = KeyPaginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
+    found = KeyPaginator(rows.only(*SHOWN), PAGE_SIZE).get_page(request.GET.get("page"))
     kept = request.GET.copy()
     kept.pop("page", None)
     context = {

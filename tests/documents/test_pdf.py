@@ -105,7 +105,7 @@ def test_an_english_sheet_says_it_is_english(render):
         assert "Approval sheet" in str(file.open_metadata()["dc:title"])
 
 
-@pytest.mark.parametrize(("record", "part", "level"), [(None, "2", "B"), ({"number": "SX-1", "题": "值"}, "3", "B")])
+@pytest.mark.parametrize(("record", "part", "level"), [(None, "1", "B"), ({"number": "SX-1", "题": "值"}, "3", "B")])
 def test_the_file_is_structurally_pdf_a(render, record, part, level):
     """ISO 19005 as far as it can be seen without a validator: identification, output intent, embedded fonts, nothing forbidden."""
     body = render(sheet(texts=(Pair("说明", "文字Text①" * 50),), mark="演示"), record=record)

@@ -19,9 +19,9 @@ from anzhang.engines.printing.sheet import Sheet, plain
 
 
 class Standard(StrEnum):
-    """The archival profiles of ISO 19005 that we write: level 2 for reading, level 3 with the record attached."""
+    """The archival profiles of ISO 19005 that we write: level 1, which free validators check, and level 3 with the record attached."""
 
-    READING = "a-2b"
+    READING = "a-1b"
     ARCHIVE = "a-3b"
 
 
@@ -33,7 +33,7 @@ _press = threading.Lock()  # a kept compiler is fast because it remembers; two t
 
 
 def render(sheet: Sheet, *, fonts: Path, at: datetime, record: dict[str, Any] | None = None) -> bytes:
-    """Return the sheet as PDF/A-2b, or as PDF/A-3b with `record` attached as `case.json`.
+    """Return the sheet as PDF/A-1b, or as PDF/A-3b with `record` attached as `case.json`.
 
     `fonts` is the bureau's folder of typefaces, `at` the date that the file carries. The same sheet and instant give the
     same bytes. Raises FontsMissingError, PrintingError.
