@@ -6,7 +6,10 @@ from django.db.models import Model, Q
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext_lazy as _
 
-from anzhang.casework import holidays  # noqa: F401  # its procedures write the holiday register
+from anzhang.casework import (
+    holidays,  # noqa: F401  # its procedures write the holiday register
+    wording,
+)
 from anzhang.casework.legal_basis import LegalBasis
 from anzhang.casework.models import Approval, Case, Finding, Holiday, Interpretation
 from anzhang.casework.route_changes import described
@@ -48,6 +51,7 @@ declare(
         filters=(by_unit("unit"), by_choice(Finding, "state")),
         scope=("unit__path",),
         hidden=frozenset({"fingerprint"}),
+        words={"reason": wording.text, "severity": wording.severity},
     )
 )
 declare(

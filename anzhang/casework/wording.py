@@ -162,3 +162,16 @@ def _word(value: Any, separator: str) -> str:
     if isinstance(value, date):
         return value.isoformat()
     return str(value)
+
+
+SEVERITIES: Mapping[str, str | Promise] = {
+    "critical": _("特别严重"),
+    "high": _("严重"),
+    "medium": _("一般"),
+    "low": _("轻微"),
+}
+
+
+def severity(code: str) -> str:
+    """Return the word of a severity."""
+    return str(SEVERITIES.get(str(code), code))

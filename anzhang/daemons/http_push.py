@@ -45,6 +45,7 @@ SMALL_BODY = 64 << 10  # read on the spot; a larger one on a thread of its own
 LARGEST_HEADER = 16 << 10
 REQUEST_SECONDS = 30.0
 IDLE_SECONDS = 75.0
+LINGER_SECONDS, LINGER_BYTES = 5.0, 64 << 20  # for which a refused client is heard out
 MOST_CONNECTIONS = 2000
 MOST_PER_ADDRESS = 1000
 MOST_UNPROVED = 200  # connections that have shown no token yet; the one that has been silent longest goes first
@@ -158,6 +159,7 @@ class PushConnection(asyncio.Protocol):
         self.size = 0
         self.task: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
+        self.unheard: int | None = None  # how much more is read and thrown away, once the client was refused while it was sending
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let the client in, or close at once when there is no room."""
@@ -185,6 +187,11 @@ class PushConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse; one request is dealt with at a time, the rest waits in the parser."""
+        if self.unheard is not None:
+            self.unheard -= len(data)
+            if self.transport is not None and (not data or self.unheard < 0):
+                self.transport.close()
+            return
         try:
             self.parser.receive_data(data)
             self._advance()
@@ -358,8 +365,20 @@ class PushConnection(asyncio.Protocol):
         if self.parser.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
             request = Request("", "", dict(self.request.headers) if self.request is not None else {})
             self._respond(self._worded(request, error), {"Connection": "close"})
-        if self.transport is not None:
+        self._part()
+
+    def _part(self) -> None:
+        """Close; but a client that is still sending is heard out for a while, else its kernel would throw the answer away unread."""
+        if self.transport is None or self.transport.is_closing():
+            return
+        if self.parser.their_state in {h11.DONE, h11.MUST_CLOSE, h11.CLOSED}:
             self.transport.close()
+            return
+        self.unheard = LINGER_BYTES
+        self._drop_body()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._watch(LINGER_SECONDS)
 
     def _worded(self, request: Request, error: PushError) -> Reply:
         return (self.endpoint.error if self.request is not None else plain_error)(request, error)
@@ -386,7 +405,7 @@ class PushConnection(asyncio.Protocol):
     def _too_slow(self) -> None:
         if self.task is not None or self.transport is None:
             return
-        if self.request is not None and self.parser.their_state is h11.SEND_BODY:
+        if self.unheard is None and self.request is not None and self.parser.their_state is h11.SEND_BODY:
             self._answer(PushError(408, "too_slow", f"a request is sent within {REQUEST_SECONDS:.0f} seconds"))
         else:
             self.transport.close()

@@ -101,6 +101,7 @@ class Register:
     articles: tuple[int, ...] = ()
     labels: Mapping[str, str | Promise] = field(default_factory=dict)
     hints: Mapping[str, str | Promise] = field(default_factory=dict)
+    words: Mapping[str, Callable[[Any], str]] = field(default_factory=dict)  # how people read a column whose values are codes
 
     @property
     def title(self) -> str:
@@ -129,6 +130,11 @@ class Register:
     def label(self, path: str) -> str:
         """Return the heading of a field."""
         return str(self.labels.get(path) or self.field(path).verbose_name)
+
+    def show(self, path: str, value: Any) -> str:
+        """Return a value of a field as people read it."""
+        word = self.words.get(path)
+        return word(value) if word is not None and value else values.show(self.field(path), value)
 
     def filter(self, name: str) -> Filter | None:
         """Return a filter by name."""

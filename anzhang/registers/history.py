@@ -18,7 +18,6 @@ from django.db.models import Model
 from anzhang.directory import rows
 from anzhang.journal import sequencer
 from anzhang.journal.models import Entry
-from anzhang.registers import values
 from anzhang.registers.declaration import Register
 
 LATEST = 50
@@ -74,7 +73,7 @@ def _label(register: Register, name: str) -> str:
 
 def _shown(register: Register, name: str, value: Any) -> str:
     try:
-        return values.show(register.field(name), value)
+        return register.show(name, value)
     except (FieldDoesNotExist, TypeError):
         return "" if value is None else str(value)
 

@@ -146,6 +146,15 @@ WAYS: Mapping[Via, Promise] = {
     Via.JOB: _("定时任务"),
     Via.SETUP: _("初始化"),
 }
+SYSTEM: Mapping[str, Promise] = {  # the platform's own jobs and daemons
+    "approvals": _("系统（批准到期）"),
+    "cases": _("系统（事项核对）"),
+    "collector": _("系统（日志采集）"),
+    "deadlines": _("系统（时限）"),
+    "notices": _("系统（通知发送）"),
+    "reconcile": _("系统（持续核对）"),
+    "vault": _("系统（日志保全）"),
+}
 _BY_CODE = {str(event): word for event, word in ACTS.items()}
 _BY_WAY = {str(via): word for via, word in WAYS.items()}
 
@@ -158,6 +167,14 @@ def act_word(code: str) -> str:
 def way_word(code: str) -> str:
     """Return the word of a way in."""
     return str(_BY_WAY.get(code, code))
+
+
+def actor_word(actor: str) -> str:
+    """Return who acted: the word of the platform's own job, a log-in name, or the actor's id for what is neither."""
+    kind, _colon, name = actor.partition(":")
+    if kind == "system":
+        return str(SYSTEM.get(name, actor))
+    return name if kind == "user" else actor
 
 
 def object_word(kind: str) -> str:

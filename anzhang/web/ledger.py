@@ -102,7 +102,7 @@ def entry(request: HttpRequest, index: int) -> HttpResponse:
     same = entries.seen(sight).filter(object_type=found.object_type, object_key=found.object_key).defer("leaf")
     context = {
         "entry": found,
-        "name": _names([found.actor]).get(found.actor, ""),
+        "name": _names([found.actor]).get(found.actor) or acts.actor_word(found.actor),
         "link": _link(found, about),
         "leaf": leaf.decode("utf-8", "replace"),
         "hashes": [(suite.name, suite.leaf(leaf).hex()) for suite in SUITES],

@@ -246,7 +246,7 @@ def _rows(place: Place, register: Register) -> Records:
 
 def _label(register: Register, row: Model) -> str:
     """Return the first columns of a row as its register's list shows them."""
-    shown = (values.show(register.field(path), values.value_at(row, path)) for path in register.columns[:COLUMNS_SHOWN])
+    shown = (register.show(path, values.value_at(row, path)) for path in register.columns[:COLUMNS_SHOWN])
     return " · ".join(text for text in shown if text)
 
 

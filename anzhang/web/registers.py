@@ -349,7 +349,7 @@ def _table(page: listing.Page, *, pick: bool = False) -> SafeString:
     ]
     lines = []
     for found in page.rows:
-        cells = [escape(values.show(field, values.value_at(found, path))) for field, path in columns]
+        cells = [escape(page.register.show(path, values.value_at(found, path))) for _field, path in columns]
         rest = "".join(style.format(cell) for style, cell in zip(styles, cells[1:], strict=True))
         box = f'<td class="tight no-print">{_box(found, cells[0])}</td>' if pick else ""
         lines.append(f'<tr>{box}<td class="tight"><a href="{base}{found.pk}/">{cells[0] or "—"}</a></td>{rest}</tr>')
@@ -373,4 +373,4 @@ def _cell(register: Register, row: Model, name: str) -> str | SafeString:
         if related is not None:
             return format_html('<a href="{}">{}</a>', reverse("register_row", args=(related.id, value.pk)), name_of(value))
         return conditional_escape(name_of(value))
-    return values.show(field, value)
+    return register.show(name, value)

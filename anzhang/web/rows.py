@@ -116,7 +116,7 @@ def entry_rows(entries: Iterable[Entry], names: Mapping[str, str]) -> SafeString
 
 
 def _entry(entry: Entry, base: str, name: str) -> str:
-    actor = escape(entry.actor)
+    actor = escape(acts.actor_word(entry.actor))
     who = f'{escape(name)} <span class="az-quiet">{actor}</span>' if name else actor
     return (
         f'<tr><td class="tight"><a href="{base}{entry.index}/">{entry.index}</a></td><td class="tight">{instant(entry.at)}</td>'

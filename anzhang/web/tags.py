@@ -10,10 +10,9 @@ from typing import Any
 from django import template
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from anzhang import clock
-from anzhang.casework import parameters, routes
+from anzhang.casework import parameters, routes, wording
 from anzhang.casework.board import PROOF_WORDS, STATE_WORDS
 from anzhang.casework.models import Case, Finding
 from anzhang.registers.declaration import Register
@@ -27,12 +26,6 @@ STATES: Mapping[str, str | Promise] = {
     **{str(value): label for value, label in Finding.State.choices},
     **{str(value): label for value, label in Case.State.choices if value != Case.State.OPEN},
     "running": Case.State.OPEN.label,
-}
-SEVERITIES: Mapping[str, str | Promise] = {
-    "critical": gettext_lazy("特别严重"),
-    "high": gettext_lazy("严重"),
-    "medium": gettext_lazy("一般"),
-    "low": gettext_lazy("轻微"),
 }
 
 
@@ -51,7 +44,7 @@ def proof_word(code: str) -> str:
 @register.filter
 def severity_word(code: str) -> str:
     """Return the word of a severity."""
-    return str(SEVERITIES.get(str(code), code))
+    return wording.severity(code)
 
 
 @register.filter
@@ -125,6 +118,7 @@ def percent(share: float | None) -> str:
 
 
 register.filter("act_word", acts.act_word)
+register.filter("actor_word", acts.actor_word)
 register.filter("way_word", acts.way_word)
 register.filter("object_word", acts.object_word)
 

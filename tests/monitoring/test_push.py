@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import time
 from typing import Any
 
 import pytest
@@ -114,6 +115,19 @@ def test_a_body_in_chunks_is_counted_as_it_comes(pushed: Installation) -> None:
     answer = raw(pushed, HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 5 + b"0\r\n\r\n")
     assert (answer.status, answer.code) == (413, "body_too_large")
     assert raw(pushed, HEAD + b'Transfer-Encoding: chunked\r\n\r\n9\r\n{"c": 55}\r\n0\r\n\r\n').body["lines"] == 1
+
+
+def test_who_is_refused_while_still_sending_reads_why(pushed: Installation) -> None:
+    head = b"POST /ingest/json HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer azs_wrong\r\nContent-Length: 8388608\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", pushed.http), timeout=30) as connection:
+        connection.sendall(head)
+        for _ in range(8):
+            time.sleep(0.02)  # long after the answer was written
+            connection.sendall(b" " * (1 << 20))
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert response.status == 401
+        assert connection.recv(1) == b""
 
 
 def test_over_the_quota_it_says_when_to_come_back(pushed: Installation) -> None:
