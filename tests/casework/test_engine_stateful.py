@@ -56,6 +56,7 @@ class Engine(RuleBasedStateMachine):
         self.bureau = demo.build(self.clock.now)
         seat(self.clock, self.bureau.person["P010"], self.bureau.person["P020"])
         self.case: Case | None = None
+        self.away: list[list] = []  # who had left the bureau, from when, until when; the registers know days only
         self.catalog = routes.current
         routes.current = lambda: {**self.catalog(), **WAYS}
 
@@ -232,6 +233,10 @@ class Engine(RuleBasedStateMachine):
     @rule(who=st.sampled_from(("P002", "P003", "P021")))
     def leave(self, who: str) -> None:
         person = Person.objects.get(pk=self.bureau.person[who].pk)
+        if person.left_on:
+            self.away[-1 - [each[0] for each in reversed(self.away)].index(person.pk)][2] = self.clock.now
+        else:
+            self.away.append([person.pk, self.clock.now, None])
         person.left_on = None if person.left_on else day_of(self.clock.now)
         person.save()
 
@@ -310,7 +315,7 @@ class Engine(RuleBasedStateMachine):
         """Whether somebody held one of a step's seats at an instant, as the registers say."""
         role = who.partition("@")[0]
         here = Assignment.objects.filter(Bitemporal.in_force(at), person_id=person)
-        if Person.objects.filter(pk=person, left_on__lte=day_of(at)).exists():
+        if any(who_left == person and left <= at and (back is None or at < back) for who_left, left, back in self.away):
             return False
         if role == "leading_group":
             return LeadingGroupMember.objects.filter(Bitemporal.in_force(at), person_id=person).exists()
