@@ -84,6 +84,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "anzhang.web.balance.Balance",
+    "anzhang.web.one_by_one.OneByOne",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "anzhang.web.language.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
