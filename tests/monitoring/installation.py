@@ -111,8 +111,10 @@ class Installation:
 
     @property
     def status(self) -> dict[str, Any]:
-        """Return the collector's status file."""
-        found: dict[str, Any] = json.loads((self.home / "run" / "collector.json").read_text())
+        """Return the collector's status file; it is first written a moment after the ports stand."""
+        file = self.home / "run" / "collector.json"
+        wait_until(file.exists, what="the first status")
+        found: dict[str, Any] = json.loads(file.read_text())
         return found
 
     @property
