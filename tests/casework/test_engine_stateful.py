@@ -234,7 +234,7 @@ class Engine(RuleBasedStateMachine):
     def leave(self, who: str) -> None:
         person = Person.objects.get(pk=self.bureau.person[who].pk)
         if person.left_on:
-            self.away[-1 - [each[0] for each in reversed(self.away)].index(person.pk)][2] = self.clock.now
+            next(each for each in reversed(self.away) if each[0] == person.pk)[2] = self.clock.now
         else:
             self.away.append([person.pk, self.clock.now, None])
         person.left_on = None if person.left_on else day_of(self.clock.now)

@@ -11,6 +11,7 @@ import pytest
 from anzhang.engines.vault import Batch, Vault, tree
 from anzhang.engines.vault import streams as parsers
 from anzhang.engines.vault.places import locate
+from anzhang.engines.vault.streams import cleaning
 from tests.engines.logs import AT
 
 FOLDER = Path(__file__).parent / "golden"
@@ -215,3 +216,10 @@ def test_a_file_of_an_older_form_is_read_and_made_again(tmp_path: Path) -> None:
     vault.writer().close()
     assert "message" not in pq.read_schema(path).names
     assert vault.verify() == []
+
+
+def test_addresses_are_cleaned_whether_or_not_their_column_is_coded() -> None:
+    told = pa.array(["10.0.0.1", "[2001:DB8::1]", None, "host-a", "::ffff:10.0.0.2"], pa.string())
+    for column in (told, told.dictionary_encode()):
+        assert cleaning.addresses(column).to_pylist() == ["10.0.0.1", "2001:db8::1", None, None, "10.0.0.2"]
+        assert cleaning.host_names(column).to_pylist() == [None, None, None, "host-a", None]

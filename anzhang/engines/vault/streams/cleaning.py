@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from anzhang.engines.vault.streams import matcher
-from anzhang.engines.vault.streams.columns import bytes_of
+from anzhang.engines.vault.streams.columns import bytes_of, decoded
 
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}\Z")
 _NO_MAC = re.compile(r"[^0-9a-fA-F]")
@@ -154,21 +154,20 @@ CLEANERS: dict[str, Callable[[str], str | None]] = {
 
 def addresses(column: pa.Array) -> pa.Array:
     """Return a column with every value as `address` writes it, null for what is none. Plain IPv4, as most are, stays as it is."""
+    column = decoded(column)
     plain, rest = _beside_ipv4(column)
     return column if rest is None else pc.replace_with_mask(column, pc.invert(plain), each(rest, address))
 
 
 def host_names(column: pa.Array) -> pa.Array:
     """Return a column with what stands where an address should and is none."""
-    plain, rest = _beside_ipv4(column)
+    plain, rest = _beside_ipv4(decoded(column))
     empty = pa.nulls(len(column), pa.string())
     return empty if rest is None else pc.replace_with_mask(empty, pc.invert(plain), each(rest, host_name))
 
 
 def _beside_ipv4(column: pa.Array) -> tuple[pa.Array, pa.Array | None]:
     """Return where a column holds nothing or a plain IPv4 address, and what it holds elsewhere, None if nothing."""
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
     flags = np.empty(len(column), np.bool_)
     matcher.ipv4(*bytes_of(column), flags)
     if column.null_count:
