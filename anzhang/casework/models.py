@@ -66,6 +66,7 @@ class Case(Ledgered):
             models.Index(fields=["unit", "-filed_at"], name="case_unit"),
             models.Index(fields=["-filed_at", "id"], name="case_newest"),
             models.Index(fields=["applicant", "-filed_at"], name="case_applicant"),
+            models.Index(fields=["title", "number"], name="case_searched"),  # a search counts without reading rules and forms
             models.Index(fields=["filed_at"], name="case_stuck", condition=~Q(fault="")),
             models.Index(fields=["emergency_until"], name="case_emergency", condition=Q(emergency_until__isnull=False)),
         )

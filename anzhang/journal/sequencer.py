@@ -37,9 +37,9 @@ log = logging.getLogger("anzhang.sequencer")
 BATCH = 5000  # acts in one transaction of the sequencer
 LOCK = 0x616E7A68  # "anzh": whoever holds it for a transaction places entries or signs heads
 LEADER = LOCK + 1  # whoever holds it for a session is the sequencer process
-INSERT = f"INSERT INTO {Outbox._meta.db_table} (leaf, salt, body) VALUES (%s, %s, %s)"  # noqa: S608 - a table name of ours
 # Whether nobody leads, asked on the way: a lock that is free is had and given back within the statement, so that it is in nobody's way.
 UNLED = f"CASE WHEN pg_try_advisory_lock_shared({LEADER}) THEN pg_advisory_unlock_shared({LEADER}) ELSE false END"
+INSERT = f"INSERT INTO {Outbox._meta.db_table} (leaf, salt, body) VALUES (%b, %b, %b) RETURNING {UNLED}"  # noqa: S608 - a table name of ours
 WAITING = f"SELECT EXISTS (SELECT 1 FROM {Outbox._meta.db_table})"  # noqa: S608
 # One range, not "id IN (...)": the outbox is empty whenever statistics are gathered, so the server expects a handful of rows and
 # would look each of five thousand up by reading the whole table. An earlier id that is not committed yet is not seen, and waits.
@@ -59,9 +59,9 @@ def stage(prepared: Sequence[Prepared]) -> None:
     *others, last = [(each.leaf, each.salt, each.body) for each in prepared]
     if others:
         copy(Outbox._meta.db_table, ("leaf", "salt", "body"), others)
-    with connection.cursor() as cursor:
-        cursor.execute(f"{INSERT} RETURNING {UNLED}", last)
-        (unled,) = cursor.fetchone()
+    # The driver's own cursor, a prepared statement, bytes as they are: half the client's time, and every act pays it.
+    with connection.wrap_database_errors, connection.Database.Cursor(connection.connection) as cursor:
+        (unled,) = cursor.execute(INSERT, last, prepare=True).fetchone()
     if unled:
         place_after_commit()
 

@@ -6,9 +6,11 @@ from django.db.models import Q
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anzhang.casework.models import Approval
+from anzhang.casework.models import Approval, Case
 from anzhang.directory.models import Assignment, Person
-from anzhang.registers import text_index
+from anzhang.registers import listing, text_index
+from anzhang.registers.declaration import REGISTERS
+from anzhang.registers.rights import Sight
 
 NAMES = ["王伟", "王伟娜", "欧阳 娜娜", "Zoë O'Neil", 'a"b%c_d', "ÄÖÜ 里", "İstanbul", "\x1f分\x1f", "龙", "x" * 50, "㐀\U00020000"]
 PATHS = ("code", "name")
@@ -81,3 +83,16 @@ def test_it_is_made_anew_where_triggers_were_lost(bureau):
         text_index.ensure()
         assert len(kept("王伟")) == 2
         cursor.execute("INSERT INTO anzhang_person_text(anzhang_person_text) VALUES ('integrity-check')")
+
+
+@pytest.mark.parametrize(("few", "plan"), [(2000, "USING INTEGER PRIMARY KEY (rowid=?)"), (0, "COVERING INDEX person_search")])
+def test_a_search_of_people_reads_the_few_rows_that_can_hold_it_else_one_index(acting, clock, monkeypatch, few, plan):
+    monkeypatch.setattr(text_index, "FEW", few)
+    register = REGISTERS["person"]
+    rows = listing.select(register, listing.parse(register, {"q": "王"}), Sight(acting("zhengkai"), clock.now))
+    assert plan in rows.values_list("pk", flat=True)[:50].explain()
+
+
+def test_a_search_of_cases_counts_what_it_finds_by_one_index(bureau):
+    found = Case.objects.filter(Q(title__icontains="备案") | Q(number__startswith="备案")).order_by()
+    assert "COVERING INDEX case_searched" in found.values("title", "number").explain()

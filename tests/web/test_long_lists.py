@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from anzhang.casework.models import Case, Finding
 from anzhang.directory.models import Person
-from anzhang.registers import listing, text_index
+from anzhang.registers import listing
 from anzhang.registers.declaration import REGISTERS
 from anzhang.registers.rights import Sight
 from anzhang.web import articles, marks
@@ -55,18 +55,15 @@ def test_a_page_asks_at_most_twelve_questions_however_long_the_list(username, ad
 
 
 def test_cases_and_findings_are_walked_in_the_order_of_an_index(bureau):
+    if connection.vendor == "postgresql":  # which reads and sorts a table of a few rows unless told otherwise
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan TO off")
+            cursor.execute("SET LOCAL enable_sort TO off")
     for rows in (Case.objects.all(), Finding.objects.all(), Finding.objects.exclude(state="closed"), Person.objects.order_by("code")):
         plan = rows.values_list("pk", flat=True)[:50].explain()
         assert "INDEX" in plan.upper()
         assert "TEMP B-TREE" not in plan
-
-
-@pytest.mark.parametrize(("few", "plan"), [(2000, "USING INTEGER PRIMARY KEY (rowid=?)"), (0, "COVERING INDEX person_search")])
-def test_a_search_of_people_reads_the_few_rows_that_can_hold_it_else_one_index(acting, clock, monkeypatch, few, plan):
-    monkeypatch.setattr(text_index, "FEW", few)
-    register = REGISTERS["person"]
-    rows = listing.select(register, listing.parse(register, {"q": "王"}), Sight(acting("zhengkai"), clock.now))
-    assert plan in rows.values_list("pk", flat=True)[:50].explain()
+        assert "Sort" not in plan
 
 
 def test_pages_by_key_hold_the_rows_of_pages_by_row(many_findings):
