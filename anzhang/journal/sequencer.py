@@ -26,6 +26,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
+from weakref import WeakSet
 
 from django.db import DatabaseError, connection, transaction
 
@@ -39,7 +41,8 @@ LOCK = 0x616E7A68  # "anzh": whoever holds it for a transaction places entries o
 LEADER = LOCK + 1  # whoever holds it for a session is the sequencer process
 # Whether nobody leads, asked on the way: a lock that is free is had and given back within the statement, so that it is in nobody's way.
 UNLED = f"CASE WHEN pg_try_advisory_lock_shared({LEADER}) THEN pg_advisory_unlock_shared({LEADER}) ELSE false END"
-INSERT = f"INSERT INTO {Outbox._meta.db_table} (leaf, salt, body) VALUES (%b, %b, %b) RETURNING {UNLED}"  # noqa: S608 - a table name of ours
+INSERT = f"INSERT INTO {Outbox._meta.db_table} (leaf, salt, body) VALUES ($1, $2, $3) RETURNING {UNLED}".encode()  # noqa: S608 - a table name of ours
+STAGE = b"anzhang_stage"  # the name under which a connection has it prepared
 WAITING = f"SELECT EXISTS (SELECT 1 FROM {Outbox._meta.db_table})"  # noqa: S608
 # One range, not "id IN (...)": the outbox is empty whenever statistics are gathered, so the server expects a handful of rows and
 # would look each of five thousand up by reading the whole table. An earlier id that is not committed yet is not seen, and waits.
@@ -59,11 +62,39 @@ def stage(prepared: Sequence[Prepared]) -> None:
     *others, last = [(each.leaf, each.salt, each.body) for each in prepared]
     if others:
         copy(Outbox._meta.db_table, ("leaf", "salt", "body"), others)
-    # The driver's own cursor, a prepared statement, bytes as they are: half the client's time, and every act pays it.
-    with connection.wrap_database_errors, connection.Database.Cursor(connection.connection) as cursor:
-        (unled,) = cursor.execute(INSERT, last, prepare=True).fetchone()
-    if unled:
+    if _left(last):
         place_after_commit()
+
+
+def _left(parts: tuple[bytes, bytes, bytes]) -> bool:
+    """Write one row of the outbox and return whether nobody leads.
+
+    By a prepared statement and below the driver's cursor, which costs four times what the statement does: every act pays it.
+    """
+    wrapper: Any = connection
+    psycopg, driver = wrapper.Database, wrapper.connection
+    server, binary = driver.pgconn, psycopg.pq.Format.BINARY
+    with connection.wrap_database_errors:
+        if server.transaction_status == psycopg.pq.TransactionStatus.IDLE:
+            driver.execute("SELECT")  # the driver begins the transaction with its first statement, which this must not be
+        if driver not in _ready:
+            _answer(psycopg, server.prepare(STAGE, INSERT))
+            _ready.add(driver)
+        try:
+            answer = _answer(psycopg, server.exec_prepared(STAGE, parts, (binary,) * len(parts)))
+        except psycopg.errors.InvalidSqlStatementName:
+            _ready.discard(driver)  # somebody had the server forget it
+            raise
+    return bool(answer.get_value(0, 0) == b"t")
+
+
+def _answer(psycopg: Any, result: Any) -> Any:
+    if result.status not in {psycopg.pq.ExecStatus.TUPLES_OK, psycopg.pq.ExecStatus.COMMAND_OK}:
+        raise psycopg.errors.error_from_result(result)
+    return result
+
+
+_ready: WeakSet[Any] = WeakSet()  # connections on which the statement is prepared
 
 
 def place_after_commit() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import DatabaseError, IntegrityError, connection, connections, transaction
 
 from anzhang.daemons.sequencer import Sequencer
 from anzhang.demo import bureau as demo
@@ -89,6 +89,24 @@ def test_an_act_that_is_rolled_back_leaves_nothing():
             raise ZeroDivisionError
         record(2)  # the callback of the first went with its savepoint; this one brings its own
     assert (keys(), Outbox.objects.count()) == (["2"], 0)
+
+
+def test_an_act_is_refused_where_its_entry_cannot_be_written_and_the_next_one_is_not():
+    record(1)
+    with connection.cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")
+    with pytest.raises(DatabaseError):
+        record(2)
+    record(3)
+    assert keys() == ["1", "3"]
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {Outbox._meta.db_table} ADD CHECK (length(leaf) < 9) NOT VALID")
+        with pytest.raises(IntegrityError):
+            record(4)
+        transaction.set_rollback(True)
+    record(5)
+    assert keys() == ["1", "3", "5"]
 
 
 def test_an_act_committed_late_is_not_passed_over():
