@@ -73,13 +73,13 @@ class Report:
 def read(data: bytes) -> str:
     """Return the text of a file's bytes: docx by its zip signature, else decoded text. Raises TextError."""
     if len(data) > MAX_BYTES:
-        raise TextError(f"the file has {len(data)} bytes; at most {MAX_BYTES} are read")
+        raise TextError(_("文件有 %(size)d 字节，最多读 %(most)d 字节") % {"size": len(data), "most": MAX_BYTES})
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _docx(data)
     if data.startswith(b"\xd0\xcf\x11\xe0"):
-        raise TextError("this is an old .doc file; save it as .docx or .txt")
+        raise TextError(_("这是旧格式的 .doc 文件，请另存为 .docx 或 .txt"))
     if data.startswith(b"%PDF"):
-        raise TextError("this is a PDF file; save its text as .docx or .txt")
+        raise TextError(_("这是 PDF 文件，请把文字另存为 .docx 或 .txt"))
     return decode(data)
 
 
@@ -95,9 +95,9 @@ def decode(data: bytes) -> str:
             # Cut inside its last character: a truncated text, which the alignment reports by article and sentence.
             text = f"{data[: error.start].decode(encoding)}\ufffd"
         if "\0" in text:
-            raise TextError("the file holds NUL characters: it is not text")
+            raise TextError(_("文件含 NUL 字符，不是文本"))
         return text
-    raise TextError(f"the file is not text in {' or '.join(encodings)}")
+    raise TextError(_("文件不是 %s 编码的文本") % " / ".join(encodings).upper())
 
 
 def _docx(data: bytes) -> str:
@@ -108,10 +108,10 @@ def _docx(data: bytes) -> str:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             size = sum(member.file_size for member in archive.infolist())
             if size > MAX_UNPACKED:
-                raise TextError(f"the docx unpacks to {size} bytes; at most {MAX_UNPACKED} are read")
+                raise TextError(_("docx 解开后有 %(size)d 字节，最多读 %(most)d 字节") % {"size": size, "most": MAX_UNPACKED})
         document = docx.Document(io.BytesIO(data))
     except (zipfile.BadZipFile, PackageNotFoundError, KeyError, ValueError, SyntaxError) as error:
-        raise TextError(f"the file is not a Word document: {error}") from error
+        raise TextError(_("文件不是 Word 文档：%s") % error) from error
     return "\n".join(_paragraphs(document))
 
 
@@ -125,11 +125,17 @@ def _paragraphs(document: Any) -> Iterator[str]:
             yield block.text
 
 
-def compare(text: str) -> tuple[list[ArticleText], Alignment]:
-    """Return a text's articles and how they align with the catalog. Raises TextError when it has no article."""
+def articles_of(text: str) -> list[ArticleText]:
+    """Return a text's articles. Raises TextError when it has none."""
     articles = split(text)
     if not articles:
-        raise TextError("no article was found: a line that begins with 第1条 or 第一条 starts one")
+        raise TextError(_("没有找到条文：以“第1条”或“第一条”开头的一行是一条的开始"))
+    return articles
+
+
+def compare(text: str) -> tuple[list[ArticleText], Alignment]:
+    """Return a text's articles and how they align with the catalog. Raises TextError when it has no article."""
+    articles = articles_of(text)
     return articles, align(parameters.catalog().sentences, articles)
 
 

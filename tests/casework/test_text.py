@@ -71,15 +71,15 @@ def bomb() -> bytes:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b"PK\x03\x04 nothing", "not a Word document"),
-        (bomb(), "unpacks to"),
+        (b"PK\x03\x04 nothing", "不是 Word 文档"),
+        (bomb(), "docx 解开后有"),
         (b"%PDF-1.7", "PDF"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1", "old .doc"),
-        (b"\xff\xff\xff\xff", "not text"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "旧格式的 .doc"),
+        (b"\xff\xff\xff\xff", "不是 UTF-8 / GB18030 编码的文本"),
         (b"\0" * 100, "NUL"),
-        (b"", "no article"),
-        ("没有条文。".encode(), "no article"),
-        (word("没有条文。"), "no article"),
+        (b"", "没有找到条文"),
+        ("没有条文。".encode(), "没有找到条文"),
+        (word("没有条文。"), "没有找到条文"),
     ],
     ids=["no zip", "bomb", "pdf", "doc", "noise", "nul", "empty", "prose", "prose docx"],
 )
@@ -91,7 +91,7 @@ def test_it_refuses_what_is_no_regulation(clock, data, why):
 
 def test_a_file_too_large_is_refused(clock, monkeypatch):
     monkeypatch.setattr(text, "MAX_BYTES", 10)
-    with pytest.raises(text.TextError, match="at most 10"):
+    with pytest.raises(text.TextError, match="最多读 10 字节"):
         load(clock, TEXT.encode())
 
 

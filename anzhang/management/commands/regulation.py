@@ -12,7 +12,6 @@ from anzhang.management import BadInputError, FailedError, Verb
 from anzhang.regulation import catalog
 from anzhang.regulation.binding import load_bindings, unbound
 from anzhang.regulation.reading import CatalogError
-from anzhang.regulation.sentences import split
 
 WORDS = {
     "missing": "缺少",
@@ -79,11 +78,9 @@ class Command(Verb):
     def print_digests(self, file: Path, data: bytes) -> None:
         """Print sentences.toml for a text: what a new catalog holds instead of the text."""
         try:
-            articles = split(text.read(data))
+            articles = text.articles_of(text.read(data))
         except text.TextError as error:
             raise BadInputError(f"{file}: {error}") from error
-        if not articles:
-            raise BadInputError(f"{file}: no article was found: a line that begins with 第1条 or 第一条 starts one")
         for article in articles:
             digests = "".join(f'  "{sentence.digest}",\n' for sentence in article.sentences)
             self.stdout.write(f"[article.{article.number}]\nsha256 = [\n{digests}]\n")
