@@ -16,6 +16,7 @@ import orjson
 ROWS, FILTER, TEMPLATES, KEYS, TREE = "rows.parquet", "filter.bin", "templates.jsonl", "keys.jsonl", "segment.tree"
 FILES = (ROWS, FILTER, TEMPLATES, KEYS)
 SUITES = ("sha256", "sm3")
+MAGIC = 4  # bytes with which a Parquet file begins
 
 Spans = tuple[tuple[int, int], ...]
 
@@ -73,17 +74,24 @@ def parts(folder: Path) -> list[tuple[str, str, Spans]]:
 
     size = (folder / ROWS).stat().st_size
     with pq.ParquetFile(folder / ROWS) as file:
-        found: list[tuple[str, str, Spans]] = []
-        place = 4
-        for k in range(file.metadata.num_row_groups):
-            group = file.metadata.row_group(k)
-            chunks = [group.column(c) for c in range(group.num_columns)]
-            end = max(_begin(chunk) + chunk.total_compressed_size for chunk in chunks)
-            found.append((f"row group {k}", ROWS, ((place, end - place),)))
-            place = end
-    found.append(("footer", ROWS, ((0, 4), (place, size - place))))
+        spans = groups(file.metadata)
+    found: list[tuple[str, str, Spans]] = [(f"row group {k}", ROWS, (span,)) for k, span in enumerate(spans)]
+    place = sum(spans[-1]) if spans else MAGIC
+    found.append(("footer", ROWS, ((0, MAGIC), (place, size - place))))
     names = {FILTER: "filter", TEMPLATES: "template rows", KEYS: "idempotency keys"}
     found += [(names[file], file, ((0, (folder / file).stat().st_size),)) for file in (FILTER, TEMPLATES, KEYS)]
+    return found
+
+
+def groups(metadata: Any) -> list[tuple[int, int]]:
+    """Return offset and length of every row group, as a Parquet footer places them: they follow each other without a gap."""
+    found, place = [], MAGIC
+    for k in range(metadata.num_row_groups):
+        group = metadata.row_group(k)
+        chunks = [group.column(c) for c in range(group.num_columns)]
+        end = max(_begin(chunk) + chunk.total_compressed_size for chunk in chunks)
+        found.append((place, end - place))
+        place = end
     return found
 
 

@@ -18,6 +18,9 @@ import orjson
 from django.conf import settings
 
 from anzhang import clock
+from anzhang.engines import durable
+from anzhang.engines.ledger.note import NoteError, Verifier
+from anzhang.engines.ledger.tree import ProofError
 from anzhang.engines.masking import mask
 from anzhang.engines.vault import EncodingError, LineTooLongError, Query, QueryError, Vault, VaultBusyError, Writer, batches
 from anzhang.engines.vault.query import FIELDS
@@ -29,13 +32,13 @@ SEAL_BYTES = 128 << 20
 
 
 class Command(Verb):
-    """One sub-verb each: ingest, search, export, stats, verify, seal, rebuild, warm."""
+    """One sub-verb each: ingest, search, export, stats, verify, prove, check, seal, rebuild, warm."""
 
     help = "take log files in, search, verify and seal the log vault"
 
     def arguments(self, parser: ArgumentParser) -> None:
         """Declare the sub-verbs."""
-        verbs = parser.add_subparsers(dest="verb", required=True, metavar="ingest|search|export|stats|verify|seal|rebuild|warm")
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="ingest|search|export|stats|verify|prove|check|seal|rebuild|warm")
         ingest = _verb(verbs, "ingest", "store log files and seal them")
         ingest.add_argument("files", nargs="+", type=Path, metavar="FILE")
         ingest.add_argument("--source", required=True, help="code of the log source")
@@ -49,6 +52,14 @@ class Command(Verb):
         _verb(verbs, "stats", "sizes, sources, forecast")
         verify = _verb(verbs, "verify", "recompute every proof; exit 1 and name what is wrong")
         verify.add_argument("--heads", type=Path, metavar="FILE", help="what the ledger holds: a JSON list of {number, name, root}")
+        prove = verbs.add_parser("prove", help="write a file that proves one sealed line to somebody outside; it holds the lines around it")
+        prove.add_argument("segment", type=int, metavar="SEGMENT", help="its number, as the line's page shows it")
+        prove.add_argument("seq", type=int, metavar="SEQ", help="the line's sequence number")
+        prove.add_argument("--out", type=Path, required=True, metavar="FILE", help="a zip; docs/formats/line-proof.md")
+        check = verbs.add_parser("check", help="check such a file with the ledger's public keys; needs no installation")
+        check.add_argument("file", type=Path, metavar="FILE")
+        check.add_argument("--key", type=Path, required=True, metavar="KEYFILE", help="what `anzhang ledger key` printed")
+        check.add_argument("--json", action="store_true", dest="as_json", help="print JSON")
         _verb(verbs, "seal", "seal what waits in the write-ahead log")
         _verb(verbs, "rebuild", "derive the event streams again from the sealed lines")
         verbs.add_parser("warm", help="compile the vault's kernels ahead of use")
@@ -56,7 +67,7 @@ class Command(Verb):
     def run(self, **options: Any) -> None:
         """Do the sub-verb."""
         action = getattr(self, f"_{options['verb']}")
-        vault = Vault(options["vault"] or settings.HOME.vault) if "vault" in options else None
+        vault = Vault(options.get("vault") or settings.HOME.vault)
         try:
             action(vault, options)
         except VaultBusyError as error:
@@ -178,7 +189,49 @@ class Command(Verb):
         else:
             self.stdout.write(f"{count} segments")
 
-    def _warm(self, _vault: None, _options: dict[str, Any]) -> None:
+    def _prove(self, vault: Vault, options: dict[str, Any]) -> None:
+        if not settings.HOME.exists:
+            raise BadInputError(f"{settings.HOME.path} holds no installation; a line is proved by its ledger")
+        from anzhang.directory.tickets import cli_actor
+        from anzhang.journal.heads import InconsistentError
+        from anzhang.journal.keys import KeyMissingError
+        from anzhang.journal.queries import NotProvableError
+        from anzhang.monitoring.line_proofs import NoLineError, prove_line
+
+        try:
+            made = prove_line(cli_actor("export"), vault, options["segment"], options["seq"], clock.now())
+        except NoLineError as error:
+            raise BadInputError(f"vault prove: {error}") from error
+        except (NotProvableError, InconsistentError, KeyMissingError, ProofError) as error:
+            raise FailedError(f"vault prove: {error}") from error
+        try:
+            durable.write_file(options["out"], made)
+        except OSError as error:
+            raise BadInputError(f"{options['out']}: {error.strerror}") from error
+        self.stdout.write(f"{options['out']}: {len(made)} bytes; anzhang vault check {options['out']} --key KEYFILE")
+
+    def _check(self, _vault: Vault, options: dict[str, Any]) -> None:
+        from anzhang.monitoring.line_proofs import check_line
+
+        try:
+            keys = [Verifier.parse(line) for line in options["key"].read_text("ascii").split()]
+            content = options["file"].read_bytes()
+        except (OSError, ValueError, NoteError) as error:
+            raise BadInputError(f"{options['key']}, {options['file']}: {error}") from error
+        try:
+            held = check_line(content, keys)
+        except ProofError as error:
+            raise FailedError(f"{options['file']}: {error}") from error
+        hit, newest = held.proved.hit, {name: head.size for name, head in held.heads.items()}
+        if options["as_json"]:
+            said = {"segment": hit.segment, "seq": hit.seq, "source": hit.source, "received": hit.received, "line": hit.line}
+            self.print_json({**said, "sealed_at": held.proved.sealed_at, "heads": newest})
+            return
+        self.stdout.write(f"{hit.segment} line {hit.seq}, source {hit.source}, received {hit.received}, sealed {held.proved.sealed_at}")
+        self.stdout.write(f"signed heads of {', '.join(f'{size} entries ({name})' for name, size in newest.items())} cover it")
+        self.stdout.write(hit.line)
+
+    def _warm(self, _vault: Vault, _options: dict[str, Any]) -> None:
         from anzhang.daemons.collector import warm as warm_framing
         from anzhang.engines.vault.warm import warm
 
