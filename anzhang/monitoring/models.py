@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from anzhang.journal.models import Ledgered
 
-__all__ = ["LogSource", "LogSourceActivity", "VaultCheck", "VaultSegment"]
+__all__ = ["LegalHold", "LogSource", "LogSourceActivity", "VaultCheck", "VaultSegment"]
 
 
 class LogSource(Ledgered):
@@ -136,6 +136,28 @@ class VaultSegment(Ledgered):
 
     def __str__(self) -> str:
         return self.name
+
+
+class LegalHold(Ledgered):
+    """Evidence that is kept however old it is: no segment that may hold lines of it is disposed of until somebody else ends the hold."""
+
+    code = models.CharField(_("保全编号"), max_length=32, unique=True)
+    reason = models.CharField(_("保全事由"), max_length=500)
+    sources = models.JSONField(_("日志源"), default=list, blank=True)  # codes; empty: every source
+    since = models.DateTimeField(_("日志时间自"), null=True, blank=True)
+    until = models.DateTimeField(_("日志时间至"), null=True, blank=True)
+    placed_by = models.CharField(_("保全人"), max_length=100, editable=False)  # the actor, as the ledger names it
+    placed_at = models.DateTimeField(_("保全时间"), editable=False)
+    release_reason = models.CharField(_("解除理由"), max_length=500, blank=True)  # not empty: released
+    released_at = models.DateTimeField(_("解除时间"), null=True, blank=True, editable=False)
+    version = models.PositiveIntegerField(_("版本"), default=1, editable=False)
+
+    class Meta:
+        verbose_name = _("证据保全")
+        ordering = ("-placed_at", "-pk")
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.reason}"
 
 
 class VaultCheck(models.Model):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from anzhang.engines.vault.batch import SealedSegment
 from anzhang.events import Event
 from anzhang.journal.procedures import record, write
-from anzhang.monitoring import validation
+from anzhang.monitoring import holds, validation
 from anzhang.monitoring.models import LogSource, LogSourceActivity, VaultCheck, VaultSegment
 from anzhang.permissions import Actor, Permission, RefusedError, Via
 from anzhang.regulation.checks import gate, procedure
@@ -31,8 +31,8 @@ class ChainError(Exception):
 class Disposer(Protocol):
     """The part of the vault that deletes a segment's files."""
 
-    def dispose(self, name: str, at: datetime) -> None:
-        """Delete the files of a sealed segment."""
+    def dispose(self, name: str, at: datetime, held: Collection[str] = ()) -> None:
+        """Delete the files of a sealed segment; of the older ones only those that are held may still be there."""
 
 
 @procedure("register_source")
@@ -178,35 +178,65 @@ def _note(code: str, at: datetime, **changes: Any) -> None:
 
 
 @gate("log_disposal")
-def disposal_allowed(segment: VaultSegment, at: datetime) -> bool:
-    """Whether the retention floor of a segment has passed: 184 days after it was sealed and after its newest line.
+def log_disposal(segment: VaultSegment, at: datetime) -> RefusedError | None:
+    """Decide whether a segment may be deleted: 184 days after it was sealed and after its newest line, and no legal hold keeps it.
 
     Source: Art. 29.
     """
-    return at - max(segment.sealed_at, segment.max_at if segment.max_at <= at else segment.sealed_at) >= FLOOR
+    if at - max(segment.sealed_at, segment.max_at if segment.max_at <= at else segment.sealed_at) < FLOOR:
+        message = _("日志段 %s 留存未满六个月，任何人不得删除。") % segment.name
+        return RefusedError("retention_floor", message, _("%s 之后方可清理。") % (segment.sealed_at + FLOOR).date())
+    hold = holds.standing([segment]).get(segment.number)
+    if hold is not None:
+        message = _("日志段 %(name)s 由证据保全 %(code)s 留存，不得删除。") % {"name": segment.name, "code": hold.code}
+        return RefusedError("legal_hold", message, _("由保全人以外的人解除保全后方可清理。"))
+    return None
 
 
 @procedure("dispose_segment")
 def dispose_segment(actor: Actor, segment: VaultSegment, at: datetime, vault: Disposer | None = None) -> VaultSegment:
-    """Delete a segment past the floor; under it refuse everybody and keep the attempt in the ledger.
+    """Delete a segment past the floor that no hold keeps; else refuse everybody and keep the attempt in the ledger.
 
-    Call it outside a transaction that the refusal would roll back.
+    Call it outside a transaction that the refusal would roll back. Raises RefusedError `retention_floor`, `legal_hold`, `no_vault`.
     """
-    if not disposal_allowed(segment, at):
+    if (refusal := log_disposal(segment, at)) is not None:
         with transaction.atomic():
-            payload = {"number": segment.number, "name": segment.name, "sealed_at": segment.sealed_at}
+            payload = {"number": segment.number, "name": segment.name, "sealed_at": segment.sealed_at, "why": refusal.code}
             record(actor, Event.SEGMENT_DELETE_REFUSED, ("vault_segment", str(segment.number)), at=at, payload=payload)
-        message = _("日志段 %s 留存未满六个月，任何人不得删除。") % segment.name
-        raise RefusedError("retention_floor", message, _("%s 之后方可清理。") % (segment.sealed_at + FLOOR).date())
+        raise refusal
     _need(actor, Permission.SOURCES_MANAGE)
     if vault is None:
         raise RefusedError("no_vault", _("此处没有日志库。"))
     with transaction.atomic():
         row = VaultSegment.objects.select_for_update().get(pk=segment.pk)
+        if (refusal := log_disposal(row, at)) is not None:  # a hold placed meanwhile
+            raise refusal
         row.state, row.deleted_at = VaultSegment.State.DELETED, at
+        older = list(VaultSegment.objects.filter(state=VaultSegment.State.SEALED, number__lt=row.number))
+        kept = holds.standing(older)
         write(actor, Event.SEGMENT_DELETE, row, at=at, payload={"number": row.number, "root_sha256": row.root_sha256})
-        vault.dispose(row.name, at)
+        vault.dispose(row.name, at, [each.name for each in older if each.number in kept])
     return row
+
+
+def dispose_expired(actor: Actor, vault: Disposer, at: datetime, *, keep: timedelta) -> tuple[list[VaultSegment], list[RefusedError]]:
+    """Delete the segments sealed longer ago than `keep`, the oldest first; return them, and for each that stayed what keeps it.
+
+    `keep` below the floor is the floor. Raises RefusedError without the right.
+    """
+    _need(actor, Permission.SOURCES_MANAGE)
+    gone: list[VaultSegment] = []
+    stayed: list[RefusedError] = []
+    for segment in VaultSegment.objects.filter(state=VaultSegment.State.SEALED, sealed_at__lte=at - max(keep, FLOOR)).order_by("number"):
+        refusal = log_disposal(segment, at)  # asked here, so that a sweep leaves no attempts in the ledger
+        if refusal is None:
+            gone.append(dispose_segment(actor, segment, at, vault))
+        elif refusal.code == "legal_hold":
+            stayed.append(refusal)
+        else:
+            stayed.append(refusal)
+            break  # a line of it is younger than the floor: it stays, and so does what came after it
+    return gone, stayed
 
 
 def record_query(actor: Actor, query: Mapping[str, Any], *, hits: int, at: datetime) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from anzhang.monitoring import bulk as _bulk  # noqa: F401  # named procedures
-from anzhang.monitoring.models import LogSource, VaultSegment
+from anzhang.monitoring import holds as _holds  # noqa: F401  # named procedures
+from anzhang.monitoring.models import LegalHold, LogSource, VaultSegment
 from anzhang.registers.declaration import Kind, Register, Writer, declare
 from anzhang.registers.filters import by_choice, by_unit
 
@@ -61,6 +62,24 @@ declare(
         search=("name",),
         filters=(by_choice(VaultSegment, "state"),),
         hidden=frozenset({"sources"}),
+        articles=(29,),
+    )
+)
+declare(
+    Register(
+        id="legal_hold",
+        chapter="monitoring",
+        model=LegalHold,
+        kind=Kind.PLAIN,
+        columns=("code", "reason", "since", "until", "placed_at", "released_at"),
+        order=("-placed_at",),
+        search=("code", "reason"),
+        key=("code",),
+        fields=("code", "reason", "sources", "since", "until", "release_reason"),
+        create="place_hold",
+        change="change_hold",
+        fixed=frozenset({"code"}),
+        writers=frozenset({Writer.OFFICE}),
         articles=(29,),
     )
 )

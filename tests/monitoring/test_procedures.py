@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -104,9 +104,11 @@ def test_it_refuses_disposal_under_the_floor_to_everybody_and_keeps_the_attempt(
 class Files:
     def __init__(self) -> None:
         self.gone: list[str] = []
+        self.held: list[str] = []
 
-    def dispose(self, name: str, at: datetime) -> None:
+    def dispose(self, name: str, at: datetime, held: Collection[str] = ()) -> None:
         self.gone.append(name)
+        self.held = list(held)
 
 
 def test_the_system_administrator_may_dispose_after_the_floor_and_nobody_else(acting: Acting, clock: Clock) -> None:
@@ -122,8 +124,8 @@ def test_the_system_administrator_may_dispose_after_the_floor_and_nobody_else(ac
 
 def test_a_line_of_the_year_2099_does_not_keep_a_segment_forever(clock: Clock) -> None:
     segment = procedures.record_segment(COLLECTOR, replace(Sealed(), max_at=START + timedelta(days=26000)), clock.now)
-    assert not procedures.disposal_allowed(segment, clock.now + timedelta(days=183))
-    assert procedures.disposal_allowed(segment, clock.now + timedelta(days=184))
+    assert procedures.log_disposal(segment, clock.now + timedelta(days=183)) is not None
+    assert procedures.log_disposal(segment, clock.now + timedelta(days=184)) is None
 
 
 def test_the_database_refuses_a_deleted_segment_without_a_time(clock: Clock) -> None:

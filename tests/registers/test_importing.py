@@ -11,6 +11,7 @@ from anzhang.casework.legal_basis import LegalBasis
 from anzhang.casework.models import Holiday
 from anzhang.directory.models import Person, Unit
 from anzhang.journal.models import Entry
+from anzhang.monitoring.models import LegalHold
 from anzhang.permissions import Actor, Administrator, RefusedError, Via
 from anzhang.registers import exporting, importing, listing, rights, sheets
 from anzhang.registers.declaration import REGISTERS, Kind
@@ -47,6 +48,9 @@ def test_an_export_imports_back_as_unchanged(register_id, form, clock):
     begun = date(2019, 12, 1)
     LegalBasis.objects.create(code="STD-1", title="基本要求", kind="standard", edition="2019 版", in_force_from=begun, articles=["8", "9"])
     Provider.objects.create(code="V01", name="某公司", kind="company", unit=Unit.objects.get(code="IC"), purpose="运维", began_on=begun)
+    LegalHold.objects.create(
+        code="BQ01", reason="案件调查", sources=["SSH-SB01"], since=clock.now, placed_by="user:liming", placed_at=clock.now
+    )
     register = REGISTERS[register_id]
     rows = listing.select(register, listing.Query(), Sight(OPERATOR, clock.now))
     body, count = exporting.export(register, rows, form)

@@ -237,10 +237,11 @@ class Vault:
         days = stats.free_bytes / stats.bytes_per_day
         return at + timedelta(days=min(days, 36_500))
 
-    def dispose(self, name: str, at: datetime) -> None:
+    def dispose(self, name: str, at: datetime, held: Collection[str] = ()) -> None:
         """Delete the files of a segment past the floor; its place in the chain stays.
 
-        Refuses everybody below 184 days after the newest receipt and the seal. The oldest goes first. Raises RetentionError.
+        Refuses everybody below 184 days after the newest receipt and the seal. The oldest goes first, except for those `held` by name.
+        Raises RetentionError.
         """
         kept = self.segments()
         sealed = next((s for s in kept if s.name == name), None)
@@ -249,8 +250,8 @@ class Vault:
         free_from = max(sealed.sealed_at, sealed.received_to) + FLOOR
         if at < free_from:
             raise RetentionError(f"{name}: kept until {stamp(free_from)}, nobody may delete it before")
-        if kept[0].name != name:
-            raise RetentionError(f"{name}: {kept[0].name} is older and goes first")
+        if older := [each.name for each in kept if each.number < sealed.number and each.name not in held]:
+            raise RetentionError(f"{name}: {older[0]} is older and goes first")
         catalog = Catalog(self.root / "catalog.sqlite3", write=True)
         try:
             catalog.set_disposed(sealed.number, stamp(at))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -22,9 +22,10 @@ from anzhang.engines import durable
 from anzhang.engines.ledger.note import NoteError, Verifier
 from anzhang.engines.ledger.tree import ProofError
 from anzhang.engines.masking import mask
-from anzhang.engines.vault import EncodingError, LineTooLongError, Query, QueryError, Vault, VaultBusyError, Writer, batches
+from anzhang.engines.vault import EncodingError, LineTooLongError, Query, QueryError, RetentionError, Vault, VaultBusyError, Writer, batches
 from anzhang.engines.vault.query import FIELDS
 from anzhang.engines.vault.search import describe
+from anzhang.engines.vault.vault import FLOOR
 from anzhang.engines.vault.verify import Sealed
 from anzhang.management import BadInputError, FailedError, Verb
 
@@ -32,13 +33,15 @@ SEAL_BYTES = 128 << 20
 
 
 class Command(Verb):
-    """One sub-verb each: ingest, search, export, stats, verify, prove, check, seal, rebuild, warm."""
+    """One sub-verb each: ingest, search, export, stats, verify, prove, check, dispose, seal, rebuild, warm."""
 
     help = "take log files in, search, verify and seal the log vault"
 
     def arguments(self, parser: ArgumentParser) -> None:
         """Declare the sub-verbs."""
-        verbs = parser.add_subparsers(dest="verb", required=True, metavar="ingest|search|export|stats|verify|prove|check|seal|rebuild|warm")
+        verbs = parser.add_subparsers(
+            dest="verb", required=True, metavar="ingest|search|export|stats|verify|prove|check|dispose|seal|rebuild|warm"
+        )
         ingest = _verb(verbs, "ingest", "store log files and seal them")
         ingest.add_argument("files", nargs="+", type=Path, metavar="FILE")
         ingest.add_argument("--source", required=True, help="code of the log source")
@@ -60,6 +63,9 @@ class Command(Verb):
         check.add_argument("file", type=Path, metavar="FILE")
         check.add_argument("--key", type=Path, required=True, metavar="KEYFILE", help="what `anzhang ledger key` printed")
         check.add_argument("--json", action="store_true", dest="as_json", help="print JSON")
+        dispose = verbs.add_parser("dispose", help="delete segments past their time, the oldest first; what a legal hold keeps stays")
+        dispose.add_argument("--keep-days", type=int, default=FLOOR.days, metavar="N", help=f"at least {FLOOR.days}, the default")
+        dispose.add_argument("--json", action="store_true", dest="as_json", help="print JSON")
         _verb(verbs, "seal", "seal what waits in the write-ahead log")
         _verb(verbs, "rebuild", "derive the event streams again from the sealed lines")
         verbs.add_parser("warm", help="compile the vault's kernels ahead of use")
@@ -230,6 +236,28 @@ class Command(Verb):
         self.stdout.write(f"{hit.segment} line {hit.seq}, source {hit.source}, received {hit.received}, sealed {held.proved.sealed_at}")
         self.stdout.write(f"signed heads of {', '.join(f'{size} entries ({name})' for name, size in newest.items())} cover it")
         self.stdout.write(hit.line)
+
+    def _dispose(self, vault: Vault, options: dict[str, Any]) -> None:
+        if not settings.HOME.exists:
+            raise BadInputError(f"{settings.HOME.path} holds no installation; only one with a ledger disposes of segments")
+        if options["keep_days"] < FLOOR.days:
+            raise BadInputError(f"--keep-days {options['keep_days']}: nobody keeps logs for less than {FLOOR.days} days (Art. 29)")
+        from anzhang.directory.tickets import cli_actor
+        from anzhang.monitoring.procedures import dispose_expired
+
+        try:
+            gone, stayed = dispose_expired(cli_actor("vault"), vault, clock.now(), keep=timedelta(days=options["keep_days"]))
+        except RetentionError as error:
+            raise FailedError(f"vault dispose: {error}") from error
+        if options["as_json"]:
+            self.print_json({"disposed": [segment.name for segment in gone], "kept": [str(refusal) for refusal in stayed]})
+            return
+        for segment in gone:
+            self.stdout.write(f"{segment.name}: {segment.rows} lines, {segment.file_bytes} bytes")
+        for refusal in stayed:
+            self.stdout.write(str(refusal))
+        if not (gone or stayed):
+            self.stdout.write("nothing is past its time")
 
     def _warm(self, _vault: Vault, _options: dict[str, Any]) -> None:
         from anzhang.daemons.collector import warm as warm_framing
