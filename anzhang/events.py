@@ -111,6 +111,7 @@ class Event(StrEnum):
     SEGMENT_DELETE = "monitoring:vault_segment:delete"
     SEGMENT_DELETE_REFUSED = "monitoring:vault_segment:delete_refused"
     VAULT_QUERY = "monitoring:vault:query"
+    VAULT_COPY = "monitoring:vault:copy"
     VAULT_VERIFY = "monitoring:vault:verify"
     LEDGER_CONFIRM = "journal:head:confirm"
     LEDGER_CHECK = "journal:ledger:check"

@@ -253,6 +253,13 @@ def record_check(actor: Actor, faults: Iterable[Mapping[str, str]], *, segments:
     return check
 
 
+def record_copy(actor: Actor, target: str, faults: Collection[str], *, segments: int, copied: int, verified: bool, at: datetime) -> None:
+    """Keep that the vault was copied elsewhere, or that the copy was read again, and what was wrong."""
+    with transaction.atomic():
+        payload = {"target": target, "segments": segments, "copied": copied, "verified": verified, "faults": list(faults)}
+        record(actor, Event.VAULT_COPY, ("vault", "copy"), at=at, payload=payload)
+
+
 def need_registrar(actor: Actor) -> None:
     """Let also the operating-system user register senders: `init` and the import of this plain register act so (DESIGN 5)."""
     if not actor.id.startswith("os:"):

@@ -118,6 +118,7 @@ ACTS: Mapping[Event, Promise] = {
     Event.SEGMENT_DELETE: _("处置日志段"),
     Event.SEGMENT_DELETE_REFUSED: _("拒绝处置日志段"),
     Event.VAULT_QUERY: _("检索日志"),
+    Event.VAULT_COPY: _("异地复制日志库"),
     Event.VAULT_VERIFY: _("检验日志库"),
     Event.LEDGER_CONFIRM: _("确认外存树头"),
     Event.LEDGER_CHECK: _("检验存证"),

@@ -54,6 +54,22 @@ def test_verify_exits_with_one_and_names_the_fault(tmp_path: Path, capsys: pytes
     assert f"{sealed.name}: filter" in capsys.readouterr().out
 
 
+def test_a_copy_elsewhere_is_made_read_again_and_found_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, root, target = tmp_path / "messages", tmp_path / "vault", tmp_path / "elsewhere"
+    file.write_bytes(b"\n".join(lines(50)))
+    assert run("ingest", file, "--source", "S", "--vault", root) == 0
+    capsys.readouterr()
+    assert run("copy", target, "--vault", root, "--json") == 0
+    done = json.loads(capsys.readouterr().out)
+    assert (done["ok"], done["segments"], len(done["copied"])) == (True, 1, 1)
+    assert run("copy", target, "--vault", root, "--verify") == 0
+    path = next(target.glob("segments/*/*/filter.bin"))
+    path.write_bytes(path.read_bytes()[:-1] + b"\xff")
+    assert run("copy", target, "--vault", root, "--verify") == 1
+    assert "filter" in capsys.readouterr().out
+    assert run("copy", root, "--vault", root) == 2
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -119,7 +119,7 @@ def _segment(root: Path, folder: Path, sealed: SealedSegment, catalog: Catalog) 
     if missing:
         return
     broken = False
-    for fault in _parts(folder, sealed, stated):
+    for fault in sealed_parts(folder, sealed, stated):
         broken = True
         yield fault
     if tree.roots(header, stated) != (sha256, sm3):
@@ -140,7 +140,7 @@ def _segment(root: Path, folder: Path, sealed: SealedSegment, catalog: Catalog) 
         yield from _content(root, folder, sealed)
 
 
-def _parts(folder: Path, sealed: SealedSegment, stated: list[tree.Leaf]) -> Iterator[Fault]:
+def sealed_parts(folder: Path, sealed: SealedSegment, stated: list[tree.Leaf]) -> Iterator[Fault]:
     """Hash every stated part again, and see that the parts cover every byte exactly once."""
     for file in tree.FILES:
         spans = sorted(span for leaf in stated if leaf.file == file for span in leaf.spans)

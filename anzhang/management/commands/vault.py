@@ -22,7 +22,18 @@ from anzhang.engines import durable
 from anzhang.engines.ledger.note import NoteError, Verifier
 from anzhang.engines.ledger.tree import ProofError
 from anzhang.engines.masking import mask
-from anzhang.engines.vault import EncodingError, LineTooLongError, Query, QueryError, RetentionError, Vault, VaultBusyError, Writer, batches
+from anzhang.engines.vault import (
+    EncodingError,
+    LineTooLongError,
+    Query,
+    QueryError,
+    RetentionError,
+    Vault,
+    VaultBusyError,
+    Writer,
+    batches,
+    offsite,
+)
 from anzhang.engines.vault.query import FIELDS
 from anzhang.engines.vault.search import describe
 from anzhang.engines.vault.vault import FLOOR
@@ -33,14 +44,14 @@ SEAL_BYTES = 128 << 20
 
 
 class Command(Verb):
-    """One sub-verb each: ingest, search, export, stats, verify, prove, check, dispose, seal, rebuild, warm."""
+    """One sub-verb each: ingest, search, export, stats, verify, prove, check, copy, dispose, seal, rebuild, warm."""
 
     help = "take log files in, search, verify and seal the log vault"
 
     def arguments(self, parser: ArgumentParser) -> None:
         """Declare the sub-verbs."""
         verbs = parser.add_subparsers(
-            dest="verb", required=True, metavar="ingest|search|export|stats|verify|prove|check|dispose|seal|rebuild|warm"
+            dest="verb", required=True, metavar="ingest|search|export|stats|verify|prove|check|copy|dispose|seal|rebuild|warm"
         )
         ingest = _verb(verbs, "ingest", "store log files and seal them")
         ingest.add_argument("files", nargs="+", type=Path, metavar="FILE")
@@ -63,6 +74,9 @@ class Command(Verb):
         check.add_argument("file", type=Path, metavar="FILE")
         check.add_argument("--key", type=Path, required=True, metavar="KEYFILE", help="what `anzhang ledger key` printed")
         check.add_argument("--json", action="store_true", dest="as_json", help="print JSON")
+        copy = _verb(verbs, "copy", "copy the sealed segments to another disk or a mounted share, and read back what was written")
+        copy.add_argument("target", type=Path, metavar="DIR", help="empty at first")
+        copy.add_argument("--verify", action="store_true", help="instead: read the whole copy again; exit 1 and name what is wrong")
         dispose = verbs.add_parser("dispose", help="delete segments past their time, the oldest first; what a legal hold keeps stays")
         dispose.add_argument("--keep-days", type=int, default=FLOOR.days, metavar="N", help=f"at least {FLOOR.days}, the default")
         dispose.add_argument("--json", action="store_true", dest="as_json", help="print JSON")
@@ -236,6 +250,37 @@ class Command(Verb):
         self.stdout.write(f"{hit.segment} line {hit.seq}, source {hit.source}, received {hit.received}, sealed {held.proved.sealed_at}")
         self.stdout.write(f"signed heads of {', '.join(f'{size} entries ({name})' for name, size in newest.items())} cover it")
         self.stdout.write(hit.line)
+
+    def _copy(self, vault: Vault, options: dict[str, Any]) -> None:
+        target, kept = options["target"], vault.segments()
+        try:
+            if options["verify"]:
+                done = offsite.Copied(segments=len(kept), faults=offsite.verify(kept, target))
+            else:
+                done = offsite.copy(vault.root, kept, target)
+        except (offsite.TargetError, OSError) as error:
+            raise BadInputError(f"vault copy: {error}") from error
+        if options["vault"] is None and settings.HOME.exists:
+            self._record_copy(done, options)
+        if options["as_json"]:
+            self.print_json({"ok": not done.faults, **asdict(done)})
+        else:
+            for fault in done.faults:
+                self.stdout.write(str(fault))
+            gone = f"; {len(done.gone)} in the copy only" if done.gone else ""
+            did = "read again" if options["verify"] else f"{len(done.copied)} copied now, {done.bytes} bytes"
+            self.stdout.write(f"{target}: {done.segments} segments, {did}{gone}")
+        if done.faults:
+            raise FailedError(f"vault copy: {len(done.faults)} faults")
+
+    def _record_copy(self, done: offsite.Copied, options: dict[str, Any]) -> None:
+        from anzhang.directory.tickets import cli_actor
+        from anzhang.monitoring.procedures import record_copy
+
+        record_copy(
+            cli_actor("backup"), str(options["target"]), [str(fault) for fault in done.faults], segments=done.segments,
+            copied=len(done.copied), verified=options["verify"], at=clock.now(),
+        )  # fmt: skip
 
     def _dispose(self, vault: Vault, options: dict[str, Any]) -> None:
         if not settings.HOME.exists:
