@@ -23,7 +23,7 @@ from anzhang.regulation.checks import procedure
 @procedure("place_hold")
 def place_hold(actor: Actor, *, at: datetime, **values: Any) -> LegalHold:
     """Keep the logs of some sources (of all when none is named) and of a span of event time. Raises RowError, RefusedError."""
-    hold = LegalHold(**values, placed_by=actor.id, placed_at=at)
+    hold = LegalHold(**_to_the_second(values), placed_by=actor.id, placed_at=at)
     if hold.release_reason:
         raise RefusedError("not_placed", _("保全尚未开始，不能写解除理由。"))
     _check(hold)
@@ -33,6 +33,7 @@ def place_hold(actor: Actor, *, at: datetime, **values: Any) -> LegalHold:
 @procedure("change_hold")
 def change_hold(actor: Actor, row: LegalHold, *, at: datetime, expected_version: int | None = None, **values: Any) -> LegalHold:
     """Widen a hold, or end it by giving the reason. Raises RefusedError `hold_over`, `hold_narrowed`, `own_hold`, StaleError, RowError."""
+    values = _to_the_second(values)
     with transaction.atomic():
         before = rows.locked(row)
         if before.release_reason and any(getattr(before, name) != value for name, value in values.items()):
@@ -70,6 +71,11 @@ def _contains(wide: LegalHold, narrow: LegalHold) -> bool:
         and (wide.since is None or (narrow.since is not None and wide.since <= narrow.since))
         and (wide.until is None or (narrow.until is not None and wide.until >= narrow.until))
     )
+
+
+def _to_the_second(values: dict[str, Any]) -> dict[str, Any]:
+    """Drop fractions of a second, which no form shows: a hold saved unchanged must not seem narrowed."""
+    return {name: value.replace(microsecond=0) if isinstance(value, datetime) else value for name, value in values.items()}
 
 
 def _check(hold: LegalHold) -> None:

@@ -157,7 +157,7 @@ class LegalHold(Ledgered):
         ordering = ("-placed_at", "-pk")
 
     def __str__(self) -> str:
-        return f"{self.code} {self.reason}"
+        return self.reason
 
 
 class VaultCheck(models.Model):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_lazy as _
+
 from anzhang.monitoring import bulk as _bulk  # noqa: F401  # named procedures
 from anzhang.monitoring import holds as _holds  # noqa: F401  # named procedures
 from anzhang.monitoring.models import LegalHold, LogSource, VaultSegment
@@ -79,6 +81,11 @@ declare(
         create="place_hold",
         change="change_hold",
         fixed=frozenset({"code"}),
+        hints={
+            "sources": _("每行一个日志源编号；不填表示全部日志源。"),
+            "since": _("不填表示不限。范围以后只能扩大。"),
+            "release_reason": _("保全期间留空。由保全人以外的人填写，即解除保全，不能恢复。"),
+        },
         writers=frozenset({Writer.OFFICE}),
         articles=(29,),
     )

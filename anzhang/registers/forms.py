@@ -87,6 +87,9 @@ def _form_field(field: Field[Any, Any], rows: QuerySet[Any] | None, options: dic
         return ListField(required=not field.blank)
     if isinstance(field, models.DateField) and not isinstance(field, models.DateTimeField):
         return forms.DateField(required=not field.blank, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
+    if isinstance(field, models.DateTimeField):  # in Beijing time, as every page shows it
+        widget = forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S")
+        return forms.DateTimeField(required=not field.blank, widget=widget)
     return field.formfield(**options)
 
 
