@@ -7,10 +7,10 @@ PIP := $(PY) -m pip --disable-pip-version-check -q
 ANZHANG_HOME ?= var/demo
 export ANZHANG_HOME
 ARGS ?=
-APT := clamav-daemon rsyslog rsyslog-gnutls rsyslog-openssl rsyslog-relp openssh-server chromium fonts-noto-cjk debootstrap default-jre-headless libpdfbox2-java libcommons-io-java libjaxb-api-java libactivation-java postgresql-15 slapd
+APT := clamav-daemon rsyslog rsyslog-gnutls rsyslog-openssl rsyslog-relp openssh-server chromium fonts-noto-cjk debootstrap default-jre-headless libpdfbox2-java libcommons-io-java libjaxb-api-java libactivation-java postgresql-15 slapd strace
 # Debian installs one syslog only, and that is rsyslog: syslog-ng is unpacked into the environment, for the test in which it sends.
 SYSLOG_NG := syslog-ng-core libivykis0 libnet1 libpcre3 libjson-c5 libglib2.0-0
-APT_PROGRAMS := clamd rsyslogd sshd chromium debootstrap java pg_ctl slapd
+APT_PROGRAMS := clamd rsyslogd sshd chromium debootstrap java pg_ctl slapd strace
 
 # The same stories on PostgreSQL: the heart of them in `make test`, all that need no program of their own in `make test-long`.
 ON_POSTGRES := tests/journal/on_postgres.py tests/journal/test_record.py tests/journal/test_verify.py tests/articles tests/casework/test_appointment.py tests/casework/test_quorum.py \

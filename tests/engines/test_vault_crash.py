@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from datetime import timedelta
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from anzhang.engines import durable
-from anzhang.engines.vault import Batch, Query, Vault, WriterDeadError
+from anzhang.engines.vault import Batch, Query, Vault, WriterDeadError, catalog, wal
 from tests.engines.logs import AT
 
 SCRIPT = """
@@ -157,4 +158,57 @@ def test_a_failed_seal_leaves_everything_to_be_sealed(tmp_path: Path, monkeypatc
         sealed = writer.seal(AT + timedelta(seconds=1))
         assert sealed is not None
         assert (sealed.number, sealed.rows) == (1, 2)
+    assert vault.verify() == []
+
+
+def test_a_segment_that_was_published_and_not_listed_is_never_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vault = Vault(tmp_path)
+    with vault.writer() as writer:
+        writer.append(Batch("S", b"one\n", AT))
+        with monkeypatch.context() as patched:
+
+            def full(*_arguments: object) -> None:
+                raise sqlite3.OperationalError("database or disk is full")
+
+            patched.setattr(catalog.Catalog, "insert", full)
+            for _attempt in range(2):
+                with pytest.raises(sqlite3.OperationalError):
+                    writer.seal(AT)
+        writer.append(Batch("S", b"two\n", AT))
+        first, second = writer.seal(AT), writer.seal(AT)
+        assert first is not None
+        assert second is not None
+        assert (first.number, first.rows, second.number, second.rows) == (1, 1, 2, 1)
+        assert writer.seal(AT) is None
+    assert vault.verify() == []
+    assert b"".join(vault.raw("S")) == b"one\ntwo\n"
+
+
+def test_what_cannot_be_cleared_away_after_a_seal_is_cleared_with_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vault = Vault(tmp_path)
+    with vault.writer() as writer:
+        writer.append(Batch("S", b"one\n", AT))
+        with monkeypatch.context() as patched:
+
+            def failing(*_arguments: object) -> None:
+                raise OSError(5, "Input/output error")
+
+            patched.setattr(wal, "release", failing)
+            assert writer.seal(AT) is not None
+        assert len(wal.files(tmp_path / "wal")) == 2
+        writer.append(Batch("S", b"two\n", AT))
+        assert writer.seal(AT) is not None
+        assert len(wal.files(tmp_path / "wal")) == 1
+    assert vault.verify() == []
+    assert b"".join(vault.raw("S")) == b"one\ntwo\n"
+
+
+def test_a_catalog_without_tables_is_an_empty_one_to_a_reader(tmp_path: Path) -> None:
+    vault = Vault(tmp_path)
+    with vault.writer() as writer:
+        writer.append(Batch("S", b"one\n", AT))
+    (tmp_path / "catalog.sqlite3").write_bytes(b"")
+    for leftover in tmp_path.glob("catalog.sqlite3-*"):
+        leftover.unlink()
+    assert [hit.line for hit in vault.search(Query()).hits] == ["one"]
     assert vault.verify() == []

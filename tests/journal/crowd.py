@@ -98,7 +98,8 @@ def _decide(cases: list[Any]) -> dict[str, int]:
             write(head, Event.ROW_CHANGE, person, at=clock.now())
 
     def take_part(what: Callable[[Any], None], case: Any) -> None:
-        connection.ensure_connection()
+        with connection.cursor() as cursor:  # fifteen hundred threads of one interpreter: deadlocks are looked for, not patience
+            cursor.execute("SET lock_timeout TO '10min'")
         gate.wait()
         try:
             what(case)

@@ -59,12 +59,15 @@ class Catalog:
             self._db.execute("pragma synchronous=full")
             self._db.executescript(_SCHEMA)
             path.chmod(0o600)
-        elif path.is_file():
+            return
+        if path.is_file():
             self._db = sqlite3.connect(f"file:{path}?mode=rw", uri=True, check_same_thread=False, isolation_level=None, timeout=20)
             self._db.execute("pragma query_only=on")
-        else:
-            self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-            self._db.executescript(_SCHEMA)
+            if self._db.execute("select 1 from sqlite_master where name = 'idempotency_received'").fetchone():
+                return
+            self._db.close()  # its first writer was killed before it had made the tables
+        self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        self._db.executescript(_SCHEMA)
 
     def close(self) -> None:
         """Close the connection."""

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import os
 import shutil
+import sqlite3
 import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
@@ -34,6 +36,8 @@ from anzhang.engines.vault.jit import Table
 from anzhang.engines.vault.parse import parse
 from anzhang.engines.vault.places import locate
 from anzhang.engines.vault.verify import coverage_path, stream_path
+
+log = logging.getLogger(__name__)
 
 CHINA = timezone(timedelta(hours=8))  # segments are filed under the calendar day of the bureau
 SEAL_BYTES = 64 << 20  # the most raw bytes in one segment
@@ -148,19 +152,36 @@ class Writer:
     def seal(self, at: datetime) -> SealedSegment | None:
         """Seal what was appended, at most 64 MB of it; return the segment, or None when nothing waits.
 
-        Whatever fails before the segment is published leaves the write-ahead log as it was.
+        Whatever fails before the segment is published leaves the write-ahead log as it was. What was published and could not be
+        listed, because the disk was full just then, is this time's segment: never is a second one built under its name.
         """
         with self._sealing:
-            self._log.roll()
-            records = self._oldest()
-            if not records:
-                return None
-            sealed = self._build(records, at)
+            sealed = self._published()
+            if sealed is None:
+                self._log.roll()
+                records = self._oldest()
+                if not records:
+                    return None
+                sealed = self._build(records, at)
             self._list(sealed)
-            self._forget(records)
-            wal.release(self.root / "wal", sealed.last_record)
-            self.catalog.forget_keys(micros(at - KEYS_KEPT))
+            self._forget(sealed.last_record)
+            try:
+                wal.release(self.root / "wal", sealed.last_record)
+                self.catalog.forget_keys(micros(at - KEYS_KEPT))
+            except (OSError, sqlite3.Error):
+                log.exception("%s is sealed; what it made superfluous is removed with the next one", sealed.name)
             return sealed
+
+    def _published(self) -> SealedSegment | None:
+        """Return the segment that an earlier seal published and could not list, after making sure that it is on disk."""
+        name = _name(self.node, self._last)
+        for folder in (self.root / "segments").glob(f"day=*/{name}"):
+            for file in folder.iterdir():
+                durable.sync_file(file)
+            durable.sync_folder(folder)
+            durable.sync_folder(folder.parent)
+            return _read_sealed(folder)
+        return None
 
     def close(self) -> None:
         """Close; what is not sealed stays in the write-ahead log."""
@@ -186,8 +207,9 @@ class Writer:
                 chosen += 1
             return self._pending[:chosen]
 
-    def _forget(self, records: list[wal.Record]) -> None:
+    def _forget(self, last_record: int) -> None:
         with self._lock:
+            records = [record for record in self._pending if record.number <= last_record]
             del self._pending[: len(records)]
             for record in records:
                 self._pending_bytes -= len(record.data)
@@ -197,7 +219,7 @@ class Writer:
         """Write, seal and publish the segment of some records."""
         before = self._last
         number = 1 if before is None else before.number + 1
-        name = f"{self.node}-{number:09d}"
+        name = _name(self.node, before)
         lines = parse(records)
         rows, templates = segments.arrange(lines, 1 if before is None else before.last_seq + 1, self._known, number)
         day = instant(records[0].received).astimezone(CHINA).date()
@@ -292,6 +314,11 @@ class Writer:
         aside = self.root / "wal" / "damaged"
         durable.make_folder(aside)
         durable.write_file(aside / f"{torn.file.stem}-{torn.damage.offset}.bin", torn.content)
+
+
+def _name(node: str, before: SealedSegment | None) -> str:
+    """Return the name of the segment after another one."""
+    return f"{node}-{1 if before is None else before.number + 1:09d}"
 
 
 def _read_sealed(folder: Path) -> SealedSegment:
