@@ -20,9 +20,9 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 UNEVEN = 1.5  # requests in hand, more than the least busy process has, before a connection is given up: one more is even
-MEMORY = 0.1  # how much of the present one answer puts into a process's load
+MEMORY = 0.5  # how much of the present one answer puts into a process's load
 STALE = 0.3  # seconds after which a process that answered nothing has nothing in hand
-PAUSE = 0.1  # seconds between two connections that a process gives up
+PAUSE = 0.05  # seconds between two connections that a process gives up
 
 
 class Board:

@@ -13,7 +13,6 @@ import os
 import random
 import signal
 import socket
-import sqlite3
 import sys
 import tempfile
 from datetime import datetime, timedelta
@@ -24,7 +23,7 @@ from anzhang.engines.vault import Batch, Vault, WriterDeadError
 from tests.engines.logs import AT
 
 BATCHES, SEALS = 8, (2, 5, 7)
-MAY_REFUSE = (OSError, DurabilityError, WriterDeadError, sqlite3.OperationalError)
+MAY_REFUSE = (OSError, DurabilityError, WriterDeadError)
 PR_SET_PTRACER, ANYBODY = 0x59616D61, -1
 JUMPS = (timedelta(0), timedelta(days=-400), timedelta(days=4000), timedelta(hours=-3), timedelta(seconds=-1))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
 from datetime import timedelta
@@ -168,11 +167,11 @@ def test_a_segment_that_was_published_and_not_listed_is_never_built_again(tmp_pa
         with monkeypatch.context() as patched:
 
             def full(*_arguments: object) -> None:
-                raise sqlite3.OperationalError("database or disk is full")
+                raise catalog.CatalogError("database or disk is full")
 
             patched.setattr(catalog.Catalog, "insert", full)
             for _attempt in range(2):
-                with pytest.raises(sqlite3.OperationalError):
+                with pytest.raises(catalog.CatalogError):
                     writer.seal(AT)
         writer.append(Batch("S", b"two\n", AT))
         first, second = writer.seal(AT), writer.seal(AT)
@@ -212,3 +211,16 @@ def test_a_catalog_without_tables_is_an_empty_one_to_a_reader(tmp_path: Path) ->
         leftover.unlink()
     assert [hit.line for hit in vault.search(Query()).hits] == ["one"]
     assert vault.verify() == []
+
+
+def test_a_writer_that_could_not_open_is_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+
+        def failing(*_arguments: object) -> None:
+            raise OSError(5, "Input/output error")
+
+        patched.setattr(wal, "release", failing)
+        with pytest.raises(OSError, match="Input"):
+            Vault(tmp_path).writer()
+    with Vault(tmp_path).writer() as writer:
+        assert writer.append(Batch("S", b"one\n", AT)).record == 1

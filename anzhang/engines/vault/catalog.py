@@ -47,12 +47,29 @@ class Key:
     received: int
 
 
+class CatalogError(OSError):
+    """The catalog cannot be read or written, because the disk is full or fails; what was asked for was not done."""
+
+
+@contextmanager
+def _named(path: Path | str) -> Iterator[None]:
+    """Say errors of SQLite as what they are to a caller: the disk's."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise CatalogError(f"{path}: {error}") from error
+
+
 class Catalog:
-    """One connection, usable from any thread."""
+    """One connection, usable from any thread. Every method raises CatalogError."""
 
     def __init__(self, path: Path, *, write: bool) -> None:
         """Open; a reader of a vault that has no catalog yet sees an empty one."""
-        self._lock = threading.RLock()
+        self._lock, self._path = threading.RLock(), path
+        with _named(path):
+            self._open(path, write=write)
+
+    def _open(self, path: Path, *, write: bool) -> None:
         if write:
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=20)
             self._db.execute("pragma journal_mode=wal")
@@ -75,17 +92,18 @@ class Catalog:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        with self._lock, _named(self._path):
             self._db.execute("begin immediate")
             try:
                 yield self._db
+                self._db.execute("commit")
             except BaseException:
-                self._db.execute("rollback")
+                if self._db.in_transaction:  # a full disk has rolled it back already
+                    self._db.execute("rollback")
                 raise
-            self._db.execute("commit")
 
     def _rows(self, sql: str, *arguments: object) -> list[tuple[object, ...]]:
-        with self._lock:
+        with self._lock, _named(self._path):
             return self._db.execute(sql, arguments).fetchall()
 
     def segments(self, *, disposed: bool = False) -> list[SealedSegment]:

@@ -15,7 +15,6 @@ import hashlib
 import logging
 import os
 import shutil
-import sqlite3
 import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
@@ -72,14 +71,18 @@ class Writer:
         except OSError as error:
             os.close(self._lock_file)
             raise VaultBusyError(f"{root}: another process writes to this vault") from error
-        self.catalog = Catalog(root / "catalog.sqlite3", write=True)
         self._pending: list[wal.Record] = []
         self._pending_bytes = 0
         self._keys: dict[tuple[str, str], Key] = {}
         self._lock = threading.Lock()
         self._sealing = threading.Lock()
         self._last: SealedSegment | None = None
-        self._recover()
+        try:
+            self.catalog = Catalog(root / "catalog.sqlite3", write=True)
+            self._recover()
+        except BaseException:
+            os.close(self._lock_file)  # or nobody in this process could try again
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -168,7 +171,7 @@ class Writer:
             try:
                 wal.release(self.root / "wal", sealed.last_record)
                 self.catalog.forget_keys(micros(at - KEYS_KEPT))
-            except (OSError, sqlite3.Error):
+            except OSError:
                 log.exception("%s is sealed; what it made superfluous is removed with the next one", sealed.name)
             return sealed
 
