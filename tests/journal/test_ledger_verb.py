@@ -190,5 +190,5 @@ def test_its_own_sm3_hashes_the_published_inputs():
 def test_the_verifier_is_one_short_file_that_imports_nothing_of_ours():
     lines = Path(verifier.__file__).read_text(encoding="utf-8").splitlines()
     imported = {line.split()[1].split(".")[0] for line in lines if line.startswith(("import ", "from "))}
-    assert len(lines) <= 400
+    assert len(lines) <= 450
     assert imported <= sys.stdlib_module_names

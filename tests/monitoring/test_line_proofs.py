@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from anzhang.engines.ledger import verifier
 from anzhang.engines.ledger.note import Verifier
 from anzhang.engines.ledger.tree import ProofError
 from anzhang.monitoring.line_proofs import check_line
@@ -60,7 +61,7 @@ def test_a_line_is_proved_without_the_vault(installation: Installation, tmp_path
 
     verifiers = [Verifier.parse(line) for line in keys.read_text().split()]
     assert check_line(file.read_bytes(), verifiers).proved.hit.raw == LINE
-    others = [Verifier(verifier.name, bytes(32)) for verifier in verifiers]
+    others = [Verifier(each.name, bytes(32)) for each in verifiers]
     for wrong in (others, verifiers[:1], []):
         with pytest.raises(ProofError):
             check_line(file.read_bytes(), wrong)
@@ -74,8 +75,29 @@ def test_a_line_is_proved_without_the_vault(installation: Installation, tmp_path
     for name, from_ in swapped.items():
         with pytest.raises(ProofError):
             check_line(_with(file.read_bytes(), f"seal/{name}", files[f"seal/{from_}"]), verifiers)
+    _check_with_nothing_but_python(file, keys, other, tmp_path)
     run(nobody, "vault", "check", str(keys), "--key", str(keys), code=1)
     run(nobody, "vault", "check", str(tmp_path / "missing"), "--key", str(keys), code=2)
+
+
+def _check_with_nothing_but_python(file: Path, keys: Path, other: dict[str, bytes], folder: Path) -> None:
+    def verify(content: bytes) -> subprocess.CompletedProcess[str]:
+        (folder / "given.zip").write_bytes(content)
+        command = [sys.executable, "-I", verifier.__file__, "--line", str(folder / "given.zip"), "--key", str(keys)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    sound = file.read_bytes()
+    done = verify(sound)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("ok: ") == 3
+    assert done.stdout.endswith(f": {LINE.decode()}\n")
+    for name, content in _files(sound).items():
+        if name in {"line.bin", "proof.json"}:
+            continue
+        wrong = other.get(name.removeprefix("seal/"), b"x" + content)
+        assert verify(_with(sound, name, wrong)).returncode in {1, 2}, name
+    for content in (b"", b"PK", _with(sound, "proof.json", b"[]"), _with(sound, "proof.json", b"{}")):
+        assert verify(content).returncode == 2
 
 
 def _other_segment(installation: Installation, folder: Path) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
     python3 verify.py FOLDER [--key KEYFILE] [--since HEADFILE]
     python3 verify.py --proof FILE.tlog-proof --key KEYFILE
+    python3 verify.py --line FILE.zip --key KEYFILE
 
 Take the key file from where you trust it (the init protocol, an earlier export), not from the folder under suspicion.
 FOLDER is what `anzhang ledger export` wrote. For the SHA-256 tree and then for the SM3 tree:
@@ -12,6 +13,9 @@ FOLDER is what `anzhang ledger export` wrote. For the SHA-256 tree and then for 
 3. They lead to the root of every head in `heads`, each signed by the key, of the checkpoint, and of a head kept elsewhere.
 4. With payloads: every payload is the one that its entry commits to.
 
+A line's proof (`anzhang vault prove`) is followed from its row group to the segment's roots and from the ledger's entry about
+the segment to the signed heads. Whether the row group holds the line takes a reader of Parquet; the output says how to ask one.
+
 Exit code 0: everything holds. 1: something does not, and it is named. 2: the input cannot be read.
 Formats: RFC 6962; C2SP tlog-tiles, tlog-checkpoint, signed-note, tlog-proof. Ed25519: RFC 8032. SM3: GB/T 32905-2016.
 """
@@ -21,8 +25,10 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
+import io
 import json
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -370,6 +376,33 @@ def verify_proof(text: str, keys: dict[str, bytes]) -> str:
     return f"ok: {origin}: entry {index} of {size}: {entry.decode('utf-8', 'replace')}"
 
 
+def verify_line(content: bytes, keys: dict[str, bytes]) -> Iterator[str]:
+    """Verify a line's proof as far as hashes go; yield what holds."""
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        if len(file.infolist()) > 64 or sum(each.file_size for each in file.infolist()) > 1 << 30:
+            raise ValueError("not a proof of a line: too large")
+        files = {name: file.read(name) for name in file.namelist()}
+    said, header = json.loads(files["proof.json"]), json.loads(files["header.json"])
+    group, size = int(said["group"]), int(said["leaves"])
+    body, salt = files["seal/payload.json"], bytes.fromhex(files["seal/salt"].decode())
+    sealed = json.loads(body)
+    for name, digest in (("sha256", sha256), ("sm3", sm3)):
+        for part, leaf in (("header.json", 0), ("rows.bin", group + 1), ("footer.bin", size - 4)):
+            path = [bytes.fromhex(step) for step in said["paths"][name][part]]
+            if not group + 1 < size - 4 or follow(digest, digest(b"\x00" + files[part]), leaf, size, path).hex() != sealed[f"root_{name}"]:
+                raise WrongError(f"{part} does not lead to the {name} root that the ledger holds for {sealed['name']}")
+        text = files[f"seal/{name}.tlog-proof"].decode()
+        entry = json.loads(unbase64(text.split("\n")[1].removeprefix("extra ")))
+        if (entry["payload"], entry["object"][0]) != (sha256(salt + body).hex(), "vault_segment"):
+            raise WrongError("seal/payload.json is not what the ledger's entry commits to")
+        yield verify_proof(text, keys)
+    if (header["number"], header["name"]) != (sealed["number"], sealed["name"]):
+        raise WrongError("the header is that of another segment")
+    line = files["line.bin"].decode("utf-8", "replace")
+    yield f"ok: row group {group} of segment {header['name']}, sealed {header['sealed_at']}"
+    yield f"claimed to be line {said['seq']} of it (zeros between the pieces of footer.bin and rows.bin make the Parquet file): {line}"
+
+
 def main(arguments: list[str]) -> int:
     """Run from the command line; return the exit code."""
     parser = argparse.ArgumentParser(description="verify an exported ledger or a proof")
@@ -377,19 +410,22 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--key", type=Path, help="public keys; default FOLDER/key, which proves nothing about who signed")
     parser.add_argument("--since", type=Path, help="a head kept elsewhere")
     parser.add_argument("--proof", type=Path, help="a .tlog-proof file")
+    parser.add_argument("--line", type=Path, help="a proof of one log line (.zip)")
     options = parser.parse_args(arguments)
-    if (options.folder is None) == (options.proof is None) or (options.folder or options.key) is None:
-        parser.error("give a FOLDER, or --proof with --key")
+    if [options.folder, options.proof, options.line].count(None) != 2 or (options.folder or options.key) is None:
+        parser.error("give a FOLDER, or --proof or --line with --key")
     try:
         keys = read_keys((options.key or options.folder / "key").read_text("ascii"))
         if options.proof is not None:
             said = [verify_proof(options.proof.read_text("utf-8"), keys)]
+        elif options.line is not None:
+            said = list(verify_line(options.line.read_bytes(), keys))
         else:
             said = list(verify_folder(options.folder, keys, options.since.read_text("utf-8") if options.since else None))
     except WrongError as error:
         sys.stderr.write(f"WRONG: {error}\n")
         return 1
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, IndexError, TypeError, zipfile.BadZipFile) as error:
         sys.stderr.write(f"cannot read: {error}\n")
         return 2
     sys.stdout.write("".join(f"{line}\n" for line in said))
