@@ -46,7 +46,7 @@ def change_hold(actor: Actor, row: LegalHold, *, at: datetime, expected_version:
         if values.get("release_reason") and not before.release_reason:
             if before.placed_by == actor.id:
                 raise RefusedError("own_hold", _("证据保全 %s 由您作出，解除须由他人办理。") % before.code)
-            values["released_at"], act = at, Event.HOLD_RELEASE
+            values, act = {**values, "released_at": at}, Event.HOLD_RELEASE
         return rows.change(actor, row, values, at, expected_version, act)
 
 

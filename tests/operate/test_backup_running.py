@@ -7,8 +7,6 @@ import threading
 import pytest
 
 from anzhang.engines.vault import Vault
-from anzhang.home import Home
-from anzhang.journal import keys
 from anzhang.operate.initialize import write_private
 from tests.monitoring.installation import Installation, build_template
 from tests.operate.test_backup import anzhang
@@ -41,7 +39,6 @@ class Sender(threading.Thread):
 def test_it_restores_clean_with_everything_acknowledged_before(tmp_path):
     home = tmp_path / "home"
     build_template(home)
-    keys.create(Home(home))
     write_private(home / "keys" / "secret.key", b"s" * 64)
     installation = Installation(home)
     installation.start()
