@@ -231,10 +231,9 @@ def dispose_expired(actor: Actor, vault: Disposer, at: datetime, *, keep: timede
         refusal = log_disposal(segment, at)  # asked here, so that a sweep leaves no attempts in the ledger
         if refusal is None:
             gone.append(dispose_segment(actor, segment, at, vault))
-        elif refusal.code == "legal_hold":
-            stayed.append(refusal)
-        else:
-            stayed.append(refusal)
+            continue
+        stayed.append(refusal)
+        if refusal.code != "legal_hold":
             break  # a line of it is younger than the floor: it stays, and so does what came after it
     return gone, stayed
 

@@ -131,6 +131,14 @@ class Hunter:
             stale = chance.random() < 0.2
             case.body["version"] = 0 if stale else getattr(seen.filter(pk=case.path_parameters["pk"]).first(), "version", 1)
 
+    def write_stale(self) -> None:
+        """Write a row of one's own under a version that it no longer has."""
+        seen, _all, _key = self.rows("/api/registers/person")
+        answer = self.target.send(
+            self.client, "put", f"/api/registers/person/{seen.order_by('pk').first().pk}", {"post": "科员", "version": 0}
+        )
+        self.statuses[answer.status_code] += 1
+
     def fuzz(self, calls: int) -> None:
         """Make about so many calls: every operation, with right and with wrong data."""
         operations = [operation.ok() for operation in self.schema.get_all_operations()]

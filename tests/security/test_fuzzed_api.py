@@ -16,8 +16,9 @@ def _sizes():
 def test_a_few_hundred_calls_find_no_hole(target):
     hunter = Hunter(target, ("read", "write"))
     hunter.fuzz(300)
+    hunter.write_stale()
     assert hunter.calls >= 150
-    assert {200, 404, 422} <= set(hunter.statuses)
+    assert {200, 404, 409, 422} <= set(hunter.statuses)
 
 
 def test_a_read_token_writes_nothing_however_it_is_used(target):
@@ -38,7 +39,8 @@ def test_twenty_thousand_calls_find_no_hole(target):
     writer.follow(10)
     assert writer.calls - generated >= 500
     assert writer.linked >= 100
-    assert {200, 201, 400, 403, 404, 422} <= set(writer.statuses)
+    writer.write_stale()  # generated calls meet one by chance only
+    assert {200, 201, 400, 403, 404, 409, 422} <= set(writer.statuses)
     before, entries = _sizes(), Entry.objects.count()
     reader = Hunter(target, ("read",))
     reader.fuzz(5_000)

@@ -52,7 +52,7 @@ class CatalogError(OSError):
 
 
 @contextmanager
-def _named(path: Path | str) -> Iterator[None]:
+def disk_errors(path: Path) -> Iterator[None]:
     """Say errors of SQLite as what they are to a caller: the disk's."""
     try:
         yield
@@ -66,7 +66,7 @@ class Catalog:
     def __init__(self, path: Path, *, write: bool) -> None:
         """Open; a reader of a vault that has no catalog yet sees an empty one."""
         self._lock, self._path = threading.RLock(), path
-        with _named(path):
+        with disk_errors(path):
             self._open(path, write=write)
 
     def _open(self, path: Path, *, write: bool) -> None:
@@ -92,7 +92,7 @@ class Catalog:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, _named(self._path):
+        with self._lock, disk_errors(self._path):
             self._db.execute("begin immediate")
             try:
                 yield self._db
@@ -103,7 +103,7 @@ class Catalog:
                 raise
 
     def _rows(self, sql: str, *arguments: object) -> list[tuple[object, ...]]:
-        with self._lock, _named(self._path):
+        with self._lock, disk_errors(self._path):
             return self._db.execute(sql, arguments).fetchall()
 
     def segments(self, *, disposed: bool = False) -> list[SealedSegment]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from anzhang.engines import durable
 from anzhang.engines.vault import tree
 from anzhang.engines.vault.batch import Fault, SealedSegment
+from anzhang.engines.vault.catalog import disk_errors
 from anzhang.engines.vault.places import locate
 from anzhang.engines.vault.verify import sealed_parts
 
@@ -92,13 +93,12 @@ def _prepare(root: Path, kept: list[SealedSegment], target: Path) -> None:
         raise TargetError(f"{target} is the vault itself, within it or around it")
     if not target.parent.is_dir():
         raise TargetError(f"{target.parent}: no such folder; is the disk mounted?")
-    first = kept[0].root_sha256 if kept else ""
     mark = target / MARK
     if mark.is_file():
         _require_same(root, mark.read_text("ascii").strip(), target)
     elif target.exists() and any(target.iterdir()):
         raise TargetError(f"{target} is not empty and holds no copy of a vault")
-    elif not first:
+    elif not kept:
         raise TargetError("the vault has no sealed segment yet")
     else:
         durable.make_folder(target)
@@ -108,7 +108,8 @@ def _prepare(root: Path, kept: list[SealedSegment], target: Path) -> None:
 
 def _founding(root: Path) -> str:
     """Return the root of the first segment that was ever sealed: what tells one vault from another."""
-    with closing(sqlite3.connect(f"file:{root / CATALOG}?mode=ro", uri=True, timeout=20)) as catalog:
+    address = f"file:{root / CATALOG}?mode=ro"
+    with disk_errors(root / CATALOG), closing(sqlite3.connect(address, uri=True, timeout=20)) as catalog:
         row = catalog.execute("select root_sha256 from segment order by number limit 1").fetchone()
     return str(row[0]) if row else ""
 
