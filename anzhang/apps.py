@@ -16,7 +16,10 @@ class AnzhangConfig(AppConfig):
     def ready(self) -> None:
         """Import the modules whose decorators fill the registries."""
         from anzhang import checks  # noqa: F401  (registers the system checks)
-        from anzhang.registers import text_index
+        from anzhang.registers import (
+            lookups,  # noqa: F401  (registers `holds`)
+            text_index,
+        )
         from anzhang.regulation.binding import load_bindings
 
         load_bindings()

@@ -267,6 +267,7 @@ class Finding(Ledgered):
             models.Index(fields=["unit", "state", "due_at"], name="finding_unit"),
             # The list by deadline walks this one; state and obligation are in it so that what is not shown is never fetched.
             models.Index(fields=["due_at", "id", "state", "obligation"], name="finding_list"),
+            models.Index(fields=["subject_label", "number", "state"], name="finding_searched"),  # a search counts without reading evidence
         )
         constraints = (
             models.UniqueConstraint(fields=["fingerprint"], condition=~Q(state="closed"), name="one_active_finding_per_fingerprint"),

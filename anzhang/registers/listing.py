@@ -95,7 +95,7 @@ def select(register: Register, query: Query, sight: Sight) -> QuerySet[Any]:
     if query.search and register.search:
         found = Q()
         for path in register.search:
-            found |= Q(**{f"{path}__icontains": query.search})
+            found |= Q(**{f"{path}__holds": query.search})
         rows = text_index.narrow(rows.filter(found), register.search, query.search)
     return rows.order_by(*_order(register, query.sort))
 

@@ -38,6 +38,14 @@ def narrow(rows: QuerySet[Any], paths: tuple[str, ...], text: str) -> QuerySet[A
     return rows.filter(condition)
 
 
+def named(rows: QuerySet[Any], title: str, number: str, text: str) -> QuerySet[Any]:
+    """Return the rows whose title holds the text or whose number, which is ASCII, begins with it."""
+    condition = Q(**{f"{title}__holds": text})
+    if text.isascii():
+        condition |= Q(**{f"{number}__startswith": text})
+    return narrow(rows.filter(condition), (title, number), text)
+
+
 def ensure(**_signal: Any) -> None:
     """Make the index of every searched table, or make it anew where it or its triggers are not as they should be.
 

@@ -59,7 +59,7 @@ def users(request: HttpRequest) -> HttpResponse:
     wanted = typed(request, "q")
     rows = User.objects.select_related("person__unit").order_by("username")
     if wanted:
-        rows = rows.filter(username__icontains=wanted) | rows.filter(person__name__icontains=wanted) | rows.filter(person__code=wanted)
+        rows = rows.filter(username__holds=wanted) | rows.filter(person__name__holds=wanted) | rows.filter(person__code=wanted)
     waiting = IdentityRequest.objects.filter(state=IdentityRequest.State.WAITING).select_related("user", "started_by")
     return render(request, "administration/users.html", {"users": rows[:200], "q": wanted, "waiting": waiting, "roles": dict(ROLES)})
 

@@ -76,8 +76,7 @@ def index(request: HttpRequest) -> HttpResponse:
         rows = rows.select_related("unit", "applicant")
     text, route, state = (typed(request, name) for name in ("q", "route", "state"))
     if text:
-        rows = rows.filter(Q(**{f"{prefix}title__icontains": text}) | Q(**{f"{prefix}number__startswith": text}))
-        rows = text_index.narrow(rows, (f"{prefix}title", f"{prefix}number"), text)
+        rows = text_index.named(rows, f"{prefix}title", f"{prefix}number", text)
     if route in routes.current():
         rows = rows.filter(**{f"{prefix}route": route})
     if state in Case.State.values:

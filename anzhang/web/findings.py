@@ -85,9 +85,7 @@ def index(request: HttpRequest) -> HttpResponse:
     if article.isascii() and article.isdigit() and len(article) <= 3:
         rows = rows.filter(obligation__startswith=f"A{int(article):02d}.")
     if text:
-        rows = text_index.narrow(
-            rows.filter(Q(subject_label__icontains=text) | Q(number__startswith=text)), ("subject_label", "number"), text
-        )
+        rows = text_index.named(rows, "subject_label", "number", text)
     found = KeyPaginator(rows.only(*SHOWN), PAGE_SIZE).get_page(request.GET.get("page"))
     kept = request.GET.copy()
     kept.pop("page", None)

@@ -90,7 +90,7 @@ def directive_list(request: HttpRequest) -> HttpResponse:
     elif state != "all":
         state, rows = "", rows.filter(state__in=(Directive.State.OPEN, Directive.State.REPORTED))
     if text:
-        rows = rows.filter(title__icontains=text)
+        rows = rows.filter(title__holds=text)
     extra = {"states": Directive.State.choices, "state": state, "q": text}
     return render(request, "organization/directives.html", listed(request, rows, sight, extra))
 

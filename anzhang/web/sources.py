@@ -72,7 +72,7 @@ def index(request: HttpRequest) -> HttpResponse:
     rows = _seen(actor, at)
     text, state = typed(request, "q"), typed(request, "state")
     if text:
-        rows = rows.filter(Q(code__icontains=text) | Q(name__icontains=text))
+        rows = rows.filter(Q(code__holds=text) | Q(name__holds=text))
     found = standings(rows, says, _silence(at), at)
     counts = {each: sum(one.state == each for one in found) for each in State}
     if state in counts:

@@ -6,7 +6,7 @@ from django.db.models import Q
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anzhang.casework.models import Approval, Case
+from anzhang.casework.models import Approval, Case, Finding
 from anzhang.directory.models import Assignment, Person
 from anzhang.registers import listing, text_index
 from anzhang.registers.declaration import REGISTERS
@@ -42,6 +42,13 @@ def test_it_keeps_every_row_that_the_search_finds(bureau):
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=6))
 def test_it_takes_any_text(text):
     assert set(found(text).values_list("pk", flat=True)) <= kept(text)
+
+
+def test_holds_is_icontains(bureau):
+    people(bureau.unit["JYC"])
+    texts = {name[i:j] for name in [*NAMES, "T0003", "p02"] for i in range(len(name)) for j in range(i + 1, len(name) + 1)}
+    for text in texts | {text.upper() for text in texts} | {"%", "_", "\\"}:
+        assert set(Person.objects.filter(name__holds=text)) == set(Person.objects.filter(name__icontains=text)), repr(text)
 
 
 def test_it_narrows(bureau):
@@ -93,6 +100,9 @@ def test_a_search_of_people_reads_the_few_rows_that_can_hold_it_else_one_index(a
     assert plan in rows.values_list("pk", flat=True)[:50].explain()
 
 
-def test_a_search_of_cases_counts_what_it_finds_by_one_index(bureau):
-    found = Case.objects.filter(Q(title__icontains="备案") | Q(number__startswith="备案")).order_by()
-    assert "COVERING INDEX case_searched" in found.values("title", "number").explain()
+@pytest.mark.parametrize(("model", "title", "index"), [(Case, "title", "case_searched"), (Finding, "subject_label", "finding_searched")])
+@pytest.mark.parametrize("text", ["备案", "2026"])
+def test_a_search_counts_what_it_finds_by_one_index(bureau, monkeypatch, model, title, index, text):
+    monkeypatch.setattr(text_index, "FEW", -1)
+    found = text_index.named(model.objects.all(), title, "number", text).order_by()
+    assert f"COVERING INDEX {index}" in found.values(title, "number").explain()
