@@ -190,3 +190,15 @@ def object_word(kind: str) -> str:
 def objects() -> Mapping[str, str | Promise]:
     """Return the word of every object type: tables of ledgered rows, and what is no row."""
     return {kind: model._meta.verbose_name or kind for kind, model in ledgered().items()} | dict(OBJECTS)
+
+
+@cache
+def act_choices(_language: str | None) -> tuple[tuple[str, str], ...]:
+    """Return code and word of every act, in the language that is in force."""
+    return tuple((str(event), str(word)) for event, word in ACTS.items())
+
+
+@cache
+def object_choices(_language: str | None) -> tuple[tuple[str, str], ...]:
+    """Return code and word of every object type by word, in the language that is in force."""
+    return tuple(sorted(((kind, str(word)) for kind, word in objects().items()), key=lambda pair: pair[1]))

@@ -95,7 +95,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "page": found,
         "query": f"{kept.urlencode()}&" if kept else "",
         "lines": [Line(case, row if prefix else None, handlers.get(case.pk, ())) for case, row in zip(cases, found, strict=True)],
-        "routes": routes.current().values(),
+        "routes": [(route.key, route.title) for route in routes.current().values()],
         "states": Case.State.choices,
         "chosen": {"q": text, "route": route, "state": state},
         "now": at,

@@ -28,7 +28,7 @@ from anzhang.journal.models import Entry
 from anzhang.permissions import Actor, Administrator, Via
 from anzhang.registers.declaration import REGISTERS
 from anzhang.registers.rights import Sight
-from anzhang.web import acts, cases, findings
+from anzhang.web import cases, findings
 
 PAGE_SIZE = 50
 LONGEST = 128
@@ -208,11 +208,6 @@ def reads_payload(sight: Sight, about: Model | None) -> bool:
     """Whether the reader may read what an entry commits to."""
     administrator = sight.actor.administrator
     return administrator is Administrator.AUDITOR or (administrator is None and about is not None)
-
-
-def kinds() -> list[tuple[str, str]]:
-    """Return every object type with its word, ordered by word."""
-    return sorted(((kind, str(word)) for kind, word in acts.objects().items()), key=lambda pair: pair[1])
 
 
 def age(since: datetime, now: datetime) -> tuple[int, int]:

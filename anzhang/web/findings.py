@@ -32,6 +32,7 @@ from anzhang.web.access import login_needed
 from anzhang.web.actors import actor_of
 from anzhang.web.asked import typed
 from anzhang.web.paging import KeyPaginator
+from anzhang.web.tags import article_word
 
 PAGE_SIZE = 30
 # What a list shows of a finding.
@@ -95,7 +96,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "query": f"{kept.urlencode()}&" if kept else "",
         "states": Finding.State.choices,
         "units": sight.narrowed(Unit.objects.only("code", "name"), ("path",)),
-        "articles": [each.number for each in catalog().articles],
+        "articles": [(each.number, article_word(each.number)) for each in catalog().articles],
         "chosen": {"state": state, "unit": unit, "article": article, "q": text},
         "now": at,
     }

@@ -13,8 +13,8 @@ from django.db.models import Model, OuterRef, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from anzhang import clock
@@ -82,8 +82,8 @@ def index(request: HttpRequest) -> HttpResponse:
         "older": chosen.address(before=found.rows[-1].index) if found.older and found.rows else "",
         "first": chosen.address() if found.newer else "",
         "chosen": chosen,
-        "acts": [(str(event), word) for event, word in acts.ACTS.items()],
-        "kinds": entries.kinds(),
+        "acts": acts.act_choices(get_language()),
+        "kinds": acts.object_choices(get_language()),
         "everything": sees_faults,
         "fault": fault,
     }

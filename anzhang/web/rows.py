@@ -1,4 +1,4 @@
-"""The bodies of long tables and lists: squares, cases, findings, verdicts, ledger entries. Built in as template filters and tags.
+"""The bodies of long tables and lists: options, squares, cases, findings, verdicts, ledger entries. Built in as template filters and tags.
 
 Written here and not in templates, because a template costs about fifteen microseconds a tag and a page of fifty rows has a
 thousand: half of what the page costs. Everything from a row goes through `escape`; marks are written by `marks`.
@@ -24,6 +24,7 @@ from anzhang.web.marks import due, instant, state_mark
 from anzhang.web.tags import STATES, article_of, article_word, beijing_day, percent, severity_word, state_word
 
 if TYPE_CHECKING:
+    from anzhang.directory.models import Unit
     from anzhang.regulation.catalog import Obligation
     from anzhang.web import board, cases, findings
 
@@ -34,6 +35,23 @@ register = template.Library()
 def _before(name: str) -> str:
     """Return what stands before the number in the addresses of a page, e.g. `/cases/`."""
     return reverse(name, args=[0]).removesuffix("0/")
+
+
+@register.simple_tag
+def options(pairs: Iterable[tuple[object, object]], chosen: object) -> SafeString:
+    """Return the options of a choice, value and word each."""
+    kept = str(chosen)
+    return SafeString("".join(_option(str(value), str(word), kept) for value, word in pairs))
+
+
+@register.simple_tag
+def unit_options(units: Iterable[Unit], chosen: str) -> SafeString:
+    """Return the options of a choice of units; `chosen` is a code, or empty."""
+    return SafeString("".join(_option(unit.code, unit.name, chosen) for unit in units))
+
+
+def _option(value: str, word: str, chosen: str) -> str:
+    return f'<option value="{escape(value)}"{" selected" if value == chosen else ""}>{escape(word)}</option>'
 
 
 @register.simple_tag
