@@ -6,11 +6,13 @@ Written here and not as components, because a list draws them a hundred times an
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from html import escape
 
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from anzhang.web.tags import basis_of, beijing, iso, proof_word, state_word
@@ -21,8 +23,13 @@ register = template.Library()
 @register.filter
 def state_mark(code: str) -> SafeString:
     """Return a state as its mark and word."""
+    return _state_mark(str(code), get_language())
+
+
+@lru_cache(maxsize=256)
+def _state_mark(code: str, _language: str | None) -> SafeString:
     word = escape(state_word(code))
-    return SafeString(f'<span class="az-state az-{escape(str(code))}"><span class="az-mark" aria-hidden="true"></span>{word}</span>')
+    return SafeString(f'<span class="az-state az-{escape(code)}"><span class="az-mark" aria-hidden="true"></span>{word}</span>')
 
 
 @register.filter

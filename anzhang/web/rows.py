@@ -24,6 +24,7 @@ from anzhang.web.marks import due, instant, state_mark
 from anzhang.web.tags import STATES, article_of, article_word, beijing_day, percent, severity_word, state_word
 
 if TYPE_CHECKING:
+    from anzhang.casework.models import Finding
     from anzhang.directory.models import Unit
     from anzhang.regulation.catalog import Obligation
     from anzhang.web import board, cases, findings
@@ -107,6 +108,18 @@ def _finding(line: findings.Line, base: str, articles: str, now: datetime) -> st
         f'<td class="tight"><span class="az-severity-{severity}">{escape(severity_word(finding.severity))}</span></td>'
         f'<td class="tight">{state_mark(finding.state)}</td><td class="tight">{due(finding.due_at, now, finding.closed_at)}</td></tr>\n'
     )
+
+
+@register.filter
+def finding_links(found: Iterable[Finding]) -> SafeString:
+    """Return findings as links with their states, in one line."""
+    base = _before("finding")
+    return SafeString("、".join(_finding_link(finding, base) for finding in found))
+
+
+def _finding_link(finding: Finding, base: str) -> str:
+    number = escape(finding.number)
+    return f'<a href="{base}{number}/">{number} {escape(finding.subject_label)}</a>（{escape(state_word(finding.state))}）'
 
 
 @register.filter
