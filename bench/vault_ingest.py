@@ -8,7 +8,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from anzhang.engines.vault import Batch, Vault, warm
+from anzhang.engines.vault import Batch, Vault
+from anzhang.engines.vault.warm import warm
 
 LINES = 500_000
 CHUNK = 1 << 20
