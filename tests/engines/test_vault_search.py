@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from anzhang.engines.vault import Batch, Query, QueryError, Vault
 from anzhang.engines.vault import segment as segments
+from anzhang.engines.vault import vault as vaults
 from anzhang.engines.vault.text import decode
 from tests.engines.logs import AT, lines
 from tests.engines.test_vault import fill
@@ -51,7 +53,9 @@ def pieces() -> st.SearchStrategy[str]:
 def found(vault: Vault, query: Query) -> list[int]:
     """Return which made lines a query finds, having seen that pruning changes nothing."""
     pruned, full = vault.search(query), vault.search(query, prune=False)
-    assert (pruned.total, pruned.hits) == (full.total, full.hits)
+    assert (pruned.total, pruned.hits, pruned.groups, pruned.panel, pruned.bars) == (
+        full.total, full.hits, full.groups, full.panel, full.bars,
+    )  # fmt: skip
     assert pruned.blocks_read <= full.blocks_read
     return sorted(hit.seq - 1 for hit in pruned.hits if hit.seq <= len(MADE))
 
@@ -166,6 +170,51 @@ def test_bars_count_every_line_once_by_its_event_time(vault: Vault, seconds: int
     bars = vault.search(Query(term="password", limit=0, bar=seconds)).bars
     assert {int(since.timestamp()): rows for since, rows in bars.items()} == expected
     assert list(bars) == sorted(bars)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query(limit=0, bar=3600, panel=("source", "address", "host", "app", "facility", "severity", "kind")),
+        Query(limit=3, bar=86_400, east=28_800, group="app", top=1000),
+        Query(limit=3, offset=4, bar=60, group="host", top=1000, newest_first=False),
+        Query(limit=0, since=AT - timedelta(seconds=4000), until=AT - timedelta(seconds=1000), bar=300, group="severity"),
+        Query(limit=0, sources=("S", "T"), group="source"),
+        Query(limit=0),
+    ],
+)
+def test_counting_reads_no_block_that_says_itself_what_it_holds(vault: Vault, query: Query) -> None:
+    result = vault.search(query)
+    found(vault, query)
+    assert result.total
+    assert result.blocks > 20
+    assert result.blocks_read <= result.blocks * 0.6  # for the hits: the newest lines are spread over several
+    assert sum(result.bars.values()) in {0, result.total}
+
+
+def test_what_blocks_do_not_say_is_read(vault: Vault) -> None:
+    for query in (Query(limit=0, bar=7), Query(limit=0, bar=60, east=61), Query(limit=0, group="pid"), Query(limit=0, extract=r"(\d+)")):
+        found(vault, query)
+        assert vault.search(query).blocks_read == vault.search(query).blocks
+
+
+def test_a_segment_without_facts_is_read(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    def plain(content: bytes) -> tuple[list[dict[str, Any]], Any]:
+        described, words = parsed(content)
+        return [{name: value for name, value in block.items() if name != "facts"} for block in described], words
+
+    expected = vault.search(Query(limit=0, bar=3600, group="app", top=1000))
+    parsed = segments.parse_filter
+    monkeypatch.setattr(segments, "parse_filter", plain)
+    vaults._filter.cache_clear()
+    try:
+        older = vault.search(Query(limit=0, bar=3600, group="app", top=1000))
+        assert (older.total, older.bars, older.groups) == (expected.total, expected.bars, expected.groups)
+        assert older.blocks_read == older.blocks > expected.blocks_read
+        assert vault.search(Query(sources=("S",), limit=0)).total == vault.search(Query(limit=0)).total
+        assert vault.verify() == []
+    finally:
+        vaults._filter.cache_clear()
 
 
 @pytest.mark.parametrize("pattern", [r"from (\d+\.\d+\.\d+\.\d+)", r"user[= ](?P<who>[a-z]+)", r"[(]?(?:for|user) (\w+)", r"\((\w+)\)"])

@@ -12,7 +12,7 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 
-from anzhang.engines.vault import Sealed, Vault, tree
+from anzhang.engines.vault import Sealed, Vault, facts, tree
 from anzhang.engines.vault import segment as segments
 from tests.engines.logs import lines
 from tests.engines.test_vault import fill
@@ -104,6 +104,13 @@ def test_it_names_segment_and_part(root: Path, what: str) -> None:
     change, number, part = CHANGES[what]
     change(root, folders(root))
     assert (number, part) in {(fault.number, fault.part) for fault in Vault(root).verify()}
+
+
+def test_a_block_that_says_something_else_than_its_lines_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facts, "STEPS", (7,))
+    found = Vault(root).verify()
+    assert {(fault.number, fault.part) for fault in found} == {(number, "filter") for number in (1, 2, 3, 4)}
+    assert "block 0" in found[0].what
 
 
 def test_a_changed_event_is_named(root: Path) -> None:

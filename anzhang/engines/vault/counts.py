@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,12 +13,11 @@ import pyarrow.compute as pc
 
 from anzhang.engines.vault.batch import instant
 from anzhang.engines.vault.block import Block
+from anzhang.engines.vault.facts import SECOND, count_by
 from anzhang.engines.vault.jit import Ints
 from anzhang.engines.vault.query import Query, QueryError
-from anzhang.engines.vault.text import decode
 
 Group = tuple[str, int]  # a value and its rows
-SECOND = 1_000_000  # µs
 
 
 class Counts:
@@ -35,12 +35,30 @@ class Counts:
     def add(self, at: Ints, block: Block, rows: Ints, lines: Callable[[], Block]) -> None:
         """Count the rows of a block that match; `at` are their event times, `lines` reads what they say."""
         for name, groups in self._groups.items():
-            groups.update(_group(name, block, rows))
+            groups.update(count_by(name, block, rows))
         if self._query.bar:
             steps, times = np.unique((at + self._query.east * SECOND) // (self._query.bar * SECOND), return_counts=True)
             self._bars.update(dict(zip(steps.tolist(), times.tolist(), strict=True)))
         if self._query.extract:
             self._extracted.update(_extracted(self._query.extract, lines()))
+
+    def fit(self, facts: Mapping[str, Any] | None) -> bool:
+        """Whether what a block says about itself is enough to count it."""
+        if facts is None or self._query.extract or any(name not in facts["counts"] for name in self.fields):
+            return False
+        bar, east = self._query.bar, self._query.east
+        return not bar or ("time" in facts and bar % facts["time"][0] == 0 and east % facts["time"][0] == 0)
+
+    def add_facts(self, facts: Mapping[str, Any]) -> None:
+        """Count a block of which every line matches by what it says about itself."""
+        for name, groups in self._groups.items():
+            groups.update(facts["counts"][name])
+        if self._query.bar:
+            step, first, lines = facts["time"]
+            bar, east = self._query.bar, self._query.east
+            for number, rows in enumerate(lines, first):
+                if rows:
+                    self._bars[(number * step + east) // bar] += rows
 
     @property
     def groups(self) -> list[Group]:
@@ -103,15 +121,3 @@ def _escaped(pattern: str, i: int) -> bool:
         elif c in "[]":
             inside = c == "["
     return inside or skip
-
-
-def _group(name: str, block: Block, rows: Ints) -> Counter[str]:
-    if name in {"facility", "severity"}:
-        pri = block.numbers("pri").astype(np.int64)[rows]
-        numbers = np.where(pri < 0, -1, pri // 8 if name == "facility" else pri % 8)
-        return Counter({"" if v < 0 else str(v): int(n) for v, n in zip(*np.unique(numbers, return_counts=True), strict=True)})
-    if name in {"pid", "kind"}:
-        numbers = block.numbers(name)[rows]
-        return Counter({"" if v < 0 else str(v): int(n) for v, n in zip(*np.unique(numbers, return_counts=True), strict=True)})
-    counted = block.values(name).take(pa.array(rows)).value_counts()
-    return Counter({decode(row["values"] or b"", 0): row["counts"] for row in counted.to_pylist()})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -69,7 +69,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Place:
-    """One block that may be read: bounds of its event times (µs), its filter, and how to read columns of it."""
+    """One block that may be read: bounds of its event times (µs), its filter, how to read columns of it, what it says about itself."""
 
     segment: str
     block: int
@@ -79,6 +79,8 @@ class Place:
     bits: Table | None
     blocks: int
     read: Callable[[list[str]], pa.Table]
+    rows: int = 0
+    facts: Mapping[str, Any] | None = None
 
 
 def search(query: Query, places: Iterable[Place], *, prune: bool = True) -> Result:  # the steps in order
@@ -93,12 +95,16 @@ def search(query: Query, places: Iterable[Place], *, prune: bool = True) -> Resu
     ordered = sorted(places, key=lambda place: -place.max_at if query.newest_first else place.min_at)
     result.blocks = len(ordered)
     for place in ordered:
-        if not query.count and not counts.wanted and len(best) >= wanted:
-            edge = place.max_at if query.newest_first else -place.min_at
-            if not best or edge < best[0][0]:
-                result.total = None
-                break
+        edge = place.max_at if query.newest_first else -place.min_at
+        full = len(best) >= wanted and (not best or edge < best[0][0])  # no line of this block or of a later one is among the hits
+        if full and not query.count and not counts.wanted:
+            result.total = None
+            break
         if prune and not _may_match(query, place, hashes):
+            continue
+        if prune and full and counts.fit(place.facts) and _all_match(query, place):
+            result.total = None if result.total is None else result.total + place.rows
+            counts.add_facts(place.facts or {})
             continue
         result.blocks_read += 1
         at, seqs, block, rows = _matching(query, place)
@@ -133,6 +139,16 @@ def _may_match(query: Query, place: Place, hashes: list[np.uint64]) -> bool:
         return False
     bits = place.bits
     return bits is None or all(tokens.holds(bits, place.blocks, h) for h in hashes)
+
+
+def _all_match(query: Query, place: Place) -> bool:
+    """Whether every line of a block matches, as far as can be told without reading it."""
+    if query.term or query.phrase or query.substring or query.regex or query.host or query.app or query.fields:
+        return False
+    since, until = query.since, query.until
+    if (since is not None and place.min_at < micros(since)) or (until is not None and place.max_at >= micros(until)):
+        return False
+    return query.sources is None or place.sources <= set(query.sources)
 
 
 def _leading(at: Ints, seqs: Ints, wanted: int) -> list[tuple[int, int]]:

@@ -15,7 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anzhang.engines.vault import scan, tokens, tree
+from anzhang.engines.vault.block import Block
 from anzhang.engines.vault.catalog import Key, Template
+from anzhang.engines.vault.facts import facts_of
 from anzhang.engines.vault.intern import distribute, fingerprint, gather, gather_offsets
 from anzhang.engines.vault.jit import Ints, Table
 from anzhang.engines.vault.parse import Lines, codes_of, numbers_of
@@ -169,7 +171,7 @@ def write_rows(table: pa.Table, path: Path) -> None:
     )  # fmt: skip
 
 
-def filter_file(rows: Sorted) -> bytes:
+def filter_file(rows: Sorted, table: pa.Table) -> bytes:
     """Return filter.bin: a JSON line describing each block, then the blocks' Bloom filters one after the other."""
     lines, order = rows.lines, rows.order
     data, starts, ends = normalise(lines.data, lines.starts, lines.ends, lines.enc, lines.high)
@@ -205,6 +207,7 @@ def filter_file(rows: Sorted) -> bytes:
                 "max_at": int(at[chosen].max()),
                 "min_seq": int(chosen.min()) + rows.first_seq,
                 "max_seq": int(chosen.max()) + rows.first_seq,
+                "facts": facts_of(Block(table.slice(begin, GROUP_ROWS))),
             }
         )
         filters.append(content)

@@ -332,11 +332,10 @@ class Vault:
 
 def _sealed_places(folder: Path, sealed: SealedSegment) -> list[Place]:
     described, words = _filter(folder / tree.FILTER, sealed.root_sha256)
-    names = frozenset(sealed.sources)
     return [
         Place(
-            sealed.name, k, names, block["min_at"], block["max_at"], words[block["offset"] // 4 :], block["blocks"],
-            partial(_read_group, folder / tree.ROWS, sealed.root_sha256, k),
+            sealed.name, k, block["sources"] or frozenset(sealed.sources), block["min_at"], block["max_at"], words[block["offset"] // 4 :],
+            block["blocks"], partial(_read_group, folder / tree.ROWS, sealed.root_sha256, k), block["rows"], block.get("facts"),
         )
         for k, block in enumerate(described)
     ]  # fmt: skip
@@ -346,7 +345,10 @@ def _sealed_places(folder: Path, sealed: SealedSegment) -> list[Place]:
 def _filter(path: Path, root: str) -> tuple[list[dict[str, Any]], Any]:
     """Return a segment's filter; the root makes the cache forget a file that another one replaced."""
     del root
-    return segments.parse_filter(path.read_bytes())
+    described, words = segments.parse_filter(path.read_bytes())
+    for block in described:  # segments that are older than these facts have none
+        block["sources"] = frozenset(block.get("facts", {"counts": {}})["counts"].get("source", ()))
+    return described, words
 
 
 def _read_group(path: Path, root: str, k: int, columns: list[str]) -> pa.Table:

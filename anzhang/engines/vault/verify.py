@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from anzhang.engines.vault import facts, streams, tree, wal
 from anzhang.engines.vault import segment as segments
-from anzhang.engines.vault import streams, tree, wal
 from anzhang.engines.vault.batch import Fault, SealedSegment, micros
 from anzhang.engines.vault.block import Block
 from anzhang.engines.vault.catalog import Catalog
@@ -170,7 +170,25 @@ def _content(root: Path, folder: Path, sealed: SealedSegment) -> Iterator[Fault]
     sources = {row["values"].decode(): row["counts"] for row in block.values("source").value_counts().to_pylist()}
     if sources != dict(sealed.sources):
         yield _fault(sealed, "header", "rows per source are not what the header states")
+    yield from _facts(folder, sealed)
     yield from _streams(root, folder, sealed)
+
+
+def _facts(folder: Path, sealed: SealedSegment) -> Iterator[Fault]:
+    """Count every block again that says what it holds."""
+    try:
+        described, _words = segments.parse_filter((folder / tree.FILTER).read_bytes())
+        stated = [block.get("facts") for block in described]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        yield _fault(sealed, "filter", f"unreadable: {error!r}")
+        return
+    with pq.ParquetFile(folder / tree.ROWS) as file:
+        if len(stated) != file.num_row_groups:
+            yield _fault(sealed, "filter", f"it describes {len(stated)} blocks, the rows have {file.num_row_groups}")
+            return
+        for k, said in enumerate(stated):
+            if said is not None and said != facts.facts_of(Block(file.read_row_group(k, columns=facts.READ))):
+                yield _fault(sealed, "filter", f"what block {k} says about itself is not what its lines say")
 
 
 def _streams(root: Path, folder: Path, sealed: SealedSegment) -> Iterator[Fault]:

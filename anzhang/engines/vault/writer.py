@@ -233,7 +233,7 @@ class Writer:
         temporary.mkdir(mode=0o700)
         table = segments.arrow(rows)
         segments.write_rows(table, temporary / tree.ROWS)
-        (temporary / tree.FILTER).write_bytes(segments.filter_file(rows))
+        (temporary / tree.FILTER).write_bytes(segments.filter_file(rows, table))
         (temporary / tree.TEMPLATES).write_bytes(segments.template_rows(templates))
         (temporary / tree.KEYS).write_bytes(segments.key_rows(lines))
         first, last = wal.received_range(records)
