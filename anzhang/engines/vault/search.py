@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import heapq
+import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -25,6 +28,27 @@ from anzhang.engines.vault.text import decode
 _COLUMN = {"facility": "pri", "severity": "pri"}
 _ALWAYS = ["ts", "rts", "flags", "seq"]
 _HIT = ["source", "address", "term", *LINE_COLUMNS]
+_CORES = max(1, min(len(os.sched_getaffinity(0)), 8))
+AT_ONCE = _CORES + 1  # blocks that are being read while one is counted
+
+
+class _Readers:
+    """The threads that read ahead, made when they are first needed, anew in a process that was forked."""
+
+    def __init__(self) -> None:
+        self._made: ThreadPoolExecutor | None = None
+        os.register_at_fork(after_in_child=self._forget)
+
+    def submit(self, query: Query, place: Place) -> Future[Found]:
+        if self._made is None:
+            self._made = ThreadPoolExecutor(_CORES, "search")
+        return self._made.submit(_matching, query, place)
+
+    def _forget(self) -> None:
+        self._made = None
+
+
+_readers = _Readers()
 
 
 @dataclass(frozen=True)
@@ -83,6 +107,18 @@ class Place:
     facts: Mapping[str, Any] | None = None
 
 
+@dataclass
+class Found:
+    """The lines of a block that match: event times, sequence numbers, and rows of `block`; `whole` holds the lines when they were read."""
+
+    place: Place
+    at: Ints
+    seqs: Ints
+    block: Block
+    rows: Ints
+    whole: pa.Table | None
+
+
 def search(query: Query, places: Iterable[Place], *, prune: bool = True) -> Result:  # the steps in order
     """Return the lines that match. With `prune` False every block is read; the answer is the same."""
     result = Result()
@@ -90,44 +126,81 @@ def search(query: Query, places: Iterable[Place], *, prune: bool = True) -> Resu
     wanted = query.limit + query.offset
     best: list[tuple[int, int, int]] = []  # heap of (at, seq, place), the worst first; negated when oldest first
     sign = 1 if query.newest_first else -1
-    kept: list[Place] = []
+    kept: list[tuple[Place, pa.Table | None]] = []
     counts = Counts(query)
     ordered = sorted(places, key=lambda place: -place.max_at if query.newest_first else place.min_at)
     result.blocks = len(ordered)
-    for place in ordered:
+    for place, found in _read(query, [place for place in ordered if not prune or _may_match(query, place, hashes)]):
         edge = place.max_at if query.newest_first else -place.min_at
         full = len(best) >= wanted and (not best or edge < best[0][0])  # no line of this block or of a later one is among the hits
         if full and not query.count and not counts.wanted:
             result.total = None
             break
-        if prune and not _may_match(query, place, hashes):
-            continue
         if prune and full and counts.fit(place.facts) and _all_match(query, place):
             result.total = None if result.total is None else result.total + place.rows
             counts.add_facts(place.facts or {})
             continue
         result.blocks_read += 1
-        at, seqs, block, rows = _matching(query, place)
+        matching = found()
+        rows = matching.rows
         if not len(rows):
             continue
         if result.total is not None:
             result.total += len(rows)
-        counts.add(at, block, rows, partial(_lines, place, rows))
-        number = len(kept)
-        kept.append(place)
-        for pair in _leading(sign * at, sign * seqs, wanted):
+        counts.add(matching.at, matching.block, rows, partial(_lines, matching))
+        number, entered = len(kept), []
+        for pair in _leading(sign * matching.at, sign * matching.seqs, wanted):
             if len(best) < wanted:
                 heapq.heappush(best, (*pair, number))
             elif (*pair, number) > best[0]:
                 heapq.heapreplace(best, (*pair, number))
+            else:
+                continue
+            entered.append(pair[1] * sign)
+        if entered:
+            kept.append((place, _chosen(matching, entered)))
     result.groups, result.panel, result.extracted, result.bars = counts.groups, counts.panel, counts.extracted, counts.bars
     chosen = sorted(best, reverse=True)[query.offset :]
     result.hits = _hits(chosen, kept, sign)
     return result
 
 
-def _lines(place: Place, rows: Ints) -> Block:
-    return Block(place.read(LINE_COLUMNS).take(pa.array(rows)))
+def _read(query: Query, places: list[Place]) -> Iterator[tuple[Place, Callable[[], Found]]]:
+    """Give each block with a way to its matching lines.
+
+    Where every block is read to its end whatever the others hold, a few are read ahead on the other cores.
+    """
+    if not (query.count or query.group or query.panel or query.bar or query.extract) or len(places) < AT_ONCE or not _selects(query):
+        for place in places:
+            yield place, partial(_matching, query, place)
+        return
+    ahead = deque(_readers.submit(query, place) for place in places[:AT_ONCE])
+    try:
+        for number, place in enumerate(places):
+            yield place, ahead.popleft().result
+            if number + AT_ONCE < len(places):
+                ahead.append(_readers.submit(query, places[number + AT_ONCE]))
+    finally:
+        for future in ahead:
+            future.cancel()
+
+
+def _selects(query: Query) -> bool:
+    """Whether a query asks for more than time and source."""
+    return bool(query.term or query.phrase or query.substring or query.regex or query.host or query.app or query.fields)
+
+
+def _chosen(found: Found, seqs: list[int]) -> pa.Table | None:
+    """Return the rows that may be shown, when their lines were read already."""
+    if found.whole is None:
+        return None
+    rows = found.rows[np.isin(found.seqs, np.fromiter(seqs, np.int64))]
+    return found.whole.take(pa.array(rows))
+
+
+def _lines(found: Found) -> Block:
+    whole = found.place.read(LINE_COLUMNS) if found.whole is None else found.whole
+    return Block(whole.take(pa.array(found.rows)))
 
 
 def _may_match(query: Query, place: Place, hashes: list[np.uint64]) -> bool:
@@ -143,7 +216,7 @@ def _may_match(query: Query, place: Place, hashes: list[np.uint64]) -> bool:
 
 def _all_match(query: Query, place: Place) -> bool:
     """Whether every line of a block matches, as far as can be told without reading it."""
-    if query.term or query.phrase or query.substring or query.regex or query.host or query.app or query.fields:
+    if _selects(query):
         return False
     since, until = query.since, query.until
     if (since is not None and place.min_at < micros(since)) or (until is not None and place.max_at >= micros(until)):
@@ -159,8 +232,8 @@ def _leading(at: Ints, seqs: Ints, wanted: int) -> list[tuple[int, int]]:
     return list(zip(at.tolist(), seqs.tolist(), strict=True))
 
 
-def _matching(query: Query, place: Place) -> tuple[Ints, Ints, Block, Ints]:
-    """Return (event times, sequence numbers, block, rows of the block) of the lines that match."""
+def _matching(query: Query, place: Place) -> Found:
+    """Return the lines of a block that match."""
     conditions = dict(query.fields)
     conditions |= {name: value for name, value in (("host", query.host), ("app", query.app)) if value}
     columns = set(_ALWAYS) | {_COLUMN.get(name, name) for name in conditions}
@@ -168,7 +241,9 @@ def _matching(query: Query, place: Place) -> tuple[Ints, Ints, Block, Ints]:
         columns.add("source")
     columns |= {_COLUMN.get(name, name) for name in (query.group, *query.panel) if name}
     textual = bool(query.term or query.phrase or query.substring or query.regex)
-    first = Block(place.read(sorted(columns)))
+    narrows = bool(conditions) or query.since is not None or query.until is not None
+    whole = place.read(sorted({*_ALWAYS, *_HIT, *columns})) if textual and not narrows else None
+    first = Block(place.read(sorted(columns)) if whole is None else whole)
     keep = np.ones(len(first), np.bool_)
     if query.since is not None:
         keep &= first.at >= micros(query.since)
@@ -184,9 +259,10 @@ def _matching(query: Query, place: Place) -> tuple[Ints, Ints, Block, Ints]:
         keep[:] = False
     rows = np.flatnonzero(keep)
     if textual and len(rows):
-        table = place.read(LINE_COLUMNS)
-        rows = rows[_text_rows(query, Block(table if len(rows) == len(first) else table.take(pa.array(rows))))]
-    return first.at[rows], first.numbers("seq")[rows], first, rows
+        if whole is None:
+            whole = place.read(sorted({*_ALWAYS, *_HIT}))
+        rows = rows[_text_rows(query, Block(whole if len(rows) == len(first) else whole.take(pa.array(rows))))]
+    return Found(place, first.at[rows], first.numbers("seq")[rows], first, rows, whole)
 
 
 def _equal(block: Block, name: str, value: str) -> Table:
@@ -227,15 +303,15 @@ def _text_rows(query: Query, block: Block) -> Ints:
     return rows
 
 
-def _hits(chosen: list[tuple[int, int, int]], places: list[Place], sign: int) -> list[Hit]:
+def _hits(chosen: list[tuple[int, int, int]], kept: list[tuple[Place, pa.Table | None]], sign: int) -> list[Hit]:
     """Return the hits for chosen (at, seq, place) triples, in their order."""
     wanted: dict[int, set[int]] = {}
     for _, seq, number in chosen:
         wanted.setdefault(number, set()).add(seq * sign)
     found: dict[int, Hit] = {}
     for number, seqs in wanted.items():
-        place = places[number]
-        table = place.read(sorted({*_ALWAYS, *_HIT}))
+        place, read = kept[number]
+        table = place.read(sorted({*_ALWAYS, *_HIT})) if read is None else read
         rows = np.flatnonzero(np.isin(Block(table).numbers("seq"), np.fromiter(seqs, np.int64)))
         block = Block(table.take(pa.array(rows)))
         found |= {hit.seq: hit for hit in hits_of(block, place.segment, place.block)}
