@@ -33,7 +33,8 @@ from django.db.models import Max
 
 from anzhang import clock
 from anzhang.daemons import framing, memory, senders, udp
-from anzhang.daemons.file_tail import Tail, expand
+from anzhang.daemons.evtx_tail import EVTX, EvtxTail
+from anzhang.daemons.file_tail import Follower, Tail, expand
 from anzhang.daemons.intake import Intake
 from anzhang.daemons.ports import PortError, Ports
 from anzhang.engines import durable
@@ -73,7 +74,7 @@ class Collector:
         self.sealer = ThreadPoolExecutor(1, "seal")
         self.clerk = ThreadPoolExecutor(1, "database")
         self.stopping = asyncio.Event()
-        self.tails: dict[tuple[str, Path], tuple[senders.Source, asyncio.Task[None], Tail]] = {}
+        self.tails: dict[tuple[str, Path], tuple[senders.Source, asyncio.Task[None], Follower]] = {}
         self.started_at = clock.now()
         self.trouble = ""
         self.sealed = 0
@@ -166,7 +167,7 @@ class Collector:
         """Start following files that were registered, stop those that were changed or closed, start again those that failed."""
         wanted = {(source.code, path): source for source in self.intake.senders.files() for path in expand(source.file_path)}
         for key, (source, task, tail) in list(self.tails.items()):
-            if self.intake.senders.sources.get(key[0]) == source and not task.done() and (key in wanted or tail.descriptor >= 0):
+            if self.intake.senders.sources.get(key[0]) == source and not task.done() and (key in wanted or tail.is_open):
                 continue  # of a path with wildcards, one that was rotated away is read to its end
             if task.done() and not task.cancelled() and task.exception() is not None:
                 log.error("source %s: following %s failed", key[0], key[1], exc_info=task.exception())
@@ -176,7 +177,8 @@ class Collector:
             if key not in self.tails:
                 folder = self.folder / "files"
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                tail = Tail(source, folder, self.intake, key[1])
+                follower = EvtxTail if key[1].suffix.lower() == EVTX else Tail
+                tail = follower(source, folder, self.intake, key[1])
                 self.tails[key] = (source, asyncio.create_task(tail.run()), tail)
 
     async def _seal(self) -> None:

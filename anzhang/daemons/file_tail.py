@@ -62,19 +62,22 @@ class State:
     gaps: int = 0
 
 
-class Tail:
-    """One followed file."""
+class Follower:
+    """A file that somebody follows: looked at again and again, complained about once."""
 
     def __init__(self, source: Source, folder: Path, intake: Intake, path: Path | None = None) -> None:
-        """Read the state of an earlier run; `path` is one of the files that the source's path stands for."""
+        """Name source and state file; `path` is one of the files that the source's path stands for."""
         self.source, self.intake, self.folder = source, intake, folder
         self.path = path or Path(source.file_path)
         one_of_many = str(self.path) != source.file_path
         self.address = str(self.path) if one_of_many else ""
         self.state_file = folder / (f"{source.code}-{zlib.crc32(bytes(self.path)):08x}.json" if one_of_many else f"{source.code}.json")
-        self.state = self._load()
-        self.descriptor = -1
         self.complaint = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there may be more in a file that no longer stands at its path."""
+        raise NotImplementedError
 
     async def run(self) -> None:
         """Follow until cancelled; an unreadable file is complained about once and looked at again."""
@@ -92,6 +95,37 @@ class Tail:
                     await asyncio.sleep(POLL_SECONDS)
         finally:
             self.close()
+
+    async def step(self) -> bool:
+        """Store one stretch; return whether there may be more at once."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close what is open; the state stays."""
+
+    def report(self) -> dict[str, Any]:
+        """Return what the status file shows."""
+        raise NotImplementedError
+
+    async def store(self, stretch: str, block: bytes) -> None:
+        """Store a stretch under a key that says which one it is."""
+        one = f"{self.state_file.stem}/" if self.address else ""
+        await self.intake.store(self.source, self.address, framing.NEWLINE, block, key=f"file/{one}{stretch}", transport="file")
+
+
+class Tail(Follower):
+    """One followed log file."""
+
+    def __init__(self, source: Source, folder: Path, intake: Intake, path: Path | None = None) -> None:
+        """Read the state of an earlier run."""
+        super().__init__(source, folder, intake, path)
+        self.state = self._load()
+        self.descriptor = -1
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a file is open: one that was rotated away is read to its end."""
+        return self.descriptor >= 0
 
     def report(self) -> dict[str, Any]:
         """Return what the status file shows."""
@@ -128,9 +162,7 @@ class Tail:
         self._note_head()
         self.state.pending = end
         self._save()
-        one = f"{self.state_file.stem}/" if self.address else ""
-        key = f"file/{one}{self.state.generation}/{self.state.offset}-{end}"
-        await self.intake.store(self.source, self.address, framing.NEWLINE, block, key=key, transport="file")
+        await self.store(f"{self.state.generation}/{self.state.offset}-{end}", block)
         self.state.offset, self.state.pending = end, NO_KEY_YET
 
     def _stretch(self, *, whole: bool) -> bytes:
