@@ -233,12 +233,12 @@ class Engine(RuleBasedStateMachine):
 
     @rule(who=st.sampled_from(("P002", "P003", "P021")))
     def leave(self, who: str) -> None:
-        person = Person.objects.get(pk=self.bureau.person[who].pk)
+        person, now = Person.objects.get(pk=self.bureau.person[who].pk), self.tick()
         if person.left_on:
-            next(each for each in reversed(self.away) if each[0] == person.pk)[2] = self.clock.now
+            next(each for each in reversed(self.away) if each[0] == person.pk)[2] = now
         else:
-            self.away.append([person.pk, self.clock.now, None])
-        person.left_on = None if person.left_on else day_of(self.clock.now)
+            self.away.append([person.pk, now, None])
+        person.left_on = None if person.left_on else day_of(now)
         person.save()
 
     @rule()
