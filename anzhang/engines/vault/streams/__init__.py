@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from anzhang.engines.vault.block import Block
 from anzhang.engines.vault.jit import Ints, Table
-from anzhang.engines.vault.streams import columns, coverage, matcher, reading, schemas
+from anzhang.engines.vault.streams import columns, coverage, matcher, reading, schemas, secrets
 from anzhang.engines.vault.streams.claims import Claims, Dispatch, gather
 from anzhang.engines.vault.streams.columns import Coded
 from anzhang.engines.vault.streams.coverage import Coverage, Heard, merged
@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 FOLDER = Path(__file__).parent
-FORM = 4  # of the files; counts up when the same parsers give other rows or columns
+FORM = 5  # of the files; counts up when the same parsers give other rows or columns
 REPEATED = frozen(np.frombuffer(b"message repeated ", np.uint8))
 _PLAIN = {
     "user_name",
@@ -234,6 +234,8 @@ class _Work:
                     column = pc.fill_null(column.dictionary_decode() if pa.types.is_dictionary(column.type) else column, parser.program)
             elif name == "repeated" and counts.max() > 1:
                 column = pa.array(np.maximum(counts, column.to_numpy(zero_copy_only=False)).astype(np.int32))
+            if name in secrets.COLUMNS and column.null_count < n:
+                column = secrets.hidden(column)
             if name in schemas.FEW and not pa.types.is_dictionary(column.type):
                 column = column.dictionary_encode()
             made[name] = column

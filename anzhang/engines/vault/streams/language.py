@@ -81,9 +81,9 @@ class Together:
 
 @dataclass(frozen=True)
 class Several:
-    """A record goes on over further lines of the same source: until its quotes close, or until an empty line."""
+    """A record goes on over further lines of the same source: until its quotes close, an empty line, or a line without a tab before it."""
 
-    until: str  # quotes | blank
+    until: str  # quotes | blank | tab
     most: int
 
 

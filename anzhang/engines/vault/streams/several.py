@@ -17,6 +17,7 @@ from anzhang.engines.vault.text import decode
 WINDOW = 16  # lines of others that may stand between two of a record, per line of it
 MOST_BYTES = 1 << 18
 CHUNK = 32
+TAB = 9
 
 
 def joined(rule: Several, texts: Texts, rows: Ints, table: pa.Table, state: Table) -> tuple[Texts, Ints]:
@@ -24,10 +25,15 @@ def joined(rule: Several, texts: Texts, rows: Ints, table: pa.Table, state: Tabl
 
     rows[i] is the row of text i; a line that begins another record, or that somebody has read, is never taken.
     """
-    starting = [i for i in range(len(texts)) if _is_open(rule, texts.text(i))]
+    order = None
+    if rule.until == "tab":
+        order = _Order(table)
+        starting = np.flatnonzero(order.is_indented_after(rows)).tolist()
+    else:
+        starting = [i for i in range(len(texts)) if _is_open(rule, texts.text(i))]
     if not starting:
         return texts, np.empty((0, 2), np.int64)
-    order = _Order(table)
+    order = order or _Order(table)
     begins = set(rows.tolist())
     made: list[bytes] = []
     changed: list[int] = []
@@ -53,6 +59,10 @@ def _follow(rule: Several, text: bytes, row: int, order: _Order, begins: set[int
         if len(lines) == rule.most or size > MOST_BYTES or (other in begins and rule.until == "blank"):
             break
         line = order.line(other)
+        if rule.until == "tab":
+            if not line.startswith(b"\t"):
+                break
+            line = line[1:]
         if rule.until == "blank" and line and line[:1] not in (b"\t", b" "):
             break
         if state[other] and rule.until == "blank":
@@ -91,6 +101,18 @@ class _Order:
         for place in range(begin, begin + most, CHUNK):
             found = self.place[place : min(place + CHUNK, begin + most)]
             yield from found[self.sender[found] == self.sender[row]].tolist()
+
+    def is_indented_after(self, rows: Ints) -> Table:
+        """Return of which rows the sender's next line begins with a tab."""
+        begins = self.bounds[:-1].astype(np.int64)
+        filled = self.bounds[1:] > begins
+        tabbed = filled & (self.data[np.where(filled, begins, 0)] == TAB) & (self.kind == 0)
+        by_sender = np.lexsort((self.rank, self.sender))
+        following = np.full(len(self.rank), -1, np.int64)
+        same = self.sender[by_sender[1:]] == self.sender[by_sender[:-1]]
+        following[by_sender[:-1][same]] = by_sender[1:][same]
+        found: Table = (following[rows] >= 0) & tabbed[following[rows]]
+        return found
 
     def line(self, row: int) -> bytes:
         """Return a line as UTF-8. What goes on has no header as a rule, and then its message is all of it."""
