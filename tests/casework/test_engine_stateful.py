@@ -316,7 +316,7 @@ class Engine(RuleBasedStateMachine):
         """Whether somebody held one of a step's seats at an instant, as the registers say."""
         role = who.partition("@")[0]
         here = Assignment.objects.filter(Bitemporal.in_force(at), person_id=person)
-        if any(who_left == person and left <= at and (back is None or at < back) for who_left, left, back in self.away):
+        if not self.is_here(person, at):
             return False
         if role == "leading_group":
             return LeadingGroupMember.objects.filter(Bitemporal.in_force(at), person_id=person).exists()
@@ -329,7 +329,12 @@ class Engine(RuleBasedStateMachine):
         return Delegation.objects.filter(Bitemporal.in_force(act.at), principal=act.principal_id, deputy=act.person_id).exists()
 
     def members(self, at: datetime) -> int:
-        return LeadingGroupMember.objects.filter(Bitemporal.in_force(at)).values("person").distinct().count()
+        """Return how many sat in the leading group; whoever has left the bureau sits there no more."""
+        seats = LeadingGroupMember.objects.filter(Bitemporal.in_force(at)).values_list("person", flat=True).distinct()
+        return sum(self.is_here(person, at) for person in seats)
+
+    def is_here(self, person: int, at: datetime) -> bool:
+        return not any(who == person and left <= at and (back is None or at < back) for who, left, back in self.away)
 
     @invariant()
     def nobody_votes_without_a_seat(self) -> None:
