@@ -99,7 +99,7 @@ def asked() -> list[Asked]:
 
 def truths(corpus: Corpus, apps: Counter[str]) -> dict[str, Any]:
     """Return the answers that the generator knows."""
-    millis = (np.arange(corpus.lines) * (DAYS * 86_400_000 / corpus.lines)).astype(np.int64)
+    millis = (DAYS * 86_400_000 * (np.arange(corpus.lines) / corpus.lines)).astype(np.int64)  # as the generator reckons
     hours = np.bincount(millis // 3_600_000)
     since = int(timedelta(days=20, hours=10) / timedelta(milliseconds=1))
     seconds = millis // 1000 * 1000  # RFC 3164 has no more
@@ -127,7 +127,8 @@ def store(corpus: Corpus, root: Path, raw: Path | None) -> tuple[float, int, Cou
             began = time.process_time()
             for data, at in pieces:
                 writer.append(Batch("S1", data, at))
-            if writer.pending_bytes >= SEAL_BYTES or begin + PIECE * 50 >= corpus.lines:
+            last = begin + PIECE * 50 >= corpus.lines
+            while writer.pending_bytes >= SEAL_BYTES or (last and writer.pending_bytes):
                 writer.seal(pieces[-1][1])
             spent += time.process_time() - began
     if file:
