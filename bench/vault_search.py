@@ -7,7 +7,7 @@ or what the generator knows. Goals (30 M lines): absent term and needle 10 ms, C
 host and narrow range 20 ms, histogram and count by application 60 ms, common phrase as fast as chdb. Missing one is no failure to run.
 ripgrep and chdb are left out where they are not installed (`apt-get install ripgrep`, `pip install chdb`); from 50 M lines on no raw
 file is written and only the engine runs, compared with the generator.
-`python -m bench.vault_search [LINES ...] [--peers]`
+`python -m bench.vault_search [LINES ...] [--no-peers]`
 """
 
 from __future__ import annotations

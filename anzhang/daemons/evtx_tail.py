@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,10 +41,14 @@ Record = tuple[int, bytes]  # its number, and itself as JSON
 
 @dataclass
 class State:
-    """Which record was stored last, and of which file; `pending` is the last one of a stretch that is being stored."""
+    """Which record was stored last, and of which file; `pending` is the last one of a stretch that is being stored.
+
+    `check` is the CRC-32 of the last record: another one of its number belongs to a log that was cleared and has grown since.
+    """
 
     generation: int = 1
     last: int = 0
+    check: int = 0
     pending: int = 0
     size: int = -1
     mtime_ns: int = -1
@@ -82,18 +87,26 @@ class EvtxTail(Follower):
             return False
         if self.records is None and not await self._open():
             return False
+        try:
+            return await self._next()
+        except BaseException:
+            self.records = None  # what was taken from it is not stored: it is read again from the last record that is
+            raise
+
+    async def _next(self) -> bool:
         block = await asyncio.to_thread(self._stretch)
         if not block:
             self.records = None
             self.state.size, self.state.mtime_ns = self.present
             self._save()
             return False
-        last = block[-1][0]
+        last, line = block[-1]
         self.state.pending = last
         self._save()
         lines = b"".join(line + b"\n" for _number, line in block)
         await self.store(f"evtx/{self.state.generation}/{block[0][0]}-{last}", lines)
-        self.state.last, self.state.pending = last, 0
+        self._count_missing(block)
+        self.state.last, self.state.check, self.state.pending = last, zlib.crc32(line), 0
         return True
 
     async def _open(self) -> bool:
@@ -105,8 +118,9 @@ class EvtxTail(Follower):
         self.present = (status.st_size, status.st_mtime_ns)
         if self.present == (self.state.size, self.state.mtime_ns):
             return False
-        stretches = await asyncio.to_thread(runs, self.path)
-        if stretches and stretches[-1][1] < self.state.last:
+        stretches, check = await asyncio.to_thread(runs, self.path, self.state.last)
+        newest = max((last for _first, last in stretches), default=self.state.last)
+        if newest < self.state.last or (check is not None and check != self.state.check):
             log.info("source %s: %s was cleared", self.source.code, self.path)
             self.state = State(generation=self.state.generation + 1, gaps=self.state.gaps)
         self.records = in_order(self.path, stretches, self._damaged)
@@ -119,15 +133,19 @@ class EvtxTail(Follower):
         for number, line in self.records or ():
             if number <= self.state.last:
                 continue
-            expected = (block[-1][0] if block else self.state.last) + 1
-            if number > expected and self.state.last:
-                self.state.gaps += 1
-                log.warning("source %s: records %d to %d are not in %s", self.source.code, expected, number - 1, self.path)
             block.append((number, line))
             size += len(line)
             if size >= BLOCK_BYTES or number == self.state.pending:
                 break
         return block
+
+    def _count_missing(self, block: list[Record]) -> None:
+        before = self.state.last or block[0][0] - 1  # what came before the first record ever read, nobody knows
+        for number, _line in block:
+            if number > before + 1:
+                self.state.gaps += 1
+                log.warning("source %s: records %d to %d are not in %s", self.source.code, before + 1, number - 1, self.path)
+            before = number
 
     def _damaged(self, what: str) -> None:
         self.state.gaps += 1
@@ -137,20 +155,25 @@ class EvtxTail(Follower):
         durable.write_file(self.state_file, json.dumps(asdict(self.state)).encode())
 
 
-def runs(path: Path) -> list[tuple[int, int]]:
-    """Return the stretches of numbers that stand in a file one after the other, in their order. Raises OSError.
+def runs(path: Path, known: int = 0) -> tuple[list[tuple[int, int]], int | None]:
+    """Return the stretches of numbers that stand in a file one after the other, in their order, and the CRC-32 of a record.
+
+    Raises OSError.
 
     A log that is full is written from its beginning again, so its oldest record may stand in the middle.
     """
     found: list[list[int]] = []
-    for number, _line in read(path):
+    check = None
+    for number, line in read(path):
+        if number == known:
+            check = zlib.crc32(line)
         if found and number > found[-1][1]:
             found[-1][1] = number
         else:
             found.append([number, number])
             if len(found) > MOST_RUNS:
                 raise OSError(f"{path}: its records are in no order")
-    return sorted((first, last) for first, last in found)
+    return sorted((first, last) for first, last in found), check
 
 
 def in_order(path: Path, stretches: list[tuple[int, int]], damaged: Callable[[str], None]) -> Iterator[Record]:

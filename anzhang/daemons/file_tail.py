@@ -25,6 +25,7 @@ import re
 import stat
 import tempfile
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -62,7 +63,7 @@ class State:
     gaps: int = 0
 
 
-class Follower:
+class Follower(ABC):
     """A file that somebody follows: looked at again and again, complained about once."""
 
     def __init__(self, source: Source, folder: Path, intake: Intake, path: Path | None = None) -> None:
@@ -75,9 +76,9 @@ class Follower:
         self.complaint = ""
 
     @property
+    @abstractmethod
     def is_open(self) -> bool:
         """Whether there may be more in a file that no longer stands at its path."""
-        raise NotImplementedError
 
     async def run(self) -> None:
         """Follow until cancelled; an unreadable file is complained about once and looked at again."""
@@ -96,16 +97,17 @@ class Follower:
         finally:
             self.close()
 
+    @abstractmethod
     async def step(self) -> bool:
         """Store one stretch; return whether there may be more at once."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """Close what is open; the state stays."""
 
+    @abstractmethod
     def report(self) -> dict[str, Any]:
         """Return what the status file shows."""
-        raise NotImplementedError
 
     async def store(self, stretch: str, block: bytes) -> None:
         """Store a stretch under a key that says which one it is."""

@@ -95,6 +95,12 @@ class Installation:
             while connection.recv(4096):
                 pass
 
+    def follow(self, source: str, path: Path) -> None:
+        """Let a source be a file; before the collector starts."""
+        path.parent.mkdir()
+        with sqlite3.connect(self.home / "db.sqlite3") as database:
+            database.execute("update anzhang_logsource set transport = 'file', file_path = ? where code = ?", [str(path), source])
+
     def received(self, source: str) -> list[bytes]:
         """Return a source's lines in order of arrival, as they came, sealed or not."""
         return list(self.vault.raw(source))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,9 +23,7 @@ AT = datetime(2026, 11, 24, 1, tzinfo=UTC)
 def log(installation: Installation, tmp_path: Path) -> Path:
     """An event log file that the source OTHER follows."""
     path = tmp_path / "logs" / "Security.evtx"
-    path.parent.mkdir()
-    with sqlite3.connect(installation.home / "db.sqlite3") as database:
-        database.execute("update anzhang_logsource set transport = 'file', file_path = ? where code = 'OTHER'", [str(path)])
+    installation.follow("OTHER", path)
     return path
 
 
@@ -72,6 +71,45 @@ def test_a_cleared_log_begins_again_and_what_was_overwritten_is_counted(installa
     wait_until(lambda: numbers(installation) == [1, 2, 3, 4, 5, 9, 10, 11, 12, 1, 2, 3], 30, "the records of the cleared log")
     installation.stop()
     installation.check()
+
+
+def test_a_cleared_log_that_has_grown_past_what_was_read_is_read_from_its_first_record(installation: Installation, log: Path) -> None:
+    put(log, logins(1, 5))
+    installation.start()
+    wait_until(lambda: len(numbers(installation)) == 5, 30, "the records")
+    put(log, logins(1, 8, "李明"))
+    wait_until(lambda: numbers(installation) == [*range(1, 6), *range(1, 9)], 30, "the records of the cleared log")
+    installation.stop()
+    assert installation.received("OTHER")[5].count("李明".encode()) == 1
+    installation.check()
+
+
+def test_what_could_not_be_stored_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.evtx"
+    evtx_file.write(path, logins(1, 5))
+    refusals, stored = [OSError("the disk is full")], []
+
+    class Intake:
+        is_full = False
+
+        def over_quota(self, code: str) -> bool:
+            return False
+
+        async def store(self, source, address, framing, block, key="", transport=""):
+            if refusals:
+                raise refusals.pop()
+            stored.append(block)
+
+    async def follow() -> None:
+        tail = evtx_tail.EvtxTail(SimpleNamespace(code="W", file_path=str(path)), tmp_path, Intake())
+        with pytest.raises(OSError, match="full"):
+            await tail.step()
+        assert await tail.step()
+        assert not await tail.step()
+        assert tail.report()["gaps"] == 0
+
+    asyncio.run(follow())
+    assert b"".join(stored).count(b"\n") == 5
 
 
 def test_a_death_between_storing_and_noting_doubles_nothing(installation: Installation, log: Path) -> None:

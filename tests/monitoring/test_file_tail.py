@@ -20,9 +20,7 @@ from tests.programs import wait_until
 def log(installation: Installation, tmp_path: Path) -> Path:
     """A log file that the source OTHER follows."""
     path = tmp_path / "logs" / "app.log"
-    path.parent.mkdir()
-    with sqlite3.connect(installation.home / "db.sqlite3") as database:
-        database.execute("update anzhang_logsource set transport = 'file', file_path = ? where code = 'OTHER'", [str(path)])
+    installation.follow("OTHER", path)
     return path
 
 
