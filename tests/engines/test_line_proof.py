@@ -15,8 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from anzhang.engines.ledger.tree import ProofError
-from anzhang.engines.vault import Vault, line_proof
-from anzhang.engines.vault import segment as segments
+from anzhang.engines.vault import Vault, line_proof, ondisk
 from anzhang.engines.vault.block import Block
 from anzhang.engines.vault.places import locate
 from tests.engines.logs import lines
@@ -29,10 +28,10 @@ SEAL = {"payload.json": b"{}"}
 @pytest.fixture(scope="module")
 def vault(tmp_path_factory: pytest.TempPathFactory) -> Vault:
     """Two segments of several row groups; the last group of each is a short one."""
-    rows, segments.GROUP_ROWS = segments.GROUP_ROWS, 256
+    rows, ondisk.GROUP_ROWS = ondisk.GROUP_ROWS, 256
     built = Vault(tmp_path_factory.mktemp("proved") / "vault")
     fill(built, lines(2100), per_batch=1050, per_segment=1)
-    segments.GROUP_ROWS = rows
+    ondisk.GROUP_ROWS = rows
     return built
 
 
@@ -152,9 +151,9 @@ def test_a_vault_that_was_changed_proves_nothing(tmp_path: Path) -> None:
     proof(vault, 9)
     file = next(vault.root.glob("segments/*/*/rows.parquet"))
     table = pq.read_table(file)
-    told = Block(table).values("msg").to_pylist()
-    told[int(np.flatnonzero(Block(table).numbers("seq") == 9)[0])] = b"nothing happened"
-    at = table.column_names.index("msg")
-    pq.write_table(table.set_column(at, table.field("msg"), pa.array(told, table.field("msg").type)), file)
+    told = Block(table).values("v0").to_pylist()
+    told[int(np.flatnonzero(Block(table).numbers("seq") == 9)[0])] = b"4711"
+    at = table.column_names.index("v0")
+    pq.write_table(table.set_column(at, table.field("v0"), pa.array(told, table.field("v0").type)), file)
     with pytest.raises(ProofError):
         proof(vault, 9)

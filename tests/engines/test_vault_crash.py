@@ -18,13 +18,13 @@ import os, sys
 from datetime import timedelta
 from pathlib import Path
 from anzhang.engines import durable
-from anzhang.engines.vault import Batch, Vault, catalog, segment, tree, wal
+from anzhang.engines.vault import Batch, Vault, catalog, ondisk, segment, tree, wal
 from tests.engines.logs import AT
 
 root, where, when, round_ = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 out = Vault(root).writer()
 owner, name = {
-    "sync": (durable.AppendFile, "sync"), "write_rows": (segment, "write_rows"), "tree": (tree, "dump"),
+    "sync": (durable.AppendFile, "sync"), "write_rows": (ondisk, "write"), "tree": (tree, "dump"),
     "derive": (durable, "write_file"), "publish": (durable, "publish_folder"), "list": (catalog.Catalog, "insert"),
     "release": (wal, "release"), "forget": (catalog.Catalog, "forget_keys"),
 }[where]

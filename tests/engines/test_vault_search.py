@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anzhang.engines.vault import Batch, Query, QueryError, Vault
+from anzhang.engines.vault import Batch, Query, QueryError, Vault, ondisk
 from anzhang.engines.vault import segment as segments
 from anzhang.engines.vault import vault as vaults
 from anzhang.engines.vault.text import decode
@@ -26,13 +26,13 @@ WORD = "[0-9A-Za-z_]"
 @pytest.fixture(scope="module")
 def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
     """A vault of small blocks: twelve segments and an unsealed end."""
-    rows, segments.GROUP_ROWS = segments.GROUP_ROWS, 256
+    rows, ondisk.GROUP_ROWS = ondisk.GROUP_ROWS, 256
     vault = Vault(tmp_path_factory.mktemp("vault"))
     fill(vault, MADE, per_batch=250, per_segment=2)
     with vault.writer() as writer:
         writer.append(Batch("S", b"the unsealed end has a 10.9.8.7 in it\n", AT))
     yield vault
-    segments.GROUP_ROWS = rows
+    ondisk.GROUP_ROWS = rows
 
 
 def grep_term(term: str) -> list[int]:

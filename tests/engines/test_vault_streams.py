@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from anzhang.engines.vault import Batch, Vault, tree
+from anzhang.engines.vault import Batch, Vault, ondisk, tree
 from anzhang.engines.vault import streams as parsers
 from anzhang.engines.vault.places import locate
 from anzhang.engines.vault.streams import cleaning
@@ -45,7 +45,7 @@ def said(root: Path, raw: bytes, encoding: str = "utf-8") -> list[list[str]]:
         writer.append(Batch("S", raw, RECEIVED, encoding=encoding))
         writer.seal(RECEIVED)
     assert vault.verify() == []
-    rows = pq.read_table(locate(root)["n1-000000001"] / tree.ROWS)
+    rows = ondisk.read(locate(root)["n1-000000001"] / tree.ROWS)
     state = dict(zip(rows["seq"].to_pylist(), parsers.derive("n1-000000001", rows).state.tolist(), strict=True))
     found: dict[int, list[str]] = {}
     for stream in parsers.STREAMS:

@@ -12,8 +12,7 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 
-from anzhang.engines.vault import Sealed, Vault, facts, tree
-from anzhang.engines.vault import segment as segments
+from anzhang.engines.vault import Sealed, Vault, facts, ondisk, tree
 from tests.engines.logs import lines
 from tests.engines.test_vault import fill
 
@@ -23,10 +22,10 @@ Change = Callable[[Path, dict[int, Path]], None]
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A vault of four segments with several row groups each."""
-    rows, segments.GROUP_ROWS = segments.GROUP_ROWS, 256
+    rows, ondisk.GROUP_ROWS = ondisk.GROUP_ROWS, 256
     root = tmp_path_factory.mktemp("built") / "vault"
     fill(Vault(root), lines(2000), per_batch=500, per_segment=1)
-    segments.GROUP_ROWS = rows
+    ondisk.GROUP_ROWS = rows
     return root
 
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from anzhang.engines.vault import render
 from anzhang.engines.vault.intern import gather, gather_offsets
-from anzhang.engines.vault.jit import Bytes, Ints, Table
+from anzhang.engines.vault.jit import Bytes, Ints, Table, frozen
+from anzhang.engines.vault.ondisk import slices
 from anzhang.engines.vault.scan import AHEAD
 from anzhang.engines.vault.text import normalise
 
@@ -51,10 +52,10 @@ class Block:
     def lines(self) -> tuple[Bytes, Ints, Ints]:
         """Return the original lines: (data, starts, ends), without terminators."""
         n = len(self)
-        columns = [_parts(self.values(name)) for name in ("host", "app", "msgid", "sd", "msg", "hdr")]
-        room = sum(int(at[-1] - at[0]) for _, at in columns) + n * render.ROOM
+        columns = [slices(self.values(name)) for name in ("host", "app", "msgid", "sd", "msg", "hdr")]
+        room = sum(int(each.at[-1] - each.at[0]) for each in columns) + n * render.ROOM
         out, starts, ends = np.empty(room, np.uint8), np.empty(n, np.int64), np.empty(n, np.int64)
-        flat = [part for pair in columns for part in pair]
+        flat = [part for each in columns for part in (each.data, each.at)]
         used = render.lines(
             out, starts, ends, self._kernel("kind", np.uint8), self._kernel("lay", np.uint8), self._kernel("form", np.uint8),
             self._kernel("pri", np.int16), self._kernel("ts", np.int64), self._kernel("off", np.int16), self._kernel("pid", np.int32),
@@ -63,7 +64,7 @@ class Block:
         return out[:used], starts, ends
 
     def _kernel(self, name: str, kind: Any) -> Table:
-        return _frozen(np.ascontiguousarray(self.numbers(name), kind))
+        return frozen(np.ascontiguousarray(self.numbers(name), kind))
 
     @cached_property
     def text(self) -> tuple[Bytes, Ints, Ints]:
@@ -83,18 +84,3 @@ class Block:
         """Return one original line."""
         data, starts, ends = self.lines
         return data[starts[row] : ends[row]].tobytes()
-
-
-def _parts(column: pa.Array) -> tuple[Bytes, Table]:
-    """Return (bytes, offsets) of a binary array, nulls being empty."""
-    _, offsets, data = column.buffers()
-    at = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1] if len(column) else np.zeros(1, np.int32)
-    content = np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(1, np.uint8)
-    return _frozen(content), _frozen(np.ascontiguousarray(at))
-
-
-def _frozen(array: Table) -> Table:
-    """Return a read-only view, so that kernels are compiled for one kind of array."""
-    view = array.view()
-    view.flags.writeable = False
-    return view

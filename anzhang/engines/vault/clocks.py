@@ -44,10 +44,11 @@ def _read(file: Path, digest: str) -> dict[str, Clock]:
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
+
+    from anzhang.engines.vault import ondisk
 
     del digest
-    table = pq.read_table(file, columns=["ts", "rts", "source", "flags"], partitioning=None)
+    table = ondisk.read(file, ["ts", "rts", "source", "flags"])
     table = table.filter(pc.equal(pc.bit_wise_and(table["flags"], pa.scalar(NO_STAMP, table["flags"].type)), 0))
     sources = table["source"].cast(pa.binary()).to_numpy(zero_copy_only=False)
     apart = (table["ts"].cast(pa.int64()).to_numpy() - table["rts"].cast(pa.int64()).to_numpy()).astype(np.int64)

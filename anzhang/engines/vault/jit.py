@@ -42,6 +42,13 @@ Ints = NDArray[np.int64]
 Table = NDArray[Any]
 
 
+def frozen(array: Table) -> Table:
+    """Return a read-only view: what Arrow holds is read-only, and a kernel is compiled anew for an array that is not."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile `function` with Numba on first use; `vault.warm()` does it at install. It makes no arrays, so no references are counted."""
     options: Any = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}

@@ -32,7 +32,7 @@ import pyarrow.parquet as pq
 
 from anzhang.engines.crypto import SUITES, Suite
 from anzhang.engines.ledger.tree import ProofError, inclusion, verify_inclusion
-from anzhang.engines.vault import tree
+from anzhang.engines.vault import ondisk, tree
 from anzhang.engines.vault.block import Block
 from anzhang.engines.vault.search import Hit, hits_of
 
@@ -137,8 +137,8 @@ def _row_group(rows: bytes, footer: bytes, group: int, leaves: int) -> pa.Table:
     whole = mmap.mmap(-1, size)  # what is not written takes no memory
     for at, piece in ((0, footer[: tree.MAGIC]), (begin, rows), (end, footer[tree.MAGIC :])):
         whole[at : at + len(piece)] = piece
-    with pq.ParquetFile(pa.BufferReader(pa.py_buffer(whole))) as file:
-        return file.read_row_group(group)
+    with ondisk.open_file(pa.BufferReader(pa.py_buffer(whole))) as file:
+        return ondisk.read_group(file, group)
 
 
 def _zipped(files: Mapping[str, bytes]) -> bytes:

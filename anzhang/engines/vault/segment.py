@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from anzhang.engines.vault import scan, tokens, tree
+from anzhang.engines.vault import ondisk, scan, tokens, tree
 from anzhang.engines.vault.block import Block
 from anzhang.engines.vault.catalog import Key, Template
 from anzhang.engines.vault.facts import facts_of
@@ -23,15 +22,12 @@ from anzhang.engines.vault.jit import Ints, Table
 from anzhang.engines.vault.parse import Lines, codes_of, numbers_of
 from anzhang.engines.vault.text import normalise
 
-GROUP_ROWS = 32_768
 TEMPLATE_LINES = 8  # a message shape becomes a template when a segment holds it this often
 MOST_TEMPLATES = 1 << 16
 PATTERN_BYTES = 400
 BITS_PER_TOKEN = 12
 FIRST_FILTER_BLOCKS, MOST_FILTER_BLOCKS = 1 << 12, 1 << 15  # of 32 bytes
 _BLANK = re.compile(rb"[A-Za-z0-9_.\-]*[0-9][A-Za-z0-9_.\-]*")
-_DICTIONARY = ["source", "address", "host", "app", "msgid"]  # small numbers, mostly the same, are best plain
-_DELTA = {"ts": "DELTA_BINARY_PACKED", "rts": "DELTA_BINARY_PACKED", "seq": "DELTA_BINARY_PACKED", "pid": "DELTA_BINARY_PACKED"}
 _NULLABLE = ("pri", "pid")
 FIELDS = ("source", "host", "app", "address")
 FIELD_SOURCE, FIELD_HOST, FIELD_APP, FIELD_ADDRESS = range(4)
@@ -53,7 +49,7 @@ class Sorted:
 
 
 def arrange(lines: Lines, first_seq: int, known: Mapping[int, int], number: int) -> tuple[Sorted, list[Template]]:
-    """Sort lines by application, template, arrival; return them and the templates that segment `number` uses first.
+    """Sort lines by application, template, form of the time stamp, arrival; return them and the templates that segment `number` uses first.
 
     `known` maps fingerprints to template ids. Lines of no template have id 0 and stand last within their application.
     """
@@ -63,7 +59,7 @@ def arrange(lines: Lines, first_seq: int, known: Mapping[int, int], number: int)
     tid, new = _templates(lines, known, number)
     rank = np.empty(len(app[1]), np.int64)
     rank[sorted(range(len(app[1])), key=app[1].__getitem__)] = np.arange(len(app[1]))
-    key = (rank[app[0]] << 32) | np.where(tid == 0, (1 << 32) - 1, tid).astype(np.int64)
+    key = (rank[app[0]] << 40) | (np.where(tid == 0, (1 << 32) - 1, tid).astype(np.int64) << 8) | lines.form
     return Sorted(
         lines, first_seq, _order(key), tid, _per_record(lines, [r.source for r in lines.records]),
         _per_record(lines, [r.address for r in lines.records]), host, app, msgid,
@@ -138,7 +134,7 @@ def arrow(rows: Sorted) -> pa.Table:
         "msg": _binary(lines, start, end, order),
         "hdr": _binary(lines, lines.starts, hdr_end, order),
         "tid": pa.array(rows.tid[order]),
-        "blk": pa.array((np.arange(n) // GROUP_ROWS).astype(np.int32)),
+        "blk": pa.array((np.arange(n) // ondisk.GROUP_ROWS).astype(np.int32)),
     }
     fields = [pa.field(name, column.type, nullable=name in _NULLABLE) for name, column in columns.items()]
     return pa.Table.from_arrays(list(columns.values()), schema=pa.schema(fields))
@@ -163,14 +159,6 @@ def _binary(lines: Lines, starts: Ints, ends: Ints, order: Ints) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(), len(order), [None, pa.py_buffer(offsets), pa.py_buffer(out)])
 
 
-def write_rows(table: pa.Table, path: Path) -> None:
-    """Write the Parquet file: zstd 1, row groups of 32,768, page index."""
-    pq.write_table(
-        table, path, row_group_size=GROUP_ROWS, compression="zstd", compression_level=1, use_dictionary=_DICTIONARY, column_encoding=_DELTA,
-        write_page_index=True, store_schema=False, write_statistics=["ts", "rts", "seq", "blk", "tid"],
-    )  # fmt: skip
-
-
 def filter_file(rows: Sorted, table: pa.Table) -> bytes:
     """Return filter.bin: a JSON line describing each block, then the blocks' Bloom filters one after the other."""
     lines, order = rows.lines, rows.order
@@ -184,8 +172,8 @@ def filter_file(rows: Sorted, table: pa.Table) -> bytes:
     at = lines.at
     described, filters, place = [], [], 0
     blocks = FIRST_FILTER_BLOCKS
-    for begin in range(0, len(order), GROUP_ROWS):
-        chosen = order[begin : begin + GROUP_ROWS]
+    for begin in range(0, len(order), ondisk.GROUP_ROWS):
+        chosen = order[begin : begin + ondisk.GROUP_ROWS]
         blocks = min(blocks * 2, MOST_FILTER_BLOCKS)  # the block before tells about how many are needed
         while True:
             bits = np.zeros(blocks * tokens.WORDS_PER_BLOCK, np.uint32)
@@ -207,7 +195,7 @@ def filter_file(rows: Sorted, table: pa.Table) -> bytes:
                 "max_at": int(at[chosen].max()),
                 "min_seq": int(chosen.min()) + rows.first_seq,
                 "max_seq": int(chosen.max()) + rows.first_seq,
-                "facts": facts_of(Block(table.slice(begin, GROUP_ROWS))),
+                "facts": facts_of(Block(table.slice(begin, ondisk.GROUP_ROWS))),
             }
         )
         filters.append(content)

@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from anzhang.engines import durable
+from anzhang.engines.vault import ondisk, streams, tree, wal
 from anzhang.engines.vault import segment as segments
-from anzhang.engines.vault import streams, tree, wal
 from anzhang.engines.vault.batch import Fault, Heard, SealedSegment, instant, stamp
 from anzhang.engines.vault.block import Block
 from anzhang.engines.vault.catalog import Catalog
@@ -92,11 +92,11 @@ class Vault:
         folder = locate(self.root).get(name)
         if folder is None:
             return None
-        with pq.ParquetFile(folder / tree.ROWS) as file:
+        with ondisk.open_file(folder / tree.ROWS) as file:
             for k in range(file.num_row_groups):
-                rows = np.flatnonzero(Block(file.read_row_group(k, columns=["seq"])).numbers("seq") == seq)
+                rows = np.flatnonzero(Block(ondisk.read_group(file, k, ["seq"])).numbers("seq") == seq)
                 if len(rows):
-                    return next(hits_of(Block(file.read_row_group(k).take(pa.array(rows))), name, k))
+                    return next(hits_of(Block(ondisk.read_group(file, k).take(pa.array(rows))), name, k))
         return None
 
     def around(self, name: str, seq: int, most: int = 10) -> tuple[list[Hit], list[Hit]]:
@@ -123,10 +123,10 @@ class Vault:
 
     def _near(self, sealed: SealedSegment, line: Hit, most: int, *, before: bool) -> list[Hit]:
         """Return the lines of a segment next to one, on one side of it."""
-        with pq.ParquetFile(locate(self.root)[sealed.name] / tree.ROWS) as file:
+        with ondisk.open_file(locate(self.root)[sealed.name] / tree.ROWS) as file:
             found: list[tuple[int, int, int]] = []
             for k in range(file.num_row_groups):
-                block = Block(file.read_row_group(k, columns=["seq", "source", "address", "host"]))
+                block = Block(ondisk.read_group(file, k, ["seq", "source", "address", "host"]))
                 seqs = block.numbers("seq")
                 keep = seqs < line.seq if before else seqs > line.seq
                 for column, value in (("source", line.source), ("address", line.address), ("host", line.host)):
@@ -138,7 +138,7 @@ class Vault:
             hits = []
             for k in {k for _seq, k, _row in found}:
                 rows_of = pa.array(sorted(row for _seq, group, row in found if group == k))
-                hits += list(hits_of(Block(file.read_row_group(k).take(rows_of)), sealed.name, k))
+                hits += list(hits_of(Block(ondisk.read_group(file, k).take(rows_of)), sealed.name, k))
         return sorted(hits, key=lambda hit: hit.seq)
 
     def verify(self, heads: Iterable[Sealed] | None = None) -> list[Fault]:
@@ -299,8 +299,8 @@ class Vault:
         if table is None:
             return []
         places = []
-        for k, begin in enumerate(range(0, table.num_rows, segments.GROUP_ROWS)):
-            part = table.slice(begin, segments.GROUP_ROWS)
+        for k, begin in enumerate(range(0, table.num_rows, ondisk.GROUP_ROWS)):
+            part = table.slice(begin, ondisk.GROUP_ROWS)
             at = Block(part).at
             names = Block(part).values("source").unique().to_pylist()
             sources = frozenset(name.decode() for name in names)
@@ -319,7 +319,7 @@ class Vault:
         folders = locate(self.root)
         for sealed in kept:
             if source in sealed.sources:
-                yield pq.read_table(folders[sealed.name] / tree.ROWS)
+                yield ondisk.read(folders[sealed.name] / tree.ROWS)
         table = self._open_table(kept[-1] if kept else None, unsealed)
         if table is not None:
             yield pa.table(
@@ -352,8 +352,8 @@ def _filter(path: Path, root: str) -> tuple[list[dict[str, Any]], Any]:
 
 
 def _read_group(path: Path, root: str, k: int, columns: list[str]) -> pa.Table:
-    with pq.ParquetFile(path, metadata=_footer(path, root)) as file:
-        return file.read_row_group(k, columns=columns, use_threads=False)
+    with ondisk.open_file(path, _footer(path, root)) as file:
+        return ondisk.read_group(file, k, columns)
 
 
 @lru_cache(maxsize=512)

@@ -16,9 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from anzhang.engines.vault import facts, streams, tree, wal
+from anzhang.engines.vault import facts, ondisk, streams, tree, wal
 from anzhang.engines.vault import segment as segments
 from anzhang.engines.vault.batch import Fault, SealedSegment, micros
 from anzhang.engines.vault.block import Block
@@ -158,7 +157,7 @@ def sealed_parts(folder: Path, sealed: SealedSegment, stated: list[tree.Leaf]) -
 
 def _content(root: Path, folder: Path, sealed: SealedSegment) -> Iterator[Fault]:
     try:
-        block = Block(pq.read_table(folder / tree.ROWS, columns=["seq", "ts", "rts", "flags", "source"]))
+        block = Block(ondisk.read(folder / tree.ROWS, ["seq", "ts", "rts", "flags", "source"]))
     except (OSError, pa.ArrowException) as error:
         yield _fault(sealed, tree.ROWS, f"unreadable: {error}")
         return
@@ -182,17 +181,17 @@ def _facts(folder: Path, sealed: SealedSegment) -> Iterator[Fault]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         yield _fault(sealed, "filter", f"unreadable: {error!r}")
         return
-    with pq.ParquetFile(folder / tree.ROWS) as file:
+    with ondisk.open_file(folder / tree.ROWS) as file:
         if len(stated) != file.num_row_groups:
             yield _fault(sealed, "filter", f"it describes {len(stated)} blocks, the rows have {file.num_row_groups}")
             return
         for k, said in enumerate(stated):
-            if said is not None and said != facts.facts_of(Block(file.read_row_group(k, columns=facts.READ))):
+            if said is not None and said != facts.facts_of(Block(ondisk.read_group(file, k, facts.READ))):
                 yield _fault(sealed, "filter", f"what block {k} says about itself is not what its lines say")
 
 
 def _streams(root: Path, folder: Path, sealed: SealedSegment) -> Iterator[Fault]:
-    derived = streams.derive(sealed.name, pq.read_table(folder / tree.ROWS))
+    derived = streams.derive(sealed.name, ondisk.read(folder / tree.ROWS))
     again = "`anzhang vault rebuild` derives it again"
     for stream in streams.STREAMS:
         path = stream_path(root, stream, sealed.name)

@@ -26,8 +26,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anzhang.engines import durable
+from anzhang.engines.vault import ondisk, streams, tree, wal
 from anzhang.engines.vault import segment as segments
-from anzhang.engines.vault import streams, tree, wal
 from anzhang.engines.vault.batch import Ack, Batch, SealedSegment, instant, micros
 from anzhang.engines.vault.catalog import Catalog, Key
 from anzhang.engines.vault.encodings import encoding_code
@@ -232,7 +232,7 @@ class Writer:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(mode=0o700)
         table = segments.arrow(rows)
-        segments.write_rows(table, temporary / tree.ROWS)
+        ondisk.write(table, temporary / tree.ROWS)
         (temporary / tree.FILTER).write_bytes(segments.filter_file(rows, table))
         (temporary / tree.TEMPLATES).write_bytes(segments.template_rows(templates))
         (temporary / tree.KEYS).write_bytes(segments.key_rows(lines))
@@ -253,7 +253,7 @@ class Writer:
 
     def _derive(self, folder: Path, sealed: SealedSegment, table: pa.Table | None = None, high: Table | None = None) -> None:
         """Write the derived streams of a segment; they may be written again at any time."""
-        derived = streams.derive(sealed.name, pq.read_table(folder / tree.ROWS) if table is None else table, high=high)
+        derived = streams.derive(sealed.name, ondisk.read(folder / tree.ROWS) if table is None else table, high=high)
         for stream in streams.STREAMS:
             path = stream_path(self.root, stream, sealed.name)
             if stream in derived.tables:

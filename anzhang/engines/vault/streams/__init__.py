@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from anzhang.engines.vault.block import Block
-from anzhang.engines.vault.jit import Ints, Table
+from anzhang.engines.vault.jit import Ints, Table, frozen
 from anzhang.engines.vault.streams import columns, coverage, matcher, reading, schemas, secrets
 from anzhang.engines.vault.streams.claims import Claims, Dispatch, gather
 from anzhang.engines.vault.streams.columns import Coded
@@ -29,7 +29,7 @@ from anzhang.engines.vault.streams.program import Assembler, Programs
 from anzhang.engines.vault.streams.reading import Reader
 from anzhang.engines.vault.streams.schemas import STREAMS, schema
 from anzhang.engines.vault.streams.several import joined
-from anzhang.engines.vault.streams.texts import Names, Texts, frozen
+from anzhang.engines.vault.streams.texts import Names, Texts
 
 __all__ = [
     "STREAMS",

@@ -13,10 +13,9 @@ import pyarrow as pa
 
 from anzhang.engines.vault.block import Block
 from anzhang.engines.vault.intern import fingerprint
-from anzhang.engines.vault.jit import Ints, Table, kernel
+from anzhang.engines.vault.jit import Ints, Table, frozen, kernel
 from anzhang.engines.vault.parse import numbers_of
 from anzhang.engines.vault.streams import columns
-from anzhang.engines.vault.streams.texts import frozen
 from anzhang.engines.vault.text import decode
 
 MOST_SHAPES = 40  # per source and segment; what is beyond them is counted as one

@@ -10,7 +10,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from anzhang.engines.vault.jit import Bytes, Ints, Table
+from anzhang.engines.vault.jit import Bytes, Ints, Table, frozen
 from anzhang.engines.vault.streams import cleaning, matcher, splitters
 from anzhang.engines.vault.streams.columns import bytes_of
 from anzhang.engines.vault.streams.language import Step
@@ -65,13 +65,6 @@ def of_array(column: pa.Array) -> Texts:
     data, found = bytes_of(column)
     bounds = found.astype(np.int64)
     return Texts(data, bounds[:-1], bounds[1:])
-
-
-def frozen(data: Bytes) -> Bytes:
-    """Return a read-only view."""
-    view = data.view()
-    view.flags.writeable = False
-    return view
 
 
 @dataclass(frozen=True)

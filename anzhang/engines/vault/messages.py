@@ -1,0 +1,235 @@
+"""Take messages apart into what their template fixes and what stands in its blanks, and put them together again, byte for byte.
+
+A blank is a whole run of [A-Za-z0-9_.-] that contains a digit, as in `intern.fingerprint`. The text of a template is the message with a
+line feed in place of every blank. A message that does not fit the text of its template, or holds a line feed itself, stays whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from anzhang.engines.vault.jit import HIGHS, Bytes, Ints, Table, below, copy, digits, eight, in_run, kernel, leading, part, same, wide
+
+BLANK = 10
+MOST_BLANKS = 64  # a message with more stays whole
+COLUMNS = 12  # the last holds what stands in all further blanks, with line feeds between
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Slices of one buffer: slice i is data[at[i]:at[i + 1]]."""
+
+    data: Bytes
+    at: Table
+
+    def __len__(self) -> int:
+        return len(self.at) - 1
+
+
+@dataclass(frozen=True)
+class Parted:
+    """Messages taken apart. `codes` names the text of each message's template, text 0 is empty: the message is in `plain`."""
+
+    codes: Table
+    texts: Slices
+    values: list[Slices]
+    plain: Slices
+
+
+@part
+def _run_end(data: Bytes, p: int, e: int) -> tuple[int, bool]:
+    """Return where the run of [A-Za-z0-9_.-] at `p` ends, and whether it has a digit."""
+    numbers = np.uint64(0)
+    while p < e:
+        x = eight(data, p)
+        size = min(leading(~in_run(x) & HIGHS), e - p)
+        numbers |= digits(x) & below(size)
+        p += size
+        if size < 8:
+            break
+    return p, numbers != 0
+
+
+@part
+def _outline(data: Bytes, p: int, e: int, texts: Bytes, o: int, begins: Ints, ends: Ints) -> int:
+    """Write the text of the template of data[p:e] from place `o`, list its fixed parts; return how many blanks, -1: it has none."""
+    n = 0
+    begins[0] = o
+    while p < e:
+        end, number = _run_end(data, p, e)
+        if end == p:
+            if data[p] == BLANK:
+                return -1
+            texts[o] = data[p]
+            o += 1
+            p += 1
+        elif number:
+            if n == MOST_BLANKS:
+                return -1
+            ends[n] = o
+            texts[o] = BLANK
+            o += 1
+            n += 1
+            begins[n] = o
+            p = end
+        else:
+            o = copy(texts, o, data, p, end)
+            p = end
+    ends[n] = o
+    return n
+
+
+@kernel
+def _part(  # noqa: C901, PLR0912  # a kernel stays in one piece
+    data: Bytes, at: Table, tids: Table, codes: Table, texts: Bytes, text_at: Table, values: Bytes, values_at: Table, columns: int,
+    plain: Bytes, plain_at: Table, spans: Ints, places: Ints,
+) -> tuple[int, int]:  # fmt: skip
+    """Take messages apart; `spans` (4, MOST_BLANKS + 1) and `places` (columns) are scratch. Return texts and the most blanks."""
+    begins, ends, from_, to = spans[0], spans[1], spans[2], spans[3]
+    room = len(values) // columns
+    count, most, blanks, template, pos, left = 1, 0, -1, 0, 0, 0
+    text_at[0] = text_at[1] = 0
+    plain_at[0] = 0
+    for c in range(columns):
+        places[c] = 0
+        values_at[c, 0] = 0
+    for i in range(len(tids)):
+        s, e = wide(at[i]), wide(at[i + 1])
+        codes[i] = 0
+        fits = tids[i] != 0
+        if fits and tids[i] != template:
+            template = tids[i]
+            blanks = _outline(data, s, e, texts, pos, begins, ends)
+            if blanks >= 0:
+                pos = ends[blanks]
+                count += 1
+                text_at[count] = pos
+        fits = fits and blanks >= 0
+        if fits:
+            p = s
+            for k in range(blanks + 1):
+                size = ends[k] - begins[k]
+                if p + size > e or not same(data, p, texts, begins[k], size):
+                    fits = False
+                    break
+                p += size
+                if k < blanks:
+                    end, number = _run_end(data, p, e)
+                    if not number:
+                        fits = False
+                        break
+                    from_[k], to[k] = p, end
+                    p = end
+            fits = fits and p == e
+        if fits:
+            codes[i] = count - 1
+            most = max(most, blanks)
+            for k in range(blanks):
+                c = min(k, columns - 1)
+                o = c * room + places[c]
+                if k > c:
+                    values[o] = BLANK
+                    o += 1
+                places[c] = copy(values, o, data, from_[k], to[k]) - c * room
+        else:
+            left = copy(plain, left, data, s, e)
+        plain_at[i + 1] = left
+        for c in range(columns):
+            values_at[c, i + 1] = places[c]
+    return count, most
+
+
+def parted(data: Bytes, at: Table, tids: Table) -> Parted:
+    """Take messages apart: message i is data[at[i]:at[i + 1]], its template tids[i] (0: none). Those of a template stand together."""
+    n, size = len(tids), int(at[-1] - at[0])
+    room = size + 64
+    codes, text_at, plain_at = np.empty(n, np.int32), np.empty(n + 2, np.int64), np.empty(n + 1, np.int32)
+    texts, values, plain = np.empty(room, np.uint8), np.empty(COLUMNS * room, np.uint8), np.empty(room, np.uint8)  # touched where used
+    values_at = np.empty((COLUMNS, n + 1), np.int32)
+    spans, places = np.empty((4, MOST_BLANKS + 1), np.int64), np.empty(COLUMNS, np.int64)
+    count, most = _part(data, at, tids, codes, texts, text_at, values, values_at, COLUMNS, plain, plain_at, spans, places)
+    columns = [
+        Slices(values[c * room : c * room + int(values_at[c, n])], values_at[c]) for c in range(min(most, COLUMNS))
+    ]  # fmt: skip
+    held = int(text_at[count])
+    return Parted(codes, Slices(texts[:held], text_at[: count + 1]), columns, Slices(plain[: int(plain_at[n])], plain_at))
+
+
+@kernel
+def _outlines(texts: Bytes, at: Table, first: Ints, begins: Ints, ends: Ints) -> None:
+    """List the fixed parts of every text: those of text t from first[t] on."""
+    n = 0
+    for t in range(len(at) - 1):
+        first[t] = n
+        begins[n] = at[t]
+        for p in range(at[t], at[t + 1]):
+            if texts[p] == BLANK:
+                ends[n] = p
+                n += 1
+                begins[n] = p + 1
+        ends[n] = at[t + 1]
+        n += 1
+    first[len(at) - 1] = n
+
+
+@kernel
+def _measure(
+    codes: Table, text_at: Table, first: Ints, values_at: Ints, columns: int, plain_at: Table, out: Table
+) -> int:  # fmt: skip
+    total = 0
+    out[0] = 0
+    for i in range(len(codes)):
+        t = codes[i]
+        total += wide(plain_at[i + 1]) - wide(plain_at[i]) + wide(text_at[t + 1]) - wide(text_at[t])
+        blanks = first[t + 1] - first[t] - 1
+        used = min(blanks, columns)
+        for c in range(used):
+            total += values_at[c, i + 1] - values_at[c, i]
+        total -= used  # the text holds a byte for each, and so do the values of the last column between two
+        total -= 2 * (blanks - used)
+        out[i + 1] = total
+    return total
+
+
+@kernel
+def _join(
+    codes: Table, texts: Bytes, first: Ints, begins: Ints, ends: Ints, values: Bytes, values_at: Ints, columns: int, plain: Bytes,
+    plain_at: Table, at: Table, out: Bytes,
+) -> None:  # fmt: skip
+    for i in range(len(codes)):
+        t = codes[i]
+        o = copy(out, wide(at[i]), plain, wide(plain_at[i]), wide(plain_at[i + 1]))
+        p = end = 0
+        blanks = first[t + 1] - first[t] - 1
+        for k in range(blanks + 1):
+            o = copy(out, o, texts, begins[first[t] + k], ends[first[t] + k])
+            if k == blanks:
+                break
+            c = min(k, columns - 1)
+            p = end + 1 if k > c else values_at[c, i]
+            end = values_at[c, i + 1]
+            if k >= columns - 1 and blanks > columns:
+                q = p
+                while q < end and values[q] != BLANK:
+                    q += 1
+                end = q
+            o = copy(out, o, values, p, end)
+
+
+def joined(codes: Table, texts: Slices, values: list[Slices], plain: Slices) -> Slices:
+    """Return the messages again."""
+    n = len(codes)
+    parts = len(texts) + int(np.count_nonzero(texts.data == BLANK))
+    first, begins, ends = np.empty(len(texts) + 1, np.int64), np.empty(parts, np.int64), np.empty(parts, np.int64)
+    _outlines(texts.data, texts.at, first, begins, ends)
+    places = np.cumsum([0, *(len(column.data) for column in values)])
+    values_at = np.zeros((max(len(values), 1), n + 1), np.int64)
+    for c, column in enumerate(values):
+        np.add(column.at, places[c], out=values_at[c])
+    content = np.concatenate([column.data for column in values]) if values else np.zeros(1, np.uint8)
+    at = np.empty(n + 1, np.int32)
+    out = np.empty(_measure(codes, texts.at, first, values_at, max(len(values), 1), plain.at, at), np.uint8)
+    _join(codes, texts.data, first, begins, ends, content, values_at, max(len(values), 1), plain.data, plain.at, at, out)
+    return Slices(out, at)
