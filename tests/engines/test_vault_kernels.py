@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 
 import numpy as np
+import pyarrow as pa
 
-from anzhang.engines.vault import jit, scan, tokens
+from anzhang.engines.vault import jit, ondisk, tokens
 from anzhang.engines.vault.jit import Bytes, Table
 from anzhang.engines.vault.parse import numbers_of
 
@@ -65,57 +66,42 @@ def test_values_are_numbered_by_first_appearance_however_many_there_are() -> Non
         assert values[first].tolist() == list(expected)
 
 
-FIELDS = [scan.HOST_S, scan.HOST_E, scan.APP_S, scan.APP_E, scan.MSG_S]
+def test_a_filter_made_smaller_holds_what_it_held() -> None:
+    dice = random.Random(2)
+    hashes = [np.uint64(dice.getrandbits(64)) for _ in range(500)]
+    for blocks, by in ((120, 1), (120, 5), (120, 8), (3465 * 8, 9), (3465 * 8, 3465 * 8)):
+        whole, small = (np.zeros(size * tokens.WORDS_PER_BLOCK, np.uint32) for size in (blocks, blocks // by))
+        for h in hashes:
+            tokens.insert(whole, blocks, h)
+            tokens.insert(small, blocks // by, h)
+        tokens.fold(whole, blocks, by)
+        assert (whole[: len(small)] == small).all()
+        assert all(tokens.holds(small, blocks // by, h) for h in hashes)
 
 
-def test_a_filter_holds_exactly_the_tokens_of_every_line() -> None:
+def test_the_tokens_of_slices_and_numbers_are_those_that_text_is_cut_into() -> None:
     dice = random.Random(20261124)
-    for turn in range(60):
-        content = list(_lines_alike(dice))
-        data = _array(b"\n".join(content) + b"\n")
-        ends = np.cumsum([len(line) + 1 for line in content]).astype(np.int64) - 1
-        starts = ends - np.array([len(line) for line in content])
-        places = np.repeat(starts[:, np.newaxis], 11, axis=1).astype(np.int32)  # no header: every field begins with the line
-        tids = np.array([dice.randrange(3) for _ in content], np.int32)
-        left = []  # host and application, which `fill` leaves to `enter` where they are surely what they seem
-        for row, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-            if dice.random() < 0.6:  # whatever the fields say, no token may be lost
-                begin, stop, app_stop, message = sorted(dice.randint(start, end) for _ in range(4))
-                places[row, FIELDS] = begin, stop, min(stop + 1, app_stop), app_stop, message
-                left += [data[begin:stop].tobytes(), data[min(stop + 1, app_stop) : app_stop].tobytes()]
-        rows = np.array(dice.sample(range(len(content)), len(content)) if turn % 2 else range(len(content)), np.int64)
-        bits = np.zeros(256 * tokens.WORDS_PER_BLOCK, np.uint32)
-        tokens.fill(data, starts, ends, places, tids, rows, bits, 256)
-        plainly = _plainly_filled(content, 256)
-        bare, nowhere = np.zeros_like(bits), np.repeat(starts[:, np.newaxis], 11, axis=1).astype(np.int32)
-        tokens.fill(data, starts, ends, nowhere, tids, rows, bare, 256)
-        assert (bare == plainly).all()  # lines without a header leave nothing to others
-        assert not (bits & ~plainly).any()
-        assert ((bits | _plainly_filled(left, 256)) & plainly == plainly).all()
-
-
-def _lines_alike(dice: random.Random) -> list[bytes]:
-    """Return lines each of which is mostly like the one before."""
-    made: list[bytes] = []
-    parts: list[str] = []
-    for _ in range(40):
-        if dice.random() < 0.1:
-            parts = dice.choices(PARTS, k=dice.randrange(40))
-        for _ in range(dice.randrange(3)):
-            place = dice.randrange(len(parts) + 1)
-            parts[place : place + dice.randrange(2)] = dice.choices(PARTS, k=dice.randrange(2))
-        line = "".join(parts).encode()
-        made.append(line[:-1] if dice.random() < 0.05 else line.replace("用".encode()[:1], b"\xff") if dice.random() < 0.05 else line)
-    return made
+    for _ in range(60):
+        content = ["".join(dice.choices(PARTS, k=dice.randrange(12))).encode() for _ in range(20)]
+        column = ondisk.slices(pa.array(content, pa.binary()))
+        bits, recent = np.zeros(256 * tokens.WORDS_PER_BLOCK, np.uint32), np.zeros(tokens.RECENT, np.uint64)
+        tokens.enter_slices(column.data, column.at, 0, len(column), recent, bits, 256)
+        assert (bits == _plainly_filled(content, 256)).all()
+    numbers = [-1, 0, 7, 99, 100, 101, 12_345_678, 99_999_999, 100_000_000, 123_456_789, 999_999_999]
+    bits, recent = np.zeros_like(bits), np.zeros_like(recent)
+    tokens.enter_numbers(np.array(numbers, np.int32), recent, bits, 256)
+    assert (bits == _plainly_filled([b"%d" % number for number in numbers if number > 99], 256)).all()
 
 
 def _plainly_filled(lines: list[bytes], blocks: int) -> Table:
-    """Return the filter of the lines, each cut as a whole."""
+    """Return the filter of the lines, each cut as a whole; numbers of one or two digits are left out."""
     bits = np.zeros(blocks * tokens.WORDS_PER_BLOCK, np.uint32)
     for line in lines:
         room = len(line) * 2 + 2
         hashes, kinds = np.empty(room, np.uint64), np.empty(room, np.uint8)
         begins, ends = np.empty(room, np.int64), np.empty(room, np.int64)
-        for h in hashes[: tokens.cut(_array(line), 0, len(line), hashes, kinds, begins, ends)]:
-            tokens.insert(bits, blocks, h)
+        for k in range(tokens.cut(_array(line), 0, len(line), hashes, kinds, begins, ends)):
+            word = line[begins[k] : ends[k]]
+            if kinds[k] != tokens.WORD or len(word) > 2 or not word.isdigit():
+                tokens.insert(bits, blocks, hashes[k])
     return bits

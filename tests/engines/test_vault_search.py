@@ -11,8 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anzhang.engines.vault import Batch, Query, QueryError, Vault, ondisk
-from anzhang.engines.vault import segment as segments
+from anzhang.engines.vault import Batch, Query, QueryError, Vault, filters, ondisk
 from anzhang.engines.vault import vault as vaults
 from anzhang.engines.vault.text import decode
 from tests.engines.logs import AT, lines
@@ -204,8 +203,8 @@ def test_a_segment_without_facts_is_read(vault: Vault, monkeypatch: pytest.Monke
         return [{name: value for name, value in block.items() if name != "facts"} for block in described], words
 
     expected = vault.search(Query(limit=0, bar=3600, group="app", top=1000))
-    parsed = segments.parse_filter
-    monkeypatch.setattr(segments, "parse_filter", plain)
+    parsed = filters.load
+    monkeypatch.setattr(filters, "load", plain)
     vaults._filter.cache_clear()
     try:
         older = vault.search(Query(limit=0, bar=3600, group="app", top=1000))

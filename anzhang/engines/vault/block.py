@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from anzhang.engines.vault import render
 from anzhang.engines.vault.intern import gather, gather_offsets
@@ -42,6 +43,24 @@ class Block:
         if isinstance(column, pa.ChunkedArray):
             column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
         return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+    def coded(self, name: str) -> tuple[Table, pa.Array]:
+        """Return a binary column as a code per row, and the values."""
+        column = self.table.column(name).combine_chunks()
+        if isinstance(column, pa.ChunkedArray):
+            column = self.values(name)
+        if not pa.types.is_dictionary(column.type):
+            column = column.dictionary_encode()
+        values, codes = column.dictionary, column.indices
+        if codes.null_count:
+            values, codes = pa.concat_arrays([values, pa.array([b""], values.type)]), codes.fill_null(len(values))
+        return codes.to_numpy(zero_copy_only=False), values
+
+    def holds(self, name: str, wanted: list[bytes]) -> Table:
+        """Return a mask of the rows that have one of some values in a binary column."""
+        codes, values = self.coded(name)
+        found: Table = pc.is_in(values, pa.array(wanted, values.type)).to_numpy(zero_copy_only=False)[codes]
+        return found
 
     @cached_property
     def at(self) -> Ints:

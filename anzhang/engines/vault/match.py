@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel
+from anzhang.engines.vault.jit import Bytes, Ints, Table, below, eight, kernel, lowered, wide
 from anzhang.engines.vault.tokens import ideograph, is_word
 
 
@@ -25,19 +25,20 @@ def contains(data: Bytes, starts: Ints, ends: Ints, needle: Bytes, fold: bool, l
     size = len(needle)
     if size == 0:
         return
-    first = needle[0]
-    other = first - 32 if fold and 97 <= first <= 122 else first
+    first, meant = eight(needle, 0), below(size)
+    if fold:
+        first = lowered(first)
     for i in range(len(starts)):
         if not out[i]:
             continue
         found = False
         s, e = starts[i], ends[i]
         for p in range(s, e - size + 1):
-            c = data[p]
-            if c != first and c != other:  # noqa: PLR1714  # a kernel: a tuple of two integer kinds does not compile
+            x = eight(data, p)
+            if ((lowered(x) if fold else x) ^ first) & meant:
                 continue
             same = True
-            for k in range(1, size):
+            for k in range(size):
                 c = data[p + k]
                 if fold and 65 <= c <= 90:
                     c += 32
@@ -53,6 +54,28 @@ def contains(data: Bytes, starts: Ints, ends: Ints, needle: Bytes, fold: bool, l
             found = True
             break
         out[i] = found
+
+
+@kernel
+def touch(data: Bytes, at: Table, needle: Bytes, out: Table) -> None:
+    """Set out[i] to 1 where slice i, data[at[i]:at[i + 1]], holds `needle` (lower case), whatever the case of its ASCII letters."""
+    size = len(needle)
+    first, meant = lowered(eight(needle, 0)), below(size)
+    for i in range(len(at) - 1):
+        s, e = wide(at[i]), wide(at[i + 1])
+        if out[i]:
+            continue
+        for p in range(s, e - size + 1):
+            if (lowered(eight(data, p)) ^ first) & meant:
+                continue
+            same = True
+            for k in range(8, size):
+                if _lower(data[p + k]) != needle[k]:
+                    same = False
+                    break
+            if same:
+                out[i] = 1
+                break
 
 
 @kernel

@@ -6,7 +6,7 @@ fraction that the line wrote. Segments of the older form have neither and are re
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,8 @@ _NEEDS = {"ts": ("tick", "form", "rts"), "msg": ("template", "msg")}
 _UNITS = np.array([1_000_000 // 10 ** min(form % 10 if form >= 10 else 0, 6) for form in range(40)], np.int64)  # µs
 
 
-def write(table: pa.Table, path: Path) -> None:
-    """Write rows.parquet: zstd 1, row groups of 32,768, each with the dictionary values that it uses."""
-    packed = _packed(table)
+def write(packed: pa.Table, path: Path) -> None:
+    """Write rows.parquet from what `pack` gives: zstd 1, row groups of 32,768, each with the dictionary values that it uses."""
     values = [name for name in packed.column_names if name[0] == "v"]
     with pq.ParquetWriter(
         path, packed.schema, compression="zstd", compression_level=1, use_dictionary=CODED, store_schema=False,
@@ -38,7 +37,7 @@ def write(table: pa.Table, path: Path) -> None:
             writer.write_table(_compact(packed.slice(begin, GROUP_ROWS)), row_group_size=GROUP_ROWS)
 
 
-def _packed(table: pa.Table) -> pa.Table:
+def pack(table: pa.Table) -> pa.Table:
     """Return rows as they lie on disk."""
     form = table["form"].to_numpy()
     micros = table["ts"].cast(pa.int64()).to_numpy()
@@ -93,6 +92,35 @@ def slices(column: pa.Array) -> Slices:
     return Slices(frozen(content), frozen(np.ascontiguousarray(at)))
 
 
+class Group:
+    """A block of rows: of a row group, or of lines that are not sealed. What was read once is kept."""
+
+    def __init__(self, names: Sequence[str], rows: int, read: Callable[[list[str]], pa.Table]) -> None:
+        """Take the names of the columns as they lie on disk, and what reads some of them."""
+        self.names, self.rows = names, rows
+        self._read, self._kept = read, dict[str, pa.ChunkedArray]()
+
+    @classmethod
+    def of(cls, table: pa.Table) -> Group:
+        """Return rows that are as they are worked with."""
+        return cls(table.column_names, table.num_rows, table.select)
+
+    def stored(self, names: Iterable[str]) -> pa.Table:
+        """Return columns as they lie on disk."""
+        wanted = set(names)
+        asked = [name for name in self.names if name in wanted]
+        missing = [name for name in asked if name not in self._kept]
+        if missing:
+            read = self._read(missing)
+            self._kept.update({name: read[name] for name in missing})
+        return pa.table({name: self._kept[name] for name in asked})
+
+    def whole(self, columns: Collection[str], rows: Ints | None = None) -> pa.Table:
+        """Return columns of all rows, or of some, as they are worked with."""
+        packed = self.stored(_of(columns, self.names))
+        return whole(packed if rows is None else packed.take(pa.array(rows)), columns)
+
+
 def open_file(source: Any, metadata: Any = None) -> pq.ParquetFile:
     """Return rows.parquet (a path or a buffer) opened so that dictionaries stay dictionaries."""
     return pq.ParquetFile(source, metadata=metadata, read_dictionary=CODED)
@@ -134,7 +162,7 @@ def whole(packed: pa.Table, columns: Collection[str] | None = None) -> pa.Table:
     made = {}
     for name in names:
         if name == "tick":
-            made["ts"] = _instants(packed)
+            made["ts"] = instants(packed)
         elif name == "template":
             made["msg"] = binary(messages(packed))
         elif name[0] != "v" and name not in made:
@@ -145,7 +173,8 @@ def whole(packed: pa.Table, columns: Collection[str] | None = None) -> pa.Table:
     return pa.Table.from_arrays(list(made.values()), schema=pa.schema(fields))
 
 
-def _instants(packed: pa.Table) -> pa.Array:
+def instants(packed: pa.Table) -> pa.Array:
+    """Return the time stamps of rows as they lie on disk."""
     form, ticks = packed["form"].to_numpy(), packed["tick"].to_numpy()
     found: Ints = ticks * _UNITS[form]
     if not form.all():

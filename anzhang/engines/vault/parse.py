@@ -14,6 +14,7 @@ from anzhang.engines.vault.batch import instant
 from anzhang.engines.vault.encodings import encoding_code
 from anzhang.engines.vault.intern import intern, number
 from anzhang.engines.vault.jit import Bytes, Ints, Table, kernel, wide
+from anzhang.engines.vault.text import mark_foreign
 from anzhang.engines.vault.wal import Record
 
 # terminators of a line: none, LF, CRLF; the same three inside an octet-counted frame are +3
@@ -49,6 +50,12 @@ class Lines:
 
     def __len__(self) -> int:
         return len(self.starts)
+
+    def foreign(self) -> Table:
+        """Return a mask of the lines whose bytes are not their text in UTF-8."""
+        marked = self.high.copy()
+        mark_foreign(self.data, self.starts, self.ends, self.enc, marked)
+        return marked
 
     @property
     def at(self) -> Ints:
@@ -87,7 +94,7 @@ def parse(records: list[Record]) -> Lines:
         data, records, starts, ends, term, high, owner,
         kind=np.empty(total, np.uint8), lay=np.empty(total, np.uint8), form=np.empty(total, np.uint8), pri=np.empty(total, np.int16),
         ts=np.empty(total, np.int64), off=np.empty(total, np.int16), pid=np.empty(total, np.int32), flags=np.empty(total, np.uint8),
-        hdr=np.empty(total, np.uint8), span=np.empty((total, 11), np.int32), rts=rts[owner], enc=enc[owner],
+        hdr=np.empty(total, np.uint8), span=np.empty((total, scan.PLACES), np.int32), rts=rts[owner], enc=enc[owner],
     )  # fmt: skip
     scan.scan(
         data, starts, ends, owner, rts, year, zone, lines.kind, lines.lay, lines.form, lines.pri, lines.ts, lines.off, lines.pid,

@@ -9,12 +9,14 @@ from datetime import datetime
 
 import numpy as np
 
-from anzhang.engines.vault import segment, tokens
+from anzhang.engines.vault import filters, tokens
 from anzhang.engines.vault.jit import Bytes
 
 SEVERITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 FIELDS = ("address", "app", "facility", "host", "kind", "msgid", "pid", "severity", "source")
-_FRACTION = re.compile(rb"(\d{3}|\d{6}|\d{9})z?", re.IGNORECASE)  # what filters leave out of time stamps: tokens.fill
+# words that filters leave out, because they may be of any line's time stamp
+_STAMP = re.compile(rb"[0-9]{1,2}z?|[0-9]{2}t[0-9]{2}|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec", re.IGNORECASE)
+_FRACTION = re.compile(rb"([0-9]{1,9})z?", re.IGNORECASE)
 _IDEOGRAPH = "㐀-\u9fff"
 _ELEMENT = re.compile(rf"[0-9A-Za-z_]+|[{_IDEOGRAPH}]+")
 
@@ -103,25 +105,43 @@ def elements(phrase: str) -> list[str]:
     return _ELEMENT.findall(phrase)
 
 
-def needles(query: Query) -> list[np.uint64]:
-    """Return filter tokens that every matching line must have, so that blocks without one can be skipped."""
+@dataclass(frozen=True)
+class Needle:
+    """A filter token that every matching line has. `digits`, not 0: unless it is a time stamp's fraction of so many digits."""
+
+    hash: np.uint64
+    digits: int = 0
+
+
+def needles(query: Query) -> list[Needle]:
+    """Return the filter tokens that every matching line must have, so that blocks without one can be skipped."""
     found = _all(query.term)
     for element in elements(query.phrase):
-        found += [token for token in _all(element) if token.kind != tokens.ADDRESS]
+        found += [each for each in _all(element) if each[0].kind != tokens.ADDRESS]
     text = query.substring
     size = len(text.encode())
     # a word at the edge of a substring may be part of a longer one
-    found += [token for token in _all(text) if token.kind == tokens.BIGRAM or (token.begin > 0 and token.end < size)]
-    hashes = [token.hash for token in found]
+    found += [each for each in _all(text) if each[0].kind == tokens.BIGRAM or (each[0].begin > 0 and each[0].end < size)]
     wanted = [
-        (segment.FIELD_HOST, query.host or query.fields.get("host", "")),
-        (segment.FIELD_APP, query.app or query.fields.get("app", "")),
+        (filters.FIELD_HOST, query.host or query.fields.get("host", "")),
+        (filters.FIELD_APP, query.app or query.fields.get("app", "")),
     ]
-    wanted.append((segment.FIELD_ADDRESS, query.fields.get("address", "")))
-    wanted.append((segment.FIELD_SOURCE, query.fields.get("source", "")))
-    return hashes + [segment.field_hash(number, value.encode()) for number, value in wanted if value]
+    wanted.append((filters.FIELD_ADDRESS, query.fields.get("address", "")))
+    wanted.append((filters.FIELD_SOURCE, query.fields.get("source", "")))
+    return [Needle(token.hash, digits) for token, digits in found] + [
+        Needle(filters.field_hash(number, value.encode())) for number, value in wanted if value
+    ]
 
 
-def _all(text: str) -> list[Cut]:
+def _all(text: str) -> list[tuple[Cut, int]]:
+    """Return the tokens of a text that filters hold, and of how many digits those are that may be a fraction."""
     data = text.encode()
-    return [token for token in cut(text) if token.kind != tokens.WORD or not _FRACTION.fullmatch(data[token.begin : token.end])]
+    found = []
+    for token in cut(text):
+        word = data[token.begin : token.end]
+        if token.kind != tokens.WORD:
+            found.append((token, 0))
+        elif not _STAMP.fullmatch(word):
+            fraction = _FRACTION.fullmatch(word)
+            found.append((token, len(fraction[1]) if fraction else 0))
+    return found

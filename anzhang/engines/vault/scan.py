@@ -18,7 +18,8 @@ SCRATCH = 4096  # a longer header is kept verbatim
 TERMINATORS = (b"", b"\n", b"\r\n")
 
 # columns of `span`
-HOST_S, HOST_E, APP_S, APP_E, MID_S, MID_E, SD_S, SD_E, MSG_S, FRAC_S, FRAC_E = range(11)
+HOST_S, HOST_E, APP_S, APP_E, MID_S, MID_E, SD_S, SD_E, MSG_S = range(9)
+PLACES = 9
 
 
 @kernel
@@ -159,9 +160,9 @@ def _bsd_stamp(data: Bytes, p: int, e: int, year: int, rts: int, zone: int) -> t
 
 
 @part
-def _iso_stamp(data: Bytes, p: int, e: int, zone: int) -> tuple[int, int, int, int, int]:  # noqa: C901, PLR0911, PLR0912  # a kernel stays in one piece
-    """Return (form, µs, minutes east, end, start of the fraction) of an RFC 3339 time stamp at `p`, form 0 when there is none."""
-    none = (0, 0, 0, 0, 0)
+def _iso_stamp(data: Bytes, p: int, e: int, zone: int) -> tuple[int, int, int, int]:  # noqa: C901, PLR0911, PLR0912  # a kernel stays in one piece
+    """Return (form, µs, minutes east, end) of an RFC 3339 time stamp at `p`, form 0 when there is none."""
+    none = (0, 0, 0, 0)
     if e - p < 19 or data[p + 4] != 45 or data[p + 7] != 45 or data[p + 10] != 84 or data[p + 13] != 58 or data[p + 16] != 58:
         return none
     high, low = _two(data, p), _two(data, p + 2)
@@ -174,10 +175,8 @@ def _iso_stamp(data: Bytes, p: int, e: int, zone: int) -> tuple[int, int, int, i
     q = p + 19
     micro = 0
     digits = 0
-    fraction = 0
     if q < e and data[q] == 46:
         q += 1
-        fraction = q
         while q < e and 48 <= data[q] <= 57:
             if digits < 6:
                 micro = micro * 10 + (wide(data[q]) - 48)
@@ -205,7 +204,7 @@ def _iso_stamp(data: Bytes, p: int, e: int, zone: int) -> tuple[int, int, int, i
     if q < e and data[q] != 32:
         return none
     seconds = day_number(high * 100 + low, month, day) * 86400 + hour * 3600 + minute * 60 + second - off * 60
-    return form, seconds * 1_000_000 + micro, off, q, fraction
+    return form, seconds * 1_000_000 + micro, off, q
 
 
 @kernel
@@ -340,7 +339,7 @@ def scan(  # noqa: C901, PLR0912, PLR0915  # a kernel stays in one piece
     for i in range(len(starts)):
         s, e = wide(starts[i]), wide(ends[i])
         r = wide(record[i])
-        for k in range(11):
+        for k in range(PLACES):
             span[i, k] = s
         kind[i] = 0
         lay[i] = 0
@@ -364,7 +363,7 @@ def scan(  # noqa: C901, PLR0912, PLR0915  # a kernel stays in one piece
         if p > s and p + 1 < e and data[p] == 49 and data[p + 1] == 32:
             p += 2
             q = _word_end(data, p, e)
-            f, stamp, minutes, _, fraction = _iso_stamp(data, p, q, 0)
+            f, stamp, minutes, _ = _iso_stamp(data, p, q, 0)
             ok, bits, number = _rfc5424(data, q + 1, e, span, i, bounds)
             if ok:
                 kind[i] = 2
@@ -375,8 +374,6 @@ def scan(  # noqa: C901, PLR0912, PLR0915  # a kernel stays in one piece
                     ts[i] = stamp
                     off[i] = minutes
                     flags[i] = 0
-                    if fraction > 0:
-                        span[i, FRAC_S], span[i, FRAC_E] = fraction, q
         else:
             if known > 0 and r == known_r and p + 15 <= e and same(data, p, data, known_p, 15):
                 f, stamp = known, known_ts
@@ -385,17 +382,14 @@ def scan(  # noqa: C901, PLR0912, PLR0915  # a kernel stays in one piece
                 known, known_ts, known_p, known_r = f, stamp, p, r
             minutes = zone[r]
             q = p + 15
-            fraction = 0
             if f == 0:
-                f, stamp, minutes, q, fraction = _iso_stamp(data, p, e, zone[r])
+                f, stamp, minutes, q = _iso_stamp(data, p, e, zone[r])
             if f > 0 and q < e and data[q] == 32:
                 kind[i] = 1
                 form[i] = f
                 ts[i] = stamp
                 off[i] = minutes
                 flags[i] = 0
-                if fraction > 0:
-                    span[i, FRAC_S], span[i, FRAC_E] = fraction, q
                 bits, number = _rfc3164(data, q + 1, e, span, i)
                 lay[i] = bits
                 pid[i] = number

@@ -14,21 +14,23 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from anzhang.engines.vault import match, tokens
+from anzhang.engines.vault import tokens
 from anzhang.engines.vault.batch import instant, micros
 from anzhang.engines.vault.block import LINE_COLUMNS, Block
 from anzhang.engines.vault.counts import Counts
 from anzhang.engines.vault.jit import Ints, Table
-from anzhang.engines.vault.query import SEVERITIES, Query, QueryError, array, elements, needles
+from anzhang.engines.vault.ondisk import Group
+from anzhang.engines.vault.query import SEVERITIES, Needle, Query, needles
 from anzhang.engines.vault.scan import AHEAD, NO_TIME
 from anzhang.engines.vault.text import decode
+from anzhang.engines.vault.texts import rows_with
 
 _COLUMN = {"facility": "pri", "severity": "pri"}
 _ALWAYS = ["ts", "rts", "flags", "seq"]
-_HIT = ["source", "address", "term", *LINE_COLUMNS]
+_SHOWN = [*_ALWAYS, "source", "address", "term", *LINE_COLUMNS]
 _CORES = max(1, min(len(os.sched_getaffinity(0)), 8))
+OLD_FRACTIONS = (3, 6, 9)  # digits of a time stamp's fraction that the filter of an older segment leaves out
 AT_ONCE = _CORES + 1  # blocks that are being read while one is counted
 
 
@@ -93,7 +95,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Place:
-    """One block that may be read: bounds of its event times (µs), its filter, how to read columns of it, what it says about itself."""
+    """One block that may be read: bounds of its event times (µs), its filter, how to open its rows, what it says about itself."""
 
     segment: str
     block: int
@@ -102,27 +104,27 @@ class Place:
     max_at: int
     bits: Table | None
     blocks: int
-    read: Callable[[list[str]], pa.Table]
+    open: Callable[[], Group]
     rows: int = 0
     facts: Mapping[str, Any] | None = None
 
 
 @dataclass
 class Found:
-    """The lines of a block that match: event times, sequence numbers, and rows of `block`; `whole` holds the lines when they were read."""
+    """The lines of a block that match: event times, sequence numbers, and rows of `block`; `group` is open when it was looked through."""
 
     place: Place
     at: Ints
     seqs: Ints
     block: Block
     rows: Ints
-    whole: pa.Table | None
+    group: Group | None
 
 
 def search(query: Query, places: Iterable[Place], *, prune: bool = True) -> Result:  # the steps in order
     """Return the lines that match. With `prune` False every block is read; the answer is the same."""
     result = Result()
-    hashes = needles(query)
+    wanted_tokens = needles(query)
     wanted = query.limit + query.offset
     best: list[tuple[int, int, int]] = []  # heap of (at, seq, place), the worst first; negated when oldest first
     sign = 1 if query.newest_first else -1
@@ -130,7 +132,7 @@ def search(query: Query, places: Iterable[Place], *, prune: bool = True) -> Resu
     counts = Counts(query)
     ordered = sorted(places, key=lambda place: -place.max_at if query.newest_first else place.min_at)
     result.blocks = len(ordered)
-    for place, found in _read(query, [place for place in ordered if not prune or _may_match(query, place, hashes)]):
+    for place, found in _read(query, [place for place in ordered if not prune or _may_match(query, place, wanted_tokens)]):
         edge = place.max_at if query.newest_first else -place.min_at
         full = len(best) >= wanted and (not best or edge < best[0][0])  # no line of this block or of a later one is among the hits
         if full and not query.count and not counts.wanted:
@@ -192,18 +194,17 @@ def _selects(query: Query) -> bool:
 
 def _chosen(found: Found, seqs: list[int]) -> pa.Table | None:
     """Return the rows that may be shown, when their lines were read already."""
-    if found.whole is None:
+    if found.group is None:
         return None
     rows = found.rows[np.isin(found.seqs, np.fromiter(seqs, np.int64))]
-    return found.whole.take(pa.array(rows))
+    return found.group.whole(_SHOWN, rows)
 
 
 def _lines(found: Found) -> Block:
-    whole = found.place.read(LINE_COLUMNS) if found.whole is None else found.whole
-    return Block(whole.take(pa.array(found.rows)))
+    return Block((found.group or found.place.open()).whole(LINE_COLUMNS, found.rows))
 
 
-def _may_match(query: Query, place: Place, hashes: list[np.uint64]) -> bool:
+def _may_match(query: Query, place: Place, wanted: list[Needle]) -> bool:
     if query.since is not None and place.max_at < micros(query.since):
         return False
     if query.until is not None and place.min_at >= micros(query.until):
@@ -211,7 +212,10 @@ def _may_match(query: Query, place: Place, hashes: list[np.uint64]) -> bool:
     if query.sources is not None and not place.sources.intersection(query.sources):
         return False
     bits = place.bits
-    return bits is None or all(tokens.holds(bits, place.blocks, h) for h in hashes)
+    if bits is None:
+        return True
+    fractions = OLD_FRACTIONS if place.facts is None else place.facts.get("fractions", OLD_FRACTIONS)
+    return all(each.digits in fractions or tokens.holds(bits, place.blocks, each.hash) for each in wanted)
 
 
 def _all_match(query: Query, place: Place) -> bool:
@@ -241,28 +245,37 @@ def _matching(query: Query, place: Place) -> Found:
         columns.add("source")
     columns |= {_COLUMN.get(name, name) for name in (query.group, *query.panel) if name}
     textual = bool(query.term or query.phrase or query.substring or query.regex)
-    narrows = bool(conditions) or query.since is not None or query.until is not None
-    whole = place.read(sorted({*_ALWAYS, *_HIT, *columns})) if textual and not narrows else None
-    first = Block(place.read(sorted(columns)) if whole is None else whole)
+    narrows = bool(conditions) or query.sources is not None or query.since is not None or query.until is not None
+    group = place.open()
+    rows = None
+    if textual and not narrows:
+        rows = rows_with(query, group, None)
+        if not len(rows):
+            return Found(place, np.empty(0, np.int64), np.empty(0, np.int64), Block(group.stored([])), rows, None)
+    first = Block(group.whole(columns))
+    if rows is None:
+        rows = np.flatnonzero(_kept(query, first, conditions))
+        if textual and len(rows):
+            rows = rows_with(query, group, rows)
+    return Found(place, first.at[rows], first.numbers("seq")[rows], first, rows, group if textual else None)
+
+
+def _kept(query: Query, first: Block, conditions: Mapping[str, str]) -> Table:
+    """Return a mask of the rows that are of the time, the sources and the fields asked for."""
     keep = np.ones(len(first), np.bool_)
     if query.since is not None:
         keep &= first.at >= micros(query.since)
     if query.until is not None:
         keep &= first.at < micros(query.until)
     if query.sources is not None:
-        keep &= pc.is_in(first.values("source"), pa.array([s.encode() for s in query.sources], pa.binary())).to_numpy(zero_copy_only=False)
+        keep &= first.holds("source", [source.encode() for source in query.sources])
     for name, value in conditions.items():
         keep &= _equal(first, name, value)
     if (query.host and query.fields.get("host", query.host) != query.host) or (
         query.app and query.fields.get("app", query.app) != query.app
     ):
         keep[:] = False
-    rows = np.flatnonzero(keep)
-    if textual and len(rows):
-        if whole is None:
-            whole = place.read(sorted({*_ALWAYS, *_HIT}))
-        rows = rows[_text_rows(query, Block(whole if len(rows) == len(first) else whole.take(pa.array(rows))))]
-    return Found(place, first.at[rows], first.numbers("seq")[rows], first, rows, whole)
+    return keep
 
 
 def _equal(block: Block, name: str, value: str) -> Table:
@@ -274,33 +287,8 @@ def _equal(block: Block, name: str, value: str) -> Table:
     elif name in {"pid", "kind"}:
         found = block.numbers(name).astype(np.int64) == int(value)
     else:
-        found = pc.equal(block.values(name), pa.scalar(value.encode(), pa.binary())).to_numpy(zero_copy_only=False)
+        found = block.holds(name, [value.encode()])
     return found
-
-
-def _text_rows(query: Query, block: Block) -> Ints:
-    data, starts, ends = block.text
-    out = np.ones(len(starts), np.uint8)
-    if query.term:
-        needle = array(query.term.encode().lower().decode())
-        match.contains(data, starts, ends, needle, True, bool(tokens.is_word(needle[0])), bool(tokens.is_word(needle[-1])), out)
-    if query.phrase:
-        words = [word.encode().lower() for word in elements(query.phrase)]
-        bounds = np.cumsum([0, *(len(word) for word in words)]).astype(np.int64)
-        match.phrase(data, starts, ends, np.frombuffer(bytearray(b"".join(words)), np.uint8), bounds, out)
-    if query.substring:
-        text = query.substring.encode()
-        match.contains(
-            data, starts, ends, array((text.lower() if query.ignore_case else text).decode()), query.ignore_case, False, False, out
-        )
-    rows = np.flatnonzero(out)
-    if query.regex and len(rows):
-        try:
-            found = pc.match_substring_regex(block.texts().take(pa.array(rows)), query.regex, ignore_case=query.ignore_case)
-        except pa.ArrowInvalid as error:
-            raise QueryError(f"regex: {error}") from error
-        rows = rows[found.to_numpy(zero_copy_only=False)]
-    return rows
 
 
 def _hits(chosen: list[tuple[int, int, int]], kept: list[tuple[Place, pa.Table | None]], sign: int) -> list[Hit]:
@@ -311,9 +299,9 @@ def _hits(chosen: list[tuple[int, int, int]], kept: list[tuple[Place, pa.Table |
     found: dict[int, Hit] = {}
     for number, seqs in wanted.items():
         place, read = kept[number]
-        table = place.read(sorted({*_ALWAYS, *_HIT})) if read is None else read
-        rows = np.flatnonzero(np.isin(Block(table).numbers("seq"), np.fromiter(seqs, np.int64)))
-        block = Block(table.take(pa.array(rows)))
+        group = place.open() if read is None else Group.of(read)
+        rows = np.flatnonzero(np.isin(Block(group.stored(["seq"])).numbers("seq"), np.fromiter(seqs, np.int64)))
+        block = Block(group.whole(_SHOWN, rows))
         found |= {hit.seq: hit for hit in hits_of(block, place.segment, place.block)}
     return [found[seq * sign] for _, seq, _ in chosen]
 

@@ -1,4 +1,4 @@
-"""Write the files of a segment: rows.parquet, filter.bin, templates.jsonl, keys.jsonl. The format is docs/formats/segment.md."""
+"""The rows of a segment in its order, and its small files: templates.jsonl, keys.jsonl. The format is docs/formats/segment.md."""
 
 from __future__ import annotations
 
@@ -7,30 +7,22 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import orjson
 import pyarrow as pa
 
-from anzhang.engines.vault import ondisk, scan, tokens, tree
-from anzhang.engines.vault.block import Block
+from anzhang.engines.vault import ondisk, scan, tree
 from anzhang.engines.vault.catalog import Key, Template
-from anzhang.engines.vault.facts import facts_of
 from anzhang.engines.vault.intern import distribute, fingerprint, gather, gather_offsets
 from anzhang.engines.vault.jit import Ints, Table
 from anzhang.engines.vault.parse import Lines, codes_of, numbers_of
-from anzhang.engines.vault.text import normalise
 
 TEMPLATE_LINES = 8  # a message shape becomes a template when a segment holds it this often
 MOST_TEMPLATES = 1 << 16
 PATTERN_BYTES = 400
-BITS_PER_TOKEN = 12
-FIRST_FILTER_BLOCKS, MOST_FILTER_BLOCKS = 1 << 12, 1 << 15  # of 32 bytes
 _BLANK = re.compile(rb"[A-Za-z0-9_.\-]*[0-9][A-Za-z0-9_.\-]*")
 _NULLABLE = ("pri", "pid")
-FIELDS = ("source", "host", "app", "address")
-FIELD_SOURCE, FIELD_HOST, FIELD_APP, FIELD_ADDRESS = range(4)
 
 
 @dataclass
@@ -59,7 +51,7 @@ def arrange(lines: Lines, first_seq: int, known: Mapping[int, int], number: int)
     tid, new = _templates(lines, known, number)
     rank = np.empty(len(app[1]), np.int64)
     rank[sorted(range(len(app[1])), key=app[1].__getitem__)] = np.arange(len(app[1]))
-    key = (rank[app[0]] << 40) | (np.where(tid == 0, (1 << 32) - 1, tid).astype(np.int64) << 8) | lines.form
+    key = (rank[app[0]] << 40) | (np.where(tid == 0, np.int64(0xFFFFFFFF), tid) << 8) | lines.form
     return Sorted(
         lines, first_seq, _order(key), tid, _per_record(lines, [r.source for r in lines.records]),
         _per_record(lines, [r.address for r in lines.records]), host, app, msgid,
@@ -159,81 +151,6 @@ def _binary(lines: Lines, starts: Ints, ends: Ints, order: Ints) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(), len(order), [None, pa.py_buffer(offsets), pa.py_buffer(out)])
 
 
-def filter_file(rows: Sorted, table: pa.Table) -> bytes:
-    """Return filter.bin: a JSON line describing each block, then the blocks' Bloom filters one after the other."""
-    lines, order = rows.lines, rows.order
-    data, starts, ends = normalise(lines.data, lines.starts, lines.ends, lines.enc, lines.high)
-    places = lines.span
-    if starts is not lines.starts:  # decoded lines stand elsewhere, and where their fields are is not known
-        decoded = starts != lines.starts
-        places = places.copy()
-        places[decoded] = starts[decoded, np.newaxis]
-    fields = [_Values.of(getattr(rows, name), number) for number, name in enumerate(FIELDS)]
-    at = lines.at
-    described, filters, place = [], [], 0
-    blocks = FIRST_FILTER_BLOCKS
-    for begin in range(0, len(order), ondisk.GROUP_ROWS):
-        chosen = order[begin : begin + ondisk.GROUP_ROWS]
-        blocks = min(blocks * 2, MOST_FILTER_BLOCKS)  # the block before tells about how many are needed
-        while True:
-            bits = np.zeros(blocks * tokens.WORDS_PER_BLOCK, np.uint32)
-            distinct = tokens.fill(data, starts, ends, places, rows.tid, chosen, bits, blocks)
-            distinct += sum(column.enter(chosen, bits, blocks) for column in fields)
-            if blocks == MOST_FILTER_BLOCKS or blocks * 256 >= distinct * BITS_PER_TOKEN:
-                break
-            blocks = min(blocks * 8, MOST_FILTER_BLOCKS)
-        while blocks > 1 and blocks * 128 >= distinct * BITS_PER_TOKEN:
-            tokens.fold(bits, blocks)
-            blocks //= 2
-        content = bits[: blocks * tokens.WORDS_PER_BLOCK].tobytes()
-        described.append(
-            {
-                "rows": len(chosen),
-                "offset": place,
-                "blocks": blocks,
-                "min_at": int(at[chosen].min()),
-                "max_at": int(at[chosen].max()),
-                "min_seq": int(chosen.min()) + rows.first_seq,
-                "max_seq": int(chosen.max()) + rows.first_seq,
-                "facts": facts_of(Block(table.slice(begin, ondisk.GROUP_ROWS))),
-            }
-        )
-        filters.append(content)
-        place += len(content)
-    return orjson.dumps({"v": 1, "blocks": described}) + b"\n" + b"".join(filters)
-
-
-@dataclass(frozen=True)
-class _Values:
-    """A column for the filter: code per line; hash per value; the tokens found[at[c]:at[c + 1]] of value c."""
-
-    codes: Table
-    wholes: Table
-    at: Ints
-    found: Table
-
-    @classmethod
-    def of(cls, coded: tuple[Table, list[bytes]], field: int) -> _Values:
-        codes, values = coded
-        at = np.cumsum([0, *(len(value) for value in values)]).astype(np.int64)
-        found = np.empty(int(at[-1]) * 2 + 2 * len(values), np.uint64)
-        column = cls(codes, np.empty(len(values), np.uint64), np.empty(len(values) + 1, np.int64), found)
-        tokens.values(
-            np.frombuffer(bytearray(b"".join(values) or b"\0"), np.uint8), at[:-1], at[1:], field, column.wholes, column.at, found
-        )
-        return column
-
-    def enter(self, chosen: Ints, bits: Table, blocks: int) -> int:
-        """Put what the chosen lines have into a filter; return how many tokens were new."""
-        seen = np.zeros(len(self.wholes), np.uint8)
-        return tokens.enter(self.codes[chosen], seen, self.wholes, self.at, self.found, bits, blocks)
-
-
-def field_hash(field: int, value: bytes) -> np.uint64:
-    """Return the filter token of a whole column value."""
-    return np.uint64(tokens.whole(np.frombuffer(bytearray(value), np.uint8), 0, len(value), field))
-
-
 def template_rows(templates: list[Template]) -> bytes:
     """Return templates.jsonl."""
     return b"".join(orjson.dumps({"tid": t.tid, "hash": t.hash, "pattern": t.pattern, "segment": t.segment}) + b"\n" for t in templates)
@@ -268,10 +185,3 @@ def heard(rows: Sorted) -> dict[str, tuple[int, int]]:
         first, last = found.get(record.source, (record.received, record.received))
         found[record.source] = (min(first, record.received), max(last, record.received))
     return {source: found[source] for source in counts(rows.source)}
-
-
-def parse_filter(content: bytes) -> tuple[list[dict[str, Any]], Table]:
-    """Return (block descriptions, filter words) of filter.bin; a block's words begin at offset // 4."""
-    head, _, body = content.partition(b"\n")
-    described = orjson.loads(head)["blocks"]
-    return described, np.frombuffer(bytearray(body), np.uint32)

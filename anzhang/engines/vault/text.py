@@ -11,7 +11,7 @@ _THREE, _IDEOGRAPH = np.uint64(0xC0C0F0), np.uint64(0x8080E0)  # lead and two fu
 
 
 @kernel
-def _foreign(data: Bytes, starts: Ints, ends: Ints, enc: Table, out: Table) -> int:  # noqa: C901, PLR0912  # a kernel stays in one piece
+def mark_foreign(data: Bytes, starts: Ints, ends: Ints, enc: Table, out: Table) -> int:  # noqa: C901, PLR0912  # a kernel stays in one piece
     """Leave marked of the lines marked those whose bytes are not their text in UTF-8; return how many."""
     count = 0
     for i in range(len(starts)):
@@ -73,13 +73,13 @@ def decode(line: bytes, enc: int) -> str:
     return line.decode("gb18030", "replace")
 
 
-def normalise(data: Bytes, starts: Ints, ends: Ints, enc: Table, high: Table | None = None) -> tuple[Bytes, Ints, Ints]:
+def normalise(data: Bytes, starts: Ints, ends: Ints, enc: Table, foreign: Table | None = None) -> tuple[Bytes, Ints, Ints]:
     """Return the same lines as UTF-8 text: (data, starts, ends), the arguments themselves when nothing needs decoding.
 
-    `high`, when known, is 0 for lines that are certainly ASCII.
+    `foreign`, when known, is 0 for lines whose bytes are certainly their text in UTF-8.
     """
-    marked = np.ones(len(starts), np.uint8) if high is None else high.copy()
-    if _foreign(data, starts, ends, enc, marked) == 0:
+    marked = np.ones(len(starts), np.uint8) if foreign is None else foreign.copy()
+    if mark_foreign(data, starts, ends, enc, marked) == 0:
         return data, starts, ends
     rows = np.flatnonzero(marked)
     extra = [decode(data[starts[i] : ends[i]].tobytes(), int(enc[i])).encode("utf-8") for i in rows]

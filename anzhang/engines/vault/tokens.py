@@ -17,18 +17,14 @@ from anzhang.engines.vault.jit import (
     below,
     digits,
     eight,
-    in_run,
     kernel,
     leading,
     lowered,
     maker,
     part,
-    prefetch,
-    same,
     wide,
     words,
 )
-from anzhang.engines.vault.scan import APP_E, APP_S, FRAC_E, FRAC_S, HOST_E, HOST_S, MSG_S
 
 WORD, ADDRESS, BIGRAM = 0, 1, 2
 
@@ -45,8 +41,6 @@ SALTS = np.array([0x47B6137B, 0x44974D91, 0x8824AD5B, 0xA2B7289D, 0x705495C7, 0x
 
 WORDS_PER_BLOCK = 8
 RECENT = 1 << 10
-AHEAD = 12  # lines
-MOST_BLANKS = 64  # of a message; one with more is cut whole
 
 
 @kernel
@@ -188,75 +182,6 @@ def holds(bits: Table, blocks: int, h: np.uint64) -> bool:
     return True
 
 
-@kernel
-def _joins(c: int) -> bool:
-    """Return whether tokens may span this byte: word characters, the dots of an address, everything above ASCII."""
-    return c >= 0x80 or c == 46 or is_word(c)
-
-
-@part
-def _common(data: Bytes, p: int, e: int, q: int, f: int) -> int:
-    """Return how many bytes data[p:e] and data[q:f] have in common at the start."""
-    size = min(e - p, f - q)
-    k = 0
-    while k < size:
-        equal = leading(eight(data, p + k) ^ eight(data, q + k))
-        k += equal
-        if equal < 8:
-            break
-    return min(k, size)
-
-
-@part
-def _apart(data: Bytes, s: int, p: int, e: int) -> bool:
-    """Return whether no token of data[s:e] spans the place `p`."""
-    return p <= s or p >= e or not (_joins(data[p - 1]) and _joins(data[p]))
-
-
-@part
-def _other(data: Bytes, p: int, e: int, q: int, f: int) -> int:
-    """Return where the tokens of data[p:e] begin that data[q:f] does not begin with, `e` when there are none."""
-    begin = p + _common(data, p, e, q, f)
-    if begin == e and e - p == f - q:
-        return e
-    while begin > p and _joins(data[begin - 1]):
-        begin -= 1
-    return begin
-
-
-@part
-def _blank_end(data: Bytes, p: int, e: int) -> int:
-    """Return where the run of [A-Za-z0-9_.-] at `p` ends."""
-    while p < e:
-        size = leading(~in_run(eight(data, p)) & HIGHS)
-        p += size
-        if size < 8:
-            break
-    return min(p, e)
-
-
-@part
-def _word_end(data: Bytes, p: int, e: int) -> int:
-    """Return where the letters, digits and underscores at `p` end."""
-    while p < e:
-        size = leading(~words(eight(data, p)) & HIGHS)
-        p += size
-        if size < 8:
-            break
-    return min(p, e)
-
-
-@part
-def _word(data: Bytes, p: int, e: int) -> np.uint64:
-    """Return the hash of the word data[p:e], as `cut` does."""
-    h = _FNV
-    while p < e:
-        h = (h ^ (lowered(eight(data, p)) & below(e - p))) * _MIX
-        h ^= h >> _SHIFT
-        p += 8
-    return _finish(h)
-
-
 @part
 def _enter(h: np.uint64, recent: Table, bits: Table, blocks: int) -> int:
     """Put a token into a filter unless it was just put in; return 1 when it was not there."""
@@ -267,163 +192,115 @@ def _enter(h: np.uint64, recent: Table, bits: Table, blocks: int) -> int:
     return insert(bits, blocks, h)
 
 
-@maker
-def values(data: Bytes, starts: Ints, ends: Ints, field: int, wholes: Table, at: Ints, found: Table) -> None:
-    """Fill the hash of every whole value, and in found[at[i]:at[i + 1]] its tokens; `found` has room for two a byte and two a value."""
-    longest = 0
-    for i in range(len(starts)):
-        longest = max(longest, ends[i] - starts[i])
-    hashes, kinds = np.empty(longest * 2 + 2, np.uint64), np.empty(longest * 2 + 2, np.uint8)
-    begins, stops = np.empty(longest * 2 + 2, np.int64), np.empty(longest * 2 + 2, np.int64)
-    place = 0
-    at[0] = 0
-    for i in range(len(starts)):
-        wholes[i] = whole(data, starts[i], ends[i], field)
-        for k in range(cut(data, starts[i], ends[i], hashes, kinds, begins, stops)):
-            found[place] = hashes[k]
-            place += 1
-        at[i + 1] = place
-
-
 @kernel
-def enter(codes: Table, seen: Table, wholes: Table, at: Ints, found: Table, bits: Table, blocks: int) -> int:
-    """Put whole values and their tokens into a filter, once each (`seen` is zeros, one a value); return how many were new."""
+def _put(
+    data: Bytes, s: int, e: int, hashes: Table, kinds: Table, begins: Table, ends: Table, recent: Table, bits: Table, blocks: int
+) -> int:  # fmt: skip
+    """Put the tokens of data[s:e] into a filter, numbers of one or two digits left out; return how many were new."""
     new = 0
-    for i in range(len(codes)):
-        code = codes[i]
-        if seen[code]:
-            continue
-        seen[code] = 1
-        new += insert(bits, blocks, wholes[code])
-        for k in range(at[code], at[code + 1]):
-            new += insert(bits, blocks, found[k])
+    for k in range(cut(data, s, e, hashes, kinds, begins, ends)):
+        size = ends[k] - begins[k]
+        if size <= 2 and kinds[k] == WORD:
+            x = eight(data, begins[k])
+            if digits(x) & below(size) == HIGHS & below(size):
+                continue
+        new += _enter(hashes[k], recent, bits, blocks)
     return new
 
 
-@part
-def _shape(data: Bytes, p: int, e: int, fixed: Ints, blanks: Ints) -> int:
-    """List the lengths of what stands between the runs that contain a digit, and of those runs; return how many runs, -1 for too many."""
+@maker
+def list_tokens(data: Bytes, at: Table, found_at: Ints, found: Table) -> None:
+    """List in found[found_at[i]:found_at[i + 1]] the tokens of slice i; `found` has room for two a byte and two a slice."""
+    longest = 0
+    for i in range(len(at) - 1):
+        longest = max(longest, wide(at[i + 1]) - wide(at[i]))
+    room = longest * 2 + 2
+    hashes, kinds = np.empty(room, np.uint64), np.empty(room, np.uint8)
+    begins, ends = np.empty(room, np.int64), np.empty(room, np.int64)
     n = 0
-    begin = p
-    while p < e:
-        x = eight(data, p) & below(e - p)
-        skip = leading(in_run(x))
-        p += skip
-        if skip == 8 or p >= e:
-            continue
-        end = _blank_end(data, p, e)
-        number = False
-        for k in range(p, end):
-            number |= 48 <= data[k] <= 57
-        if number:
-            if n == MOST_BLANKS:
-                return -1
-            fixed[n] = p - begin
-            blanks[n] = end - p
+    found_at[0] = 0
+    for i in range(len(at) - 1):
+        for k in range(cut(data, wide(at[i]), wide(at[i + 1]), hashes, kinds, begins, ends)):
+            found[n] = hashes[k]
             n += 1
-            begin = end
-        p = end
-    fixed[n] = e - begin
-    return n
+        found_at[i + 1] = n
+
+
+@kernel
+def enter(seen: Table, found_at: Ints, found: Table, bits: Table, blocks: int) -> int:
+    """Put the tokens of the slices that were seen into a filter; return how many were new."""
+    new = 0
+    for i in range(len(seen)):
+        if seen[i]:
+            for k in range(found_at[i], found_at[i + 1]):
+                new += insert(bits, blocks, found[k])
+    return new
 
 
 @maker
-def fill(data: Bytes, starts: Ints, ends: Ints, places: Table, tids: Table, rows: Ints, bits: Table, blocks: int) -> int:  # noqa: C901, PLR0912, PLR0915  # a kernel stays in one piece
-    """Put the tokens of the lines `rows` into a filter; return how many were new.
+def enter_slices(data: Bytes, at: Table, first: int, last: int, recent: Table, bits: Table, blocks: int) -> int:
+    """Put the tokens of slices first..last into a filter, numbers of one or two digits left out; return how many were new.
 
-    `places` are the lines' fields (scan.py), `tids` their templates. Lines are sorted by template, so a line is compared with the one
-    before it. What stands before the host, and between application and message, is cut from where the two lines begin to differ. Host
-    and application themselves are left to `enter`, unless it is not certain where they are. In a message of the same template what
-    stands between the blanks is compared and found equal; then only the blanks that differ are cut. A template is a mere hint: where
-    the bytes are not those expected, the whole message is cut. Words inside a time stamp's fraction stay out when they are 3, 6 or 9
-    digits long, because they would be different on every line; `query` knows.
+    `recent` carries over what was just put in; it begins as RECENT zeros for every filter.
     """
     room = 1024
     hashes, kinds = np.empty(room, np.uint64), np.empty(room, np.uint8)
-    begins, stops = np.empty(room, np.int64), np.empty(room, np.int64)
-    recent = np.zeros(RECENT, np.uint64)  # most tokens were just inserted
-    fixed, blanks = np.empty(MOST_BLANKS + 1, np.int64), np.empty(MOST_BLANKS + 1, np.int64)
-    pieces = np.empty((MOST_BLANKS + 4, 2), np.int64)
-    shape = -1  # runs of the message before, when it has a template
-    template = 0
-    s0 = a0 = b0 = m0 = e0 = 0  # the places of the line before
+    begins, ends = np.empty(room, np.int64), np.empty(room, np.int64)
     new = 0
-    for i in range(len(rows)):
-        row = rows[i]
-        prefetch(data, starts[rows[min(i + AHEAD, len(rows) - 1)]])
-        s, e, m = wide(starts[row]), wide(ends[row]), wide(places[row, MSG_S])
+    for i in range(first, last):
+        s, e = wide(at[i]), wide(at[i + 1])
+        if s == e:
+            continue
+        if e - s <= 8:  # most values are one short word
+            x = eight(data, s)
+            meant = below(e - s)
+            if words(x) & meant == HIGHS & meant:
+                if e - s > 2 or digits(x) & meant != HIGHS & meant:
+                    h = (_FNV ^ (lowered(x) & meant)) * _MIX
+                    new += _enter(_finish(h ^ (h >> _SHIFT)), recent, bits, blocks)
+                continue
         if (e - s) * 2 + 2 > room:
             room = (e - s) * 4
             hashes, kinds = np.empty(room, np.uint64), np.empty(room, np.uint8)
-            begins, stops = np.empty(room, np.int64), np.empty(room, np.int64)
-        a, b = wide(places[row, HOST_S]), wide(places[row, APP_E])
-        host_end, app = wide(places[row, HOST_E]), wide(places[row, APP_S])
-        if host_end <= a:
-            a = app
-        elif b <= app:
-            b = host_end
-        elif app != host_end + 1 or _joins(data[host_end]):
-            a = s
-        if not (s < a <= b <= m and _apart(data, s, a, e) and _apart(data, s, b, e) and _apart(data, s, m, e)):
-            a = b = m = s
-        n = 0
-        p = _other(data, s, a, s0, a0)
-        if p < a:
-            pieces[n, 0], pieces[n, 1] = p, a
-            n += 1
-        p = _other(data, b, m, b0, m0)
-        if p < m:
-            pieces[n, 0], pieces[n, 1] = p, m
-            n += 1
-        header = n
-        expected = shape >= 0 and tids[row] == template
-        p, q = m, m0
-        if expected:
-            for k in range(shape):
-                size = fixed[k]
-                if p + size >= e or not same(data, p, data, q, size):
-                    expected = False
-                    break
-                p, q = p + size, q + size
-                end = _word_end(data, p, e)
-                one = end > p and (end == e or not (data[end] == 45 or data[end] == 46))
-                if not one:
-                    end = _blank_end(data, end, e)
-                if end - p != blanks[k] or not same(data, p, data, q, end - p):
-                    if one:
-                        new += _enter(_word(data, p, end), recent, bits, blocks)
-                    else:
-                        pieces[n, 0], pieces[n, 1] = p, end
-                        n += 1
-                q += blanks[k]
-                blanks[k] = end - p
-                p = end
-            expected = expected and e - p == fixed[shape] and same(data, p, data, q, e - p)
-        if not expected:
-            n = header
-            p = _other(data, m, e, m0, e0)
-            if p < e:
-                pieces[n, 0], pieces[n, 1] = p, e
-                n += 1
-            template = tids[row]
-            shape = _shape(data, m, e, fixed, blanks) if template else -1
-        skip_s, skip_e = wide(places[row, FRAC_S]), wide(places[row, FRAC_E])
-        for piece in range(n):
-            for k in range(cut(data, pieces[piece, 0], pieces[piece, 1], hashes, kinds, begins, stops)):
-                if begins[k] == skip_s and stops[k] <= skip_e and kinds[k] == WORD and begins[k] > s:
-                    length = stops[k] - begins[k]
-                    if data[stops[k] - 1] == 90:
-                        length -= 1
-                    if length in (3, 6, 9):
-                        continue
-                new += _enter(hashes[k], recent, bits, blocks)
-        s0, a0, b0, m0, e0 = s, a, b, m, e
+            begins, ends = np.empty(room, np.int64), np.empty(room, np.int64)
+        new += _put(data, s, e, hashes, kinds, begins, ends, recent, bits, blocks)
     return new
 
 
 @kernel
-def fold(bits: Table, blocks: int) -> None:
-    """Halve a filter in place: block i becomes the union of blocks 2i and 2i + 1 (the block is chosen by the high bits)."""
-    for i in range(blocks // 2):
+def enter_numbers(values: Table, recent: Table, bits: Table, blocks: int) -> int:
+    """Put numbers above 99, of at most nine digits, into a filter as words; return how many were new."""
+    new = 0
+    for i in range(len(values)):
+        rest = np.uint32(max(wide(values[i]), 0))
+        if rest < 100:
+            continue
+        x = last = np.uint64(0)
+        size = 0
+        while rest:
+            if size == 8:
+                last = x >> np.uint64(56)  # the ninth digit, which stands behind the eight
+            x = x << np.uint64(8) | np.uint64(np.uint32(48) + rest % np.uint32(10))
+            rest //= np.uint32(10)
+            size += 1
+        h = (_FNV ^ lowered(x) & below(size)) * _MIX
+        h ^= h >> _SHIFT
+        if size == 9:
+            h = (h ^ (lowered(last) & below(1))) * _MIX
+            h ^= h >> _SHIFT
+        new += _enter(_finish(h), recent, bits, blocks)
+    return new
+
+
+@kernel
+def fold(bits: Table, blocks: int, by: int) -> None:
+    """Make a filter `by` times smaller in place, `by` dividing `blocks`: block i becomes the union of blocks by * i to by * i + by - 1.
+
+    The block of a hash is the whole part of (high half * blocks / 2 ** 32), so what was in one of them is looked for in the union.
+    """
+    for i in range(blocks // by):
         for k in range(WORDS_PER_BLOCK):
-            bits[i * WORDS_PER_BLOCK + k] = bits[2 * i * WORDS_PER_BLOCK + k] | bits[(2 * i + 1) * WORDS_PER_BLOCK + k]
+            union = np.uint32(0)
+            for j in range(by):
+                union |= bits[(i * by + j) * WORDS_PER_BLOCK + k]
+            bits[i * WORDS_PER_BLOCK + k] = union

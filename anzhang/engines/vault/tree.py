@@ -16,6 +16,7 @@ import orjson
 ROWS, FILTER, TEMPLATES, KEYS, TREE = "rows.parquet", "filter.bin", "templates.jsonl", "keys.jsonl", "segment.tree"
 FILES = (ROWS, FILTER, TEMPLATES, KEYS)
 SUITES = ("sha256", "sm3")
+HASH = 32  # bytes of a hash of either suite
 MAGIC = 4  # bytes with which a Parquet file begins
 
 Spans = tuple[tuple[int, int], ...]
@@ -131,4 +132,7 @@ def load(folder: Path) -> tuple[dict[str, Any], list[Leaf], str, str]:
     """Return header, leaves and both roots as `segment.tree` states them. Raises OSError, ValueError, KeyError or TypeError."""
     content = orjson.loads((folder / TREE).read_bytes())
     leaves = [Leaf(x["part"], x["file"], tuple((int(a), int(b)) for a, b in x["spans"]), x["sha256"], x["sm3"]) for x in content["leaves"]]
+    for leaf in leaves:
+        if len(bytes.fromhex(leaf.sha256)) != HASH or len(bytes.fromhex(leaf.sm3)) != HASH:
+            raise ValueError(f"{leaf.part}: a hash has {HASH} bytes")
     return content["header"], leaves, content["root_sha256"], content["root_sm3"]

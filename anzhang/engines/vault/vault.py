@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from anzhang.engines import durable
-from anzhang.engines.vault import ondisk, streams, tree, wal
+from anzhang.engines.vault import filters, ondisk, streams, tree, wal
 from anzhang.engines.vault import segment as segments
 from anzhang.engines.vault.batch import Fault, Heard, SealedSegment, instant, stamp
 from anzhang.engines.vault.block import Block
@@ -130,7 +130,7 @@ class Vault:
                 seqs = block.numbers("seq")
                 keep = seqs < line.seq if before else seqs > line.seq
                 for column, value in (("source", line.source), ("address", line.address), ("host", line.host)):
-                    keep &= _holds(block, column, value)
+                    keep &= block.holds(column, [value.encode(), value.encode("gb18030", "replace")])
                 rows = np.flatnonzero(keep)
                 nearest = rows[np.argsort(seqs[rows])]
                 found += [(int(seqs[row]), k, int(row)) for row in (nearest[-most:] if before else nearest[:most])]
@@ -304,7 +304,7 @@ class Vault:
             at = Block(part).at
             names = Block(part).values("source").unique().to_pylist()
             sources = frozenset(name.decode() for name in names)
-            places.append(Place("", k, sources, int(at.min()), int(at.max()), None, 0, part.select))
+            places.append(Place("", k, sources, int(at.min()), int(at.max()), None, 0, partial(ondisk.Group.of, part)))
         return places
 
     def _open_table(self, last: SealedSegment | None, unsealed: list[wal.Record]) -> pa.Table | None:
@@ -335,7 +335,7 @@ def _sealed_places(folder: Path, sealed: SealedSegment) -> list[Place]:
     return [
         Place(
             sealed.name, k, block["sources"] or frozenset(sealed.sources), block["min_at"], block["max_at"], words[block["offset"] // 4 :],
-            block["blocks"], partial(_read_group, folder / tree.ROWS, sealed.root_sha256, k), block["rows"], block.get("facts"),
+            block["blocks"], partial(_group, folder / tree.ROWS, sealed.root_sha256, k), block["rows"], block.get("facts"),
         )
         for k, block in enumerate(described)
     ]  # fmt: skip
@@ -345,15 +345,20 @@ def _sealed_places(folder: Path, sealed: SealedSegment) -> list[Place]:
 def _filter(path: Path, root: str) -> tuple[list[dict[str, Any]], Any]:
     """Return a segment's filter; the root makes the cache forget a file that another one replaced."""
     del root
-    described, words = segments.parse_filter(path.read_bytes())
+    described, words = filters.load(path.read_bytes())
     for block in described:  # segments that are older than these facts have none
         block["sources"] = frozenset(block.get("facts", {"counts": {}})["counts"].get("source", ()))
     return described, words
 
 
-def _read_group(path: Path, root: str, k: int, columns: list[str]) -> pa.Table:
-    with ondisk.open_file(path, _footer(path, root)) as file:
-        return ondisk.read_group(file, k, columns)
+def _group(path: Path, root: str, k: int) -> ondisk.Group:
+    footer = _footer(path, root)
+
+    def read(names: list[str]) -> pa.Table:
+        with ondisk.open_file(path, footer) as file:
+            return file.read_row_group(k, columns=names, use_threads=False)
+
+    return ondisk.Group(footer.schema.names, footer.row_group(k).num_rows, read)
 
 
 @lru_cache(maxsize=512)
@@ -370,13 +375,6 @@ def _joined(heard: Heard | None, first: datetime, last: datetime, rows: int) -> 
 
 def _holding(source: str, segments: Iterable[SealedSegment]) -> Iterator[SealedSegment]:
     return (sealed for sealed in segments if source in sealed.sources)
-
-
-def _holds(block: Block, column: str, value: str) -> Any:
-    """Return which rows of a block hold a value as search shows it."""
-    texts = block.values(column)
-    wanted = {value.encode(), value.encode("gb18030", "replace")}
-    return pc.is_in(texts, pa.array(sorted(wanted), pa.binary())).to_numpy(zero_copy_only=False)
 
 
 def _bytes_per_day(kept: list[SealedSegment]) -> int | None:

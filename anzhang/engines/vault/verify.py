@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from anzhang.engines.vault import facts, ondisk, streams, tree, wal
+from anzhang.engines.vault import facts, filters, ondisk, streams, tree, wal
 from anzhang.engines.vault import segment as segments
 from anzhang.engines.vault.batch import Fault, SealedSegment, micros
 from anzhang.engines.vault.block import Block
@@ -176,7 +176,7 @@ def _content(root: Path, folder: Path, sealed: SealedSegment) -> Iterator[Fault]
 def _facts(folder: Path, sealed: SealedSegment) -> Iterator[Fault]:
     """Count every block again that says what it holds."""
     try:
-        described, _words = segments.parse_filter((folder / tree.FILTER).read_bytes())
+        described, _words = filters.load((folder / tree.FILTER).read_bytes())
         stated = [block.get("facts") for block in described]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         yield _fault(sealed, "filter", f"unreadable: {error!r}")

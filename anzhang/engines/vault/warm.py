@@ -25,13 +25,13 @@ def warm() -> None:
     with TemporaryDirectory(prefix="anzhang-warm-") as folder:
         vault = Vault(Path(folder))
         with vault.writer() as writer:
-            writer.append(Batch("A", _LINES, at))
+            writer.append(Batch("A", _LINES * 9, at))  # often enough for templates
             writer.append(Batch("B", b"6 <1>abc", at, framing="octet"))
             writer.append(Batch("C", "用户\n".encode("gbk"), at, encoding="gbk"))
             vault.search(Query(term="li"))
             writer.seal(at)
             writer.append(Batch("A", _LINES, at))  # nothing to decode: other kernels than above
             writer.seal(at)
-        for query in (Query(term="li"), Query(phrase="用户 登录"), Query(substring="port"), Query(regex="port")):
+        for query in (Query(term="li"), Query(phrase="用户 登录"), Query(substring="port"), Query(term="22"), Query(regex="port")):
             vault.search(query)
         vault.verify()

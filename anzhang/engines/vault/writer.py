@@ -22,11 +22,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anzhang.engines import durable
-from anzhang.engines.vault import ondisk, streams, tree, wal
+from anzhang.engines.vault import filters, ondisk, streams, tree, wal
 from anzhang.engines.vault import segment as segments
 from anzhang.engines.vault.batch import Ack, Batch, SealedSegment, instant, micros
 from anzhang.engines.vault.catalog import Catalog, Key
@@ -232,8 +233,10 @@ class Writer:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(mode=0o700)
         table = segments.arrow(rows)
-        ondisk.write(table, temporary / tree.ROWS)
-        (temporary / tree.FILTER).write_bytes(segments.filter_file(rows, table))
+        packed = ondisk.pack(table)
+        ondisk.write(packed, temporary / tree.ROWS)
+        foreign = lines.foreign()[rows.order]
+        (temporary / tree.FILTER).write_bytes(filters.dump(table, packed, np.flatnonzero(foreign)))
         (temporary / tree.TEMPLATES).write_bytes(segments.template_rows(templates))
         (temporary / tree.KEYS).write_bytes(segments.key_rows(lines))
         first, last = wal.received_range(records)
@@ -247,13 +250,13 @@ class Writer:
         )  # fmt: skip
         leaves = tree.hash_parts(temporary, tree.parts(temporary))
         (temporary / tree.TREE).write_bytes(tree.dump(sealed.header(), leaves))
-        self._derive(temporary, sealed, table, lines.high[rows.order])
+        self._derive(temporary, sealed, table, foreign)
         durable.publish_folder(temporary, folder / name)
         return _read_sealed(folder / name)
 
-    def _derive(self, folder: Path, sealed: SealedSegment, table: pa.Table | None = None, high: Table | None = None) -> None:
+    def _derive(self, folder: Path, sealed: SealedSegment, table: pa.Table | None = None, foreign: Table | None = None) -> None:
         """Write the derived streams of a segment; they may be written again at any time."""
-        derived = streams.derive(sealed.name, ondisk.read(folder / tree.ROWS) if table is None else table, high=high)
+        derived = streams.derive(sealed.name, ondisk.read(folder / tree.ROWS) if table is None else table, foreign=foreign)
         for stream in streams.STREAMS:
             path = stream_path(self.root, stream, sealed.name)
             if stream in derived.tables:

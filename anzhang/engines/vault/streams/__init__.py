@@ -138,14 +138,14 @@ def version() -> str:
     return state.hexdigest()[:16]
 
 
-def derive(segment: str, table: pa.Table, by: Compiled | None = None, high: Table | None = None) -> Derived:
+def derive(segment: str, table: pa.Table, by: Compiled | None = None, foreign: Table | None = None) -> Derived:
     """Return the events that a segment's rows hold, in the order of the rows, and what was not read.
 
-    Columns are those of `schema`; those with few values come dictionary-coded, `plain` makes them strings. `high`, when known, is 0 for
-    rows that are certainly ASCII.
+    Columns are those of `schema`; those with few values come dictionary-coded, `plain` makes them strings. `foreign`, when known, is 0
+    for rows whose bytes are certainly their text in UTF-8.
     """
-    work = _Work(by or compiled(), segment, table, high)
-    dispatch = Dispatch(work.by.claims, table, work.app, work.enc, high)
+    work = _Work(by or compiled(), segment, table, foreign)
+    dispatch = Dispatch(work.by.claims, table, work.app, work.enc, foreign)
     for number, reader in enumerate(work.by.readers):
         work.run(reader, dispatch.rows(number, work.state))
     tables = {stream: work.table(stream) for stream in STREAMS if stream == STREAMS[0] or stream in work.parts}
@@ -155,8 +155,8 @@ def derive(segment: str, table: pa.Table, by: Compiled | None = None, high: Tabl
 class _Work:
     """One derivation: the rows of a segment, which of them are read, and the pieces of the streams."""
 
-    def __init__(self, by: Compiled, segment: str, table: pa.Table, high: Table | None) -> None:
-        self.by, self.segment, self.raw, self.high = by, segment, table, high
+    def __init__(self, by: Compiled, segment: str, table: pa.Table, foreign: Table | None) -> None:
+        self.by, self.segment, self.raw, self.foreign = by, segment, table, foreign
         self.block = Block(table)
         self.app = columns.coded(table, "app")
         self.source, self.host = columns.coded(table, "source"), columns.coded(table, "host")
@@ -169,7 +169,7 @@ class _Work:
         if whole_line:
             data, starts, ends = Block(self.raw.take(pa.array(rows))).text
             return Texts(frozen(data), starts.copy(), ends.copy())
-        return gather(self.raw, rows, self.enc, self.high)
+        return gather(self.raw, rows, self.enc, self.foreign)
 
     def run(self, reader: Reader, rows: Ints) -> None:
         """Apply one parser to rows that nobody has read."""

@@ -61,18 +61,15 @@ class Claims:
 class Dispatch:
     """The rows of one segment, parted by the parsers that are to read them."""
 
-    def __init__(self, claims: Claims, table: pa.Table, app: Coded, enc: Table, high: Table | None) -> None:
+    def __init__(self, claims: Claims, table: pa.Table, app: Coded, enc: Table, foreign: Table | None) -> None:
         """Part the rows by application, and find those of no known one that may begin as a parser's lines do."""
         self.claims = claims
         by_app = [claims.of_app(value) for value in app.values]
-        order = np.argsort(app.codes.astype(np.int16) if len(app.values) < 1 << 15 else app.codes, kind="stable")
-        bounds = (
-            np.concatenate(([0], np.cumsum(np.bincount(app.codes, minlength=len(app.values))))) if len(app.values) else np.zeros(1, int)
-        )
+        of_code = _grouped(app.codes, len(app.values))
         parts: dict[int, list[Ints]] = {}
         free = []
         for code, numbers in enumerate(by_app):
-            rows = order[bounds[code] : bounds[code + 1]]
+            rows = of_code[code]
             for number in numbers:
                 parts.setdefault(number, []).append(rows)
             if not numbers:
@@ -80,7 +77,7 @@ class Dispatch:
         self.parts = {number: np.sort(np.concatenate(rows)) for number, rows in parts.items()}
         unclaimed = np.concatenate(free) if free else np.empty(0, np.int64)
         self.free = _beginning(table, unclaimed, claims.first_bytes)
-        self.texts = gather(table, self.free, enc, high)
+        self.texts = gather(table, self.free, enc, foreign)
         self.first = self.texts.data[self.texts.starts]
 
     def rows(self, number: int, state: Table) -> Ints:
@@ -99,6 +96,16 @@ class Dispatch:
         return np.sort(rows[state[rows] == 0])
 
 
+def _grouped(codes: Ints, count: int) -> list[Ints]:
+    """Return the rows of each code; those of a segment stand together."""
+    places = np.flatnonzero(np.diff(codes)) + 1
+    begins, ends = np.concatenate(([0], places)), np.concatenate((places, [len(codes)]))
+    found: list[list[Ints]] = [[] for _ in range(count)]
+    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True) if len(codes) else ():
+        found[codes[begin]].append(np.arange(begin, end))
+    return [np.concatenate(rows) if rows else np.empty(0, np.int64) for rows in found]
+
+
 def _beginning(table: pa.Table, rows: Ints, wanted: Table) -> Ints:
     """Return the rows whose message begins with a wanted byte."""
     message = columns.whole(table, "msg")
@@ -111,12 +118,12 @@ def _beginning(table: pa.Table, rows: Ints, wanted: Table) -> Ints:
     return np.sort(rows[good]).astype(np.int64)
 
 
-def gather(table: pa.Table, rows: Ints, enc: Table, high: Table | None = None) -> Texts:
-    """Return the messages of rows as UTF-8. `high`, when known, is 0 for rows that are certainly ASCII."""
+def gather(table: pa.Table, rows: Ints, enc: Table, foreign: Table | None = None) -> Texts:
+    """Return the messages of rows as UTF-8. `foreign`, when known, is 0 for rows whose bytes are certainly that."""
     message = columns.whole(table, "msg")
     data, bounds = columns.bytes_of(message)
     starts, ends = bounds[rows].astype(np.int64), bounds[rows + 1].astype(np.int64)
-    data, starts, ends = normalise(data, starts, ends, enc[rows], None if high is None else high[rows])
+    data, starts, ends = normalise(data, starts, ends, enc[rows], None if foreign is None else foreign[rows])
     view = data.view()
     view.flags.writeable = False
     return Texts(view, starts, ends)

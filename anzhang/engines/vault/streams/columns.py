@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from anzhang.engines.vault.encodings import GB18030
-from anzhang.engines.vault.jit import Ints, Table
+from anzhang.engines.vault.jit import Ints, Table, frozen
 from anzhang.engines.vault.text import decode
 
 
@@ -84,4 +84,4 @@ def integers(values: Table, missing: int) -> pa.Array:
 def bytes_of(column: pa.Array) -> tuple[Table, Table]:
     """Return the bytes of a string column that is not dictionary-coded, and its n + 1 bounds in them; a null has none."""
     bounds = np.frombuffer(column.buffers()[1] or bytes(4), np.int32)[column.offset : column.offset + len(column) + 1]
-    return np.frombuffer(column.buffers()[2] or b"\0", np.uint8), bounds
+    return frozen(np.frombuffer(column.buffers()[2] or b"\0", np.uint8)), frozen(bounds)

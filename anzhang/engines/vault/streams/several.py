@@ -27,8 +27,10 @@ def joined(rule: Several, texts: Texts, rows: Ints, table: pa.Table, state: Tabl
     """
     order = None
     if rule.until == "tab":
+        if not len(indented := _indented(table)):
+            return texts, np.empty((0, 2), np.int64)
         order = _Order(table)
-        starting = np.flatnonzero(order.is_indented_after(rows)).tolist()
+        starting = np.flatnonzero(np.isin(rows, order.before(indented))).tolist()
     else:
         starting = [i for i in range(len(texts)) if _is_open(rule, texts.text(i))]
     if not starting:
@@ -78,6 +80,15 @@ def _follow(rule: Several, text: bytes, row: int, order: _Order, begins: set[int
     return b"\n".join(parts), lines
 
 
+def _indented(table: pa.Table) -> Ints:
+    """Return the rows without a header that begin with a tab."""
+    data, bounds = columns.bytes_of(columns.whole(table, "msg"))
+    bare = np.flatnonzero(Block(table).numbers("kind") == 0)
+    bare = bare[bounds[bare] < bounds[bare + 1]]
+    found: Ints = bare[data[bounds[bare]] == TAB]
+    return found
+
+
 class _Order:
     """The rows of a segment in order of arrival, of each sender apart."""
 
@@ -102,17 +113,15 @@ class _Order:
             found = self.place[place : min(place + CHUNK, begin + most)]
             yield from found[self.sender[found] == self.sender[row]].tolist()
 
-    def is_indented_after(self, rows: Ints) -> Table:
-        """Return of which rows the sender's next line begins with a tab."""
-        begins = self.bounds[:-1].astype(np.int64)
-        filled = self.bounds[1:] > begins
-        tabbed = filled & (self.data[np.where(filled, begins, 0)] == TAB) & (self.kind == 0)
+    def before(self, rows: Ints) -> Ints:
+        """Return the line before each of some rows, of the same sender, where there is one."""
         by_sender = np.lexsort((self.rank, self.sender))
-        following = np.full(len(self.rank), -1, np.int64)
-        same = self.sender[by_sender[1:]] == self.sender[by_sender[:-1]]
-        following[by_sender[:-1][same]] = by_sender[1:][same]
-        found: Table = (following[rows] >= 0) & tabbed[following[rows]]
-        return found
+        place = np.empty(len(by_sender), np.int64)
+        place[by_sender] = np.arange(len(by_sender))
+        rows = rows[place[rows] > 0]
+        before = by_sender[place[rows] - 1]
+        of_same: Ints = before[self.sender[before] == self.sender[rows]]
+        return of_same
 
     def line(self, row: int) -> bytes:
         """Return a line as UTF-8. What goes on has no header as a rule, and then its message is all of it."""
