@@ -205,7 +205,7 @@ def test_a_segment_without_facts_is_read(vault: Vault, monkeypatch: pytest.Monke
     expected = vault.search(Query(limit=0, bar=3600, group="app", top=1000))
     parsed = filters.load
     monkeypatch.setattr(filters, "load", plain)
-    vaults._filter.cache_clear()
+    vaults._shelf.cache_clear()
     try:
         older = vault.search(Query(limit=0, bar=3600, group="app", top=1000))
         assert (older.total, older.bars, older.groups) == (expected.total, expected.bars, expected.groups)
@@ -213,7 +213,7 @@ def test_a_segment_without_facts_is_read(vault: Vault, monkeypatch: pytest.Monke
         assert vault.search(Query(sources=("S",), limit=0)).total == vault.search(Query(limit=0)).total
         assert vault.verify() == []
     finally:
-        vaults._filter.cache_clear()
+        vaults._shelf.cache_clear()
 
 
 @pytest.mark.parametrize("pattern", [r"from (\d+\.\d+\.\d+\.\d+)", r"user[= ](?P<who>[a-z]+)", r"[(]?(?:for|user) (\w+)", r"\((\w+)\)"])

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import orjson
@@ -110,10 +111,11 @@ class Catalog:
         """Return the segments in order; with `disposed` also those whose files were deleted."""
         condition = "" if disposed else "where disposed_at = ''"
         rows = self._rows(f"select header, file_bytes, root_sha256, root_sm3 from segment {condition} order by number")  # noqa: S608
-        return [
-            SealedSegment.from_header(orjson.loads(str(h)), file_bytes=int(str(size)), root_sha256=str(a), root_sm3=str(b))
-            for h, size, a, b in rows
-        ]
+        return [_sealed(str(header), int(str(size)), str(sha256), str(sm3)) for header, size, sha256, sm3 in rows]
+
+    def newest(self) -> int:
+        """Return the number of the newest kept segment, 0 without one."""
+        return int(str(self._rows("select coalesce(max(number), 0) from segment where disposed_at = ''")[0][0]))
 
     def disposed(self) -> dict[int, str]:
         """Return the numbers of disposed segments and when."""
@@ -156,3 +158,8 @@ class Catalog:
         """Drop idempotency keys received before an instant (µs)."""
         with self._transaction() as db:
             db.execute("delete from idempotency where received < ?", (before,))
+
+
+@lru_cache(maxsize=4096)
+def _sealed(header: str, file_bytes: int, sha256: str, sm3: str) -> SealedSegment:
+    return SealedSegment.from_header(orjson.loads(header), file_bytes=file_bytes, root_sha256=sha256, root_sm3=sm3)

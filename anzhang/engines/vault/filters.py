@@ -25,6 +25,7 @@ BITS_PER_TOKEN = 12
 FIRST_BLOCKS, MOST_BLOCKS = 3465, 3465 * 8  # of 32 bytes; both have many divisors
 FIELDS = ("source", "host", "app", "address")
 FIELD_SOURCE, FIELD_HOST, FIELD_APP, FIELD_ADDRESS = range(4)
+_TEXTS = ("msgid", "template", "msg", "sd", "hdr")  # and what stands in the blanks
 _SIZES = {blocks: [by for by in range(1, blocks + 1) if blocks % by == 0] for blocks in (FIRST_BLOCKS * 2**n for n in range(4))}
 
 
@@ -34,9 +35,9 @@ def dump(table: pa.Table, packed: pa.Table, foreign: Ints) -> bytes:
     `table` are a segment's rows, `packed` the same as they lie on disk, `foreign` those whose bytes are not their text in UTF-8.
     """
     coded = [_Coded.of(packed[name].chunk(0), number) for number, name in enumerate(FIELDS)]
-    coded += [_Coded.of(packed[name].chunk(0), None) for name in ("msgid", "template")]
-    columns = [ondisk.slices(packed[name].chunk(0)) for name in packed.column_names if name[0] == "v" or name in ("msg", "sd", "hdr")]
-    columns = [column for column in columns if column.at[-1]]
+    others = {name: packed[name].chunk(0) for name in packed.column_names if name[0] == "v" or name in _TEXTS}
+    coded += [_Coded.of(column, None) for column in others.values() if pa.types.is_dictionary(column.type)]
+    columns = [ondisk.slices(column) for column in others.values() if not pa.types.is_dictionary(column.type)]
     lines = _decoded(table, foreign)
     pid, pri = packed["pid"].chunk(0).fill_null(-1).to_numpy(), packed["pri"].chunk(0).fill_null(-1).to_numpy()
     years_of = table["ts"].chunk(0).to_numpy().astype("datetime64[Y]").astype(np.int32) + 1970

@@ -87,19 +87,22 @@ def _separator_end(data: Bytes, p: int, e: int) -> int:
 
 
 @kernel
-def phrase(data: Bytes, starts: Ints, ends: Ints, needle: Bytes, bounds: Ints, out: Table) -> None:  # noqa: C901  # a kernel stays in one piece
+def phrase(data: Bytes, starts: Ints, ends: Ints, needle: Bytes, bounds: Ints, out: Table) -> None:  # noqa: C901, PLR0912  # a kernel stays in one piece
     """Set out[i] to 0 where line i does not hold the words of a phrase one after the other.
 
     `needle` is lower case; word w is needle[bounds[w]:bounds[w + 1]], either ASCII word characters or ideographs. Between two words
     stand only separators: at least one between two ASCII words, any number beside ideographs.
     """
     count = len(bounds) - 1
+    first, meant = lowered(eight(needle, 0)), below(bounds[1])
     for i in range(len(starts)):
         if not out[i]:
             continue
         found = False
         s, e = starts[i], ends[i]
-        for begin in range(s, e):
+        for begin in range(s, e - bounds[1] + 1):
+            if (lowered(eight(data, begin)) ^ first) & meant:
+                continue
             p = begin
             w = 0
             while w < count:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,7 @@ from anzhang.engines.vault.jit import Ints, frozen
 from anzhang.engines.vault.messages import Parted, Slices, joined, parted
 
 GROUP_ROWS = 32_768
-CODED = ["source", "address", "host", "app", "msgid", "template"]
+CODED = ["source", "address", "host", "app", "msgid", "sd", "hdr", "template"]  # on disk, where they are so at the seal
 _DELTA = ("tick", "rts", "seq", "pid")
 _LENGTHS = "DELTA_LENGTH_BYTE_ARRAY"
 _NEEDS = {"ts": ("tick", "form", "rts"), "msg": ("template", "msg")}
@@ -28,9 +28,10 @@ _UNITS = np.array([1_000_000 // 10 ** min(form % 10 if form >= 10 else 0, 6) for
 def write(packed: pa.Table, path: Path) -> None:
     """Write rows.parquet from what `pack` gives: zstd 1, row groups of 32,768, each with the dictionary values that it uses."""
     values = [name for name in packed.column_names if name[0] == "v"]
+    coded = [field.name for field in packed.schema if pa.types.is_dictionary(field.type)]
     with pq.ParquetWriter(
-        path, packed.schema, compression="zstd", compression_level=1, use_dictionary=CODED, store_schema=False,
-        column_encoding={**dict.fromkeys(_DELTA, "DELTA_BINARY_PACKED"), **dict.fromkeys(("msg", *values), _LENGTHS)},
+        path, packed.schema, compression="zstd", compression_level=1, use_dictionary=coded, store_schema=False,
+        column_encoding={**dict.fromkeys(_DELTA, "DELTA_BINARY_PACKED"), **dict.fromkeys(values, _LENGTHS)},
         write_statistics=["rts", "seq", "blk", "tid"],
     ) as writer:  # fmt: skip
         for begin in range(0, packed.num_rows, GROUP_ROWS):
@@ -92,13 +93,22 @@ def slices(column: pa.Array) -> Slices:
     return Slices(frozen(content), frozen(np.ascontiguousarray(at)))
 
 
+class Sized(Protocol):
+    """What knows how many bytes it takes."""
+
+    size: int
+
+
+T = TypeVar("T", bound=Sized)
+
+
 class Group:
     """A block of rows: of a row group, or of lines that are not sealed. What was read once is kept."""
 
     def __init__(self, names: Sequence[str], rows: int, read: Callable[[list[str]], pa.Table]) -> None:
         """Take the names of the columns as they lie on disk, and what reads some of them."""
         self.names, self.rows = names, rows
-        self._read, self._kept = read, dict[str, pa.ChunkedArray]()
+        self._read, self._kept, self._made, self.size = read, dict[str, pa.ChunkedArray](), dict[str, Sized](), 0
 
     @classmethod
     def of(cls, table: pa.Table) -> Group:
@@ -113,7 +123,16 @@ class Group:
         if missing:
             read = self._read(missing)
             self._kept.update({name: read[name] for name in missing})
+            self.size += read.nbytes
         return pa.table({name: self._kept[name] for name in asked})
+
+    def keep(self, name: str, make: Callable[[], T]) -> T:
+        """Return what was made of the block, making it once; its `size` counts as the block's."""
+        made = self._made.get(name)
+        if made is None:
+            made = self._made[name] = make()
+            self.size += made.size
+        return cast("T", made)
 
     def whole(self, columns: Collection[str], rows: Ints | None = None) -> pa.Table:
         """Return columns of all rows, or of some, as they are worked with."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -95,18 +95,66 @@ class Result:
 
 @dataclass(frozen=True)
 class Place:
-    """One block that may be read: bounds of its event times (µs), its filter, how to open its rows, what it says about itself."""
+    """One block that may be read: bounds of its event times (µs), how to open its rows, what it says about itself."""
 
     segment: str
     block: int
     sources: frozenset[str]
     min_at: int
     max_at: int
-    bits: Table | None
-    blocks: int
     open: Callable[[], Group]
     rows: int = 0
     facts: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The filters of a segment's blocks: that of block i is `blocks[i]` times 32 bytes from word offsets[i] on."""
+
+    words: Table
+    offsets: Ints
+    blocks: Ints
+    fractions: Ints
+
+    @classmethod
+    def of(cls, described: Sequence[Mapping[str, Any]], words: Table) -> Filters:
+        """Take what filter.bin says."""
+        left_out = [block.get("facts", {}).get("fractions", OLD_FRACTIONS) for block in described]
+        return cls(
+            words,
+            np.array([block["offset"] // 4 for block in described], np.int64),
+            np.array([block["blocks"] for block in described], np.int64),
+            np.array([sum(1 << digits for digits in each) for each in left_out], np.int64),
+        )
+
+    def sieve(self, wanted: Sequence[Needle]) -> list[bool]:
+        """Return which blocks may hold all that is wanted."""
+        out = np.ones(len(self.offsets), np.uint8)
+        hashes, lengths = np.array([each.hash for each in wanted], np.uint64), np.array([each.digits for each in wanted], np.int64)
+        tokens.sieve(self.words, self.offsets, self.blocks, self.fractions, hashes, lengths, out)
+        return out.astype(np.bool_).tolist()
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The blocks of one segment, or of the lines that are not sealed, which have no filters."""
+
+    places: tuple[Place, ...]
+    filters: Filters | None = None
+
+    def may_match(self, query: Query, wanted: Sequence[Needle]) -> list[Place]:
+        """Return the blocks that cannot be skipped."""
+        since = None if query.since is None else micros(query.since)
+        until = None if query.until is None else micros(query.until)
+        kept = self.filters.sieve(wanted) if self.filters and wanted else [True] * len(self.places)
+        return [
+            place
+            for place, keeps in zip(self.places, kept, strict=True)
+            if keeps
+            and (since is None or place.max_at >= since)
+            and (until is None or place.min_at < until)
+            and (query.sources is None or not place.sources.isdisjoint(query.sources))
+        ]
 
 
 @dataclass
@@ -121,18 +169,15 @@ class Found:
     group: Group | None
 
 
-def search(query: Query, places: Iterable[Place], *, prune: bool = True) -> Result:  # the steps in order
+def search(query: Query, shelves: Iterable[Shelf], *, prune: bool = True) -> Result:  # the steps in order
     """Return the lines that match. With `prune` False every block is read; the answer is the same."""
     result = Result()
-    wanted_tokens = needles(query)
     wanted = query.limit + query.offset
     best: list[tuple[int, int, int]] = []  # heap of (at, seq, place), the worst first; negated when oldest first
     sign = 1 if query.newest_first else -1
     kept: list[tuple[Place, pa.Table | None]] = []
     counts = Counts(query)
-    ordered = sorted(places, key=lambda place: -place.max_at if query.newest_first else place.min_at)
-    result.blocks = len(ordered)
-    for place, found in _read(query, [place for place in ordered if not prune or _may_match(query, place, wanted_tokens)]):
+    for place, found in _read(query, _in_order(query, shelves, result, prune=prune)):
         edge = place.max_at if query.newest_first else -place.min_at
         full = len(best) >= wanted and (not best or edge < best[0][0])  # no line of this block or of a later one is among the hits
         if full and not query.count and not counts.wanted:
@@ -162,9 +207,17 @@ def search(query: Query, places: Iterable[Place], *, prune: bool = True) -> Resu
         if entered:
             kept.append((place, _chosen(matching, entered)))
     result.groups, result.panel, result.extracted, result.bars = counts.groups, counts.panel, counts.extracted, counts.bars
-    chosen = sorted(best, reverse=True)[query.offset :]
-    result.hits = _hits(chosen, kept, sign)
+    result.hits = _hits(sorted(best, reverse=True)[query.offset :], kept, sign)
     return result
+
+
+def _in_order(query: Query, shelves: Iterable[Shelf], result: Result, *, prune: bool) -> list[Place]:
+    """Return the blocks to look at, the most promising first, and count them all in the result."""
+    wanted, chosen = needles(query), list[Place]()
+    for shelf in shelves:
+        result.blocks += len(shelf.places)
+        chosen += shelf.may_match(query, wanted) if prune else shelf.places
+    return sorted(chosen, key=lambda place: -place.max_at if query.newest_first else place.min_at)
 
 
 def _read(query: Query, places: list[Place]) -> Iterator[tuple[Place, Callable[[], Found]]]:
@@ -202,20 +255,6 @@ def _chosen(found: Found, seqs: list[int]) -> pa.Table | None:
 
 def _lines(found: Found) -> Block:
     return Block((found.group or found.place.open()).whole(LINE_COLUMNS, found.rows))
-
-
-def _may_match(query: Query, place: Place, wanted: list[Needle]) -> bool:
-    if query.since is not None and place.max_at < micros(query.since):
-        return False
-    if query.until is not None and place.min_at >= micros(query.until):
-        return False
-    if query.sources is not None and not place.sources.intersection(query.sources):
-        return False
-    bits = place.bits
-    if bits is None:
-        return True
-    fractions = OLD_FRACTIONS if place.facts is None else place.facts.get("fractions", OLD_FRACTIONS)
-    return all(each.digits in fractions or tokens.holds(bits, place.blocks, each.hash) for each in wanted)
 
 
 def _all_match(query: Query, place: Place) -> bool:

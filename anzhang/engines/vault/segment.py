@@ -122,9 +122,9 @@ def arrow(rows: Sorted) -> pa.Table:
         "app": _dictionary(rows.app, order),
         "pid": pa.array(pid, pa.int32(), mask=pid < 0),
         "msgid": _dictionary(rows.msgid, order),
-        "sd": _binary(lines, *lines.column(scan.SD_S, scan.SD_E), order),
+        "sd": _sparse(lines, *lines.column(scan.SD_S, scan.SD_E), order),
         "msg": _binary(lines, start, end, order),
-        "hdr": _binary(lines, lines.starts, hdr_end, order),
+        "hdr": _sparse(lines, lines.starts, hdr_end, order),
         "tid": pa.array(rows.tid[order]),
         "blk": pa.array((np.arange(n) // ondisk.GROUP_ROWS).astype(np.int32)),
     }
@@ -141,11 +141,16 @@ def _taken(column: Table, order: Ints) -> Table:
     return column if (column == column[:1]).all() else column[order]
 
 
-def _binary(lines: Lines, starts: Ints, ends: Ints, order: Ints) -> pa.Array:
-    offsets = np.empty(len(order) + 1, np.int32)
+def _sparse(lines: Lines, starts: Ints, ends: Ints, order: Ints) -> pa.Array:
+    """Return what stands between places, coded where that is nothing at all."""
     if (starts == ends).all():
-        offsets[:] = 0
-        return pa.Array.from_buffers(pa.binary(), len(order), [None, pa.py_buffer(offsets), pa.py_buffer(b"")])
+        return pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(order), np.int32)), pa.array([b""], pa.binary()))
+    return _binary(lines, starts, ends, order)
+
+
+def _binary(lines: Lines, starts: Ints, ends: Ints, order: Ints) -> pa.Array:
+    """Return what stands between places."""
+    offsets = np.empty(len(order) + 1, np.int32)
     out = np.empty(gather_offsets(starts, ends, order, offsets), np.uint8)
     gather(lines.data, starts, order, offsets, out)
     return pa.Array.from_buffers(pa.binary(), len(order), [None, pa.py_buffer(offsets), pa.py_buffer(out)])

@@ -94,10 +94,10 @@ def rows_with(query: Query, group: Group, rows: Ints | None) -> Ints:
         return _exactly(query, texts, group, rows)
     if not texts or "template" not in group.names:
         return _exactly(query, texts, group, np.arange(group.rows) if rows is None else rows)
-    look = _Look(group)
+    look = group.keep("look", lambda: _Look(group))
     sure, maybe = np.ones(group.rows, np.bool_), np.ones(group.rows, np.bool_)
     for text in texts:
-        certain, possible = look.at(text)
+        certain, possible = look.at(group, text)
         maybe &= certain | possible
         sure &= certain
     if query.regex:
@@ -125,15 +125,17 @@ class _Look:
         self.values = [ondisk.slices(packed[name].chunk(0)) for name in values]
         self.plain = ondisk.slices(packed["msg"].chunk(0))
         self.bare = np.diff(self.plain.at) > 0
+        self.size = sum(len(column.data) for column in self.values) + 2 * group.rows  # bytes that it adds to the block
         self.header = [_values(packed[name].chunk(0)) for name in _HEADER]
         self.foreign: Table = _not_utf8(self.templates)[self.codes] | _not_utf8(self.plain) | (packed["enc"].to_numpy() != UTF8)
         for name, column in zip(_HEADER, self.header, strict=True):
             bad = _not_utf8(column)
             if bad.any():
-                self.foreign |= bad[packed[name].chunk(0).indices.to_numpy()] if len(bad) != len(self.codes) else bad
-        self.group = group
+                values_of = packed[name].chunk(0)
+                self.foreign |= bad[values_of.indices.to_numpy()] if pa.types.is_dictionary(values_of.type) else bad
+        self.lowered = [column.data[: column.at[-1]].tobytes().lower() for column in self.values]
 
-    def at(self, text: _Text) -> tuple[Table, Table]:
+    def at(self, group: Group, text: _Text) -> tuple[Table, Table]:
         """Return of which rows it is certain that they hold a text, and of which further ones it is possible."""
         if BLANK in text.text or (text.words and b"0" in text.words):
             return np.zeros(len(self.codes), np.bool_), np.ones(len(self.codes), np.bool_)
@@ -148,22 +150,23 @@ class _Look:
         certain |= own.astype(np.bool_)
         certain &= ~self.foreign
         if text.bounded and text.text.isdigit() and 2 < len(text.text) < 10:
-            possible = self._headers_with(int(text.text), len(text.text))
+            possible = self._headers_with(group, int(text.text), len(text.text))
         elif self._may_begin_in_header(text.lead):
             return certain, np.ones(len(self.codes), np.bool_)
         else:
             possible = np.zeros(len(self.codes), np.bool_)
-        touched = np.zeros(len(self.codes), np.uint8)
+        touched = certain.astype(np.uint8)
         for piece in text.pieces:
-            for column in self.values:
-                match.touch(column.data, column.at, _array(piece), touched)
+            for column, lowered in zip(self.values, self.lowered, strict=True):
+                if piece in lowered:
+                    match.touch(column.data, column.at, _array(piece), touched)
         return certain, touched.astype(np.bool_) | self.foreign | possible
 
-    def _headers_with(self, number: int, digits: int) -> Table:
+    def _headers_with(self, group: Group, number: int, digits: int) -> Table:
         """Return a mask of the rows whose header may have a number as a word: of its fields any, or of the line just that one."""
         if self._any_value(b"%0*d" % (digits, number)):
             return np.ones(len(self.codes), np.bool_)
-        packed = self.group.stored(["pid", "pri", "form", "tick", "rts"])
+        packed = group.stored(["pid", "pri", "form", "tick", "rts"])
         form = packed["form"].to_numpy()
         fraction = np.where(form > 10, form % 10, 0)
         found: Table = packed["pid"].fill_null(-1).to_numpy() == number

@@ -170,16 +170,30 @@ def insert(bits: Table, blocks: int, h: np.uint64) -> int:
     return 1 if missing else 0
 
 
-@kernel
-def holds(bits: Table, blocks: int, h: np.uint64) -> bool:
-    """Return whether a filter may hold a hash."""
-    at = np.int64(((h >> _32) * np.uint64(blocks)) >> _32) * WORDS_PER_BLOCK
+@part
+def _holds(bits: Table, offset: int, blocks: int, h: np.uint64) -> bool:
+    at = offset + np.int64(((h >> _32) * np.uint64(blocks)) >> _32) * WORDS_PER_BLOCK
     key = h & _LOW
     for k in range(WORDS_PER_BLOCK):
         mask = np.uint32(1) << np.uint32(((key * SALTS[k]) & _LOW) >> _27)
         if bits[at + k] & mask == 0:
             return False
     return True
+
+
+@kernel
+def sieve(bits: Table, offsets: Ints, blocks: Ints, fractions: Ints, hashes: Table, lengths: Ints, out: Table) -> None:
+    """Set out[i] to 0 where filter i, `blocks[i]` blocks from word offsets[i] on, surely lacks one of some hashes.
+
+    fractions[i] has bit n for what the filter leaves out: numbers of n digits. lengths[k] is 0 for a hash that is no such number.
+    """
+    for i in range(len(offsets)):
+        for k in range(len(hashes)):
+            if lengths[k] and fractions[i] >> lengths[k] & 1:
+                continue
+            if not _holds(bits, offsets[i], blocks[i], hashes[k]):
+                out[i] = 0
+                break
 
 
 @part

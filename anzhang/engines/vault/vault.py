@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,12 +27,14 @@ from anzhang.engines.vault.catalog import Catalog
 from anzhang.engines.vault.parse import parse, wire
 from anzhang.engines.vault.places import locate
 from anzhang.engines.vault.query import Query
-from anzhang.engines.vault.search import Hit, Place, Result, hits_of, search
+from anzhang.engines.vault.search import Filters, Hit, Place, Result, Shelf, hits_of, search
 from anzhang.engines.vault.verify import Sealed, coverage_path, stream_path, verify
 from anzhang.engines.vault.writer import Writer
 
 FLOOR = timedelta(days=184)  # the longest run of six calendar months (Art. 29); no setting lowers it
 ATTEMPTS = 5
+CACHED_BYTES = 160 << 20  # of blocks that were read
+SHELVES_KEPT = 1024  # segments whose filters are kept in memory: about 2 MB each
 REACH = 8  # segments on each side of a line in which its neighbours are looked for
 
 
@@ -81,7 +85,7 @@ class Vault:
         """Return the lines that match, sealed and unsealed. Raises QueryError."""
         for attempt in range(ATTEMPTS):
             try:
-                return search(query, self._places(), prune=prune)
+                return search(query, self._shelves(), prune=prune)
             except FileNotFoundError:  # a seal overtook us: what was unsealed is a segment now
                 if attempt + 1 == ATTEMPTS:
                     raise
@@ -279,33 +283,25 @@ class Vault:
     def _standing(self) -> tuple[list[SealedSegment], list[wal.Record]]:
         """Return the sealed segments and the records that none of them holds, of one moment: a seal in between would hide its lines."""
         while True:
-            kept = self.segments()
-            unsealed = self._unsealed(kept[-1].last_record if kept else 0)
-            if [sealed.number for sealed in self.segments()[-1:]] == [sealed.number for sealed in kept[-1:]]:
+            catalog = self._catalog()
+            try:
+                kept = catalog.segments()
+                unsealed = self._unsealed(kept[-1].last_record if kept else 0)
+                newest = catalog.newest() if kept else max((sealed.number for sealed in self.segments()), default=0)
+            finally:
+                catalog.close()
+            if newest == (kept[-1].number if kept else 0):
                 return kept, unsealed
 
-    def _places(self) -> list[Place]:
+    def _shelves(self) -> list[Shelf]:
         kept, unsealed = self._standing()
         folders = locate(self.root)
-        places = []
         for sealed in kept:
             if sealed.name not in folders:
                 raise FileNotFoundError(sealed.name)
-            places += _sealed_places(folders[sealed.name], sealed)
-        return places + self._open_places(kept[-1] if kept else None, unsealed)
-
-    def _open_places(self, last: SealedSegment | None, unsealed: list[wal.Record]) -> list[Place]:
-        table = self._open_table(last, unsealed)
-        if table is None:
-            return []
-        places = []
-        for k, begin in enumerate(range(0, table.num_rows, ondisk.GROUP_ROWS)):
-            part = table.slice(begin, ondisk.GROUP_ROWS)
-            at = Block(part).at
-            names = Block(part).values("source").unique().to_pylist()
-            sources = frozenset(name.decode() for name in names)
-            places.append(Place("", k, sources, int(at.min()), int(at.max()), None, 0, partial(ondisk.Group.of, part)))
-        return places
+        shelves = [_shelf(folders[sealed.name], sealed.name, sealed.root_sha256, tuple(sealed.sources)) for sealed in kept]
+        table = self._open_table(kept[-1] if kept else None, unsealed)
+        return shelves if table is None else [*shelves, _open_shelf(table)]
 
     def _open_table(self, last: SealedSegment | None, unsealed: list[wal.Record]) -> pa.Table | None:
         """Return the unsealed lines in the form of a segment, with the sequence numbers they will keep."""
@@ -330,25 +326,55 @@ class Vault:
             )
 
 
-def _sealed_places(folder: Path, sealed: SealedSegment) -> list[Place]:
-    described, words = _filter(folder / tree.FILTER, sealed.root_sha256)
-    return [
-        Place(
-            sealed.name, k, block["sources"] or frozenset(sealed.sources), block["min_at"], block["max_at"], words[block["offset"] // 4 :],
-            block["blocks"], partial(_group, folder / tree.ROWS, sealed.root_sha256, k), block["rows"], block.get("facts"),
-        )
-        for k, block in enumerate(described)
-    ]  # fmt: skip
+def _open_shelf(table: pa.Table) -> Shelf:
+    """Return lines that are not sealed as a search takes them."""
+    places = []
+    for k, begin in enumerate(range(0, table.num_rows, ondisk.GROUP_ROWS)):
+        part = table.slice(begin, ondisk.GROUP_ROWS)
+        at = Block(part).at
+        sources = frozenset(name.decode() for name in Block(part).values("source").unique().to_pylist())
+        places.append(Place("", k, sources, int(at.min()), int(at.max()), partial(ondisk.Group.of, part)))
+    return Shelf(tuple(places))
 
 
-@lru_cache(maxsize=512)
-def _filter(path: Path, root: str) -> tuple[list[dict[str, Any]], Any]:
-    """Return a segment's filter; the root makes the cache forget a file that another one replaced."""
-    del root
-    described, words = filters.load(path.read_bytes())
-    for block in described:  # segments that are older than these facts have none
-        block["sources"] = frozenset(block.get("facts", {"counts": {}})["counts"].get("source", ()))
-    return described, words
+@lru_cache(maxsize=SHELVES_KEPT)
+def _shelf(folder: Path, name: str, root: str, sources: tuple[str, ...]) -> Shelf:
+    """Return a segment as a search takes it; the root makes the cache forget a file that another one replaced."""
+    described, words = filters.load((folder / tree.FILTER).read_bytes())
+    places = []
+    for k, block in enumerate(described):
+        facts = block.get("facts")  # segments that are older than these facts have none
+        own = frozenset(() if facts is None else facts["counts"].get("source", ())) or frozenset(sources)
+        opened = partial(_blocks.open, folder / tree.ROWS, root, k)
+        places.append(Place(name, k, own, block["min_at"], block["max_at"], opened, block["rows"], facts))
+    return Shelf(tuple(places), Filters.of(described, words))
+
+
+class _Blocks:
+    """Blocks that were read, the columns of the latest kept as they are on disk, unpacked: who looks once looks again."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[Path, str, int], ondisk.Group] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def open(self, path: Path, root: str, k: int) -> ondisk.Group:
+        """Return a row group; the root makes the cache forget a file that another one replaced."""
+        with self._lock:
+            group = self._kept.get((path, root, k))
+            if group is None:
+                group = self._kept[path, root, k] = _group(path, root, k)
+            self._kept.move_to_end((path, root, k))
+            held = 0
+            for number, each in enumerate(reversed(self._kept.values())):
+                held += each.size
+                if held > CACHED_BYTES and number:
+                    for _ in range(len(self._kept) - number):
+                        self._kept.popitem(last=False)
+                    break
+        return group
+
+
+_blocks = _Blocks()
 
 
 def _group(path: Path, root: str, k: int) -> ondisk.Group:
