@@ -151,9 +151,8 @@ def test_a_vault_that_was_changed_proves_nothing(tmp_path: Path) -> None:
     proof(vault, 9)
     file = next(vault.root.glob("segments/*/*/rows.parquet"))
     table = pq.read_table(file)
-    told = Block(table).values("v0").to_pylist()
-    told[int(np.flatnonzero(Block(table).numbers("seq") == 9)[0])] = b"4711"
-    at = table.column_names.index("v0")
-    pq.write_table(table.set_column(at, table.field("v0"), pa.array(told, table.field("v0").type)), file)
+    told = np.where(Block(table).numbers("seq") == 9, 4711, Block(table).numbers("pid"))
+    at = table.column_names.index("pid")
+    pq.write_table(table.set_column(at, table.field("pid"), pa.array(told, pa.int32())), file)
     with pytest.raises(ProofError):
         proof(vault, 9)

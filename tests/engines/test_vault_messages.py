@@ -6,12 +6,12 @@ import re
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from anzhang.engines.vault import ondisk
 from anzhang.engines.vault.jit import frozen
-from anzhang.engines.vault.messages import COLUMNS, MOST_BLANKS, joined, parted
+from anzhang.engines.vault.messages import COLUMNS, MOST_BLANKS, Parted, dump, joined, load, parted
 
 BLANK = re.compile(rb"[A-Za-z0-9_.\-]*[0-9][A-Za-z0-9_.\-]*")
 PIECES = st.sampled_from(
@@ -30,12 +30,15 @@ def again(messages: list[bytes], tids: list[int]) -> tuple[list[bytes], list[byt
     """Take messages apart and put them together; return them and what was kept whole."""
     column = ondisk.slices(pa.array(messages, pa.binary()))
     split = parted(column.data, column.at, frozen(np.array(tids, np.int32)))
-    values = [ondisk.slices(ondisk.binary(each)) for each in split.values]
-    texts, plain = ondisk.slices(ondisk.binary(split.texts)), ondisk.slices(ondisk.binary(split.plain))
-    whole = joined(frozen(split.codes), texts, values, plain)
+    content = dump(split)
+    values, plain = load(frozen(np.frombuffer(content, np.uint8)), len(messages))
+    whole = joined(Parted(split.codes, split.texts, values, plain), np.arange(len(messages)))
+    some = np.arange(0, len(messages), 3)
+    assert ondisk.binary(joined(split, some)).to_pylist() == ondisk.binary(whole).to_pylist()[::3]
     return ondisk.binary(whole).to_pylist(), ondisk.binary(split.plain).to_pylist()
 
 
+@settings(deadline=None)
 @given(MESSAGES)
 @example([b" ".join(b"%d" % k for k in range(n)) for n in (COLUMNS - 1, COLUMNS, COLUMNS + 1, MOST_BLANKS, MOST_BLANKS + 1)])
 @example([b"a 1\n2", b"a 1", b"", b"1", b"\n"])
@@ -44,6 +47,7 @@ def test_they_are_the_same_again(messages: list[bytes]) -> None:
     assert again(messages, [0] * len(messages)) == (messages, messages)
 
 
+@settings(deadline=None)
 @given(MESSAGES)
 def test_a_template_is_only_a_hint(messages: list[bytes]) -> None:
     assert again(messages, [1] * len(messages))[0] == messages

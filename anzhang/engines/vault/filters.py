@@ -25,27 +25,28 @@ BITS_PER_TOKEN = 12
 FIRST_BLOCKS, MOST_BLOCKS = 3465, 3465 * 8  # of 32 bytes; both have many divisors
 FIELDS = ("source", "host", "app", "address")
 FIELD_SOURCE, FIELD_HOST, FIELD_APP, FIELD_ADDRESS = range(4)
-_TEXTS = ("msgid", "template", "msg", "sd", "hdr")  # and what stands in the blanks
 _SIZES = {blocks: [by for by in range(1, blocks + 1) if blocks % by == 0] for blocks in (FIRST_BLOCKS * 2**n for n in range(4))}
 
 
-def dump(table: pa.Table, packed: pa.Table, foreign: Ints) -> bytes:
+def dump(table: pa.Table, packed: ondisk.Packed, foreign: Ints) -> bytes:
     """Return filter.bin: a JSON line describing each block, then the blocks' Bloom filters one after the other.
 
     `table` are a segment's rows, `packed` the same as they lie on disk, `foreign` those whose bytes are not their text in UTF-8.
     """
-    coded = [_Coded.of(packed[name].chunk(0), number) for number, name in enumerate(FIELDS)]
-    others = {name: packed[name].chunk(0) for name in packed.column_names if name[0] == "v" or name in _TEXTS}
-    coded += [_Coded.of(column, None) for column in others.values() if pa.types.is_dictionary(column.type)]
-    columns = [ondisk.slices(column) for column in others.values() if not pa.types.is_dictionary(column.type)]
+    disk = packed.table
+    coded = [_Coded.of(disk[name].chunk(0), number) for number, name in enumerate(FIELDS)]
+    others = [disk[name].chunk(0) for name in ("msgid", "sd", "hdr")]
+    coded += [_Coded.of(column, None) for column in others if pa.types.is_dictionary(column.type)]
+    columns = [ondisk.slices(column) for column in others if not pa.types.is_dictionary(column.type)]
     lines = _decoded(table, foreign)
-    pid, pri = packed["pid"].chunk(0).fill_null(-1).to_numpy(), packed["pri"].chunk(0).fill_null(-1).to_numpy()
+    pid, pri = disk["pid"].chunk(0).fill_null(-1).to_numpy(), disk["pri"].chunk(0).fill_null(-1).to_numpy()
     years_of = table["ts"].chunk(0).to_numpy().astype("datetime64[Y]").astype(np.int32) + 1970
-    at, seq = Block(table).at, packed["seq"].to_numpy()
+    at, seq = Block(table).at, disk["seq"].to_numpy()
     described, filters, place = [], [], 0
     blocks = FIRST_BLOCKS
-    for begin in range(0, table.num_rows, ondisk.GROUP_ROWS):
-        end = min(begin + ondisk.GROUP_ROWS, table.num_rows)
+    for begin, split in zip(range(0, table.num_rows, ondisk.GROUP_ROWS), packed.split, strict=True):
+        end = begin + len(split.codes)
+        texts = _tokens(split.texts)
         blocks = min(blocks * 2, MOST_BLOCKS)  # the block before tells about how many are needed
         priorities = np.flatnonzero(np.bincount(pri[begin:end] + 1, minlength=193)) - 1
         years = np.arange(years_of[begin:end].min() - 1, years_of[begin:end].max() + 2, dtype=np.int32)  # in whatever zone
@@ -53,7 +54,10 @@ def dump(table: pa.Table, packed: pa.Table, foreign: Ints) -> bytes:
         while True:
             bits, recent = np.zeros(blocks * tokens.WORDS_PER_BLOCK, np.uint32), np.zeros(tokens.RECENT, np.uint64)
             distinct = sum(column.enter(begin, end, bits, blocks) for column in coded)
+            distinct += tokens.enter(np.ones(len(split.texts), np.uint8), *texts, bits, blocks)
             distinct += sum(tokens.enter_slices(column.data, column.at, begin, end, recent, bits, blocks) for column in columns)
+            for column in (*split.values, split.plain):
+                distinct += tokens.enter_slices(column.data, column.at, 0, len(column), recent, bits, blocks)
             distinct += tokens.enter_numbers(pid[begin:end], recent, bits, blocks)
             distinct += tokens.enter_numbers(priorities.astype(np.int32), recent, bits, blocks)
             distinct += tokens.enter_numbers(years, recent, bits, blocks)
@@ -103,6 +107,13 @@ def _decoded(table: pa.Table, foreign: Ints) -> Slices:
     return ondisk.slices(pa.array(made, pa.binary()))
 
 
+def _tokens(slices: Slices) -> tuple[Ints, Table]:
+    """Return the tokens of slices: those of slice i are found[at[i]:at[i + 1]]."""
+    at, found = np.empty(len(slices) + 1, np.int64), np.empty(len(slices.data) * 2 + 2 * len(slices) + 2, np.uint64)
+    tokens.list_tokens(slices.data, slices.at, at, found)
+    return at, found
+
+
 @dataclass(frozen=True)
 class _Coded:
     """A dictionary-coded column for the filter: code per row; the tokens found[at[c]:at[c + 1]] of value c."""
@@ -114,9 +125,7 @@ class _Coded:
     @classmethod
     def of(cls, column: pa.DictionaryArray, field: int | None) -> _Coded:
         """List the tokens of every value, and where it is a field that is searched by whole values, that of the value."""
-        values = ondisk.slices(column.dictionary)
-        at, found = np.empty(len(values) + 1, np.int64), np.empty(int(values.at[-1]) * 2 + 2 * len(values) + 2, np.uint64)
-        tokens.list_tokens(values.data, values.at, at, found)
+        at, found = _tokens(ondisk.slices(column.dictionary))
         if field is not None:
             wholes = [field_hash(field, value) for value in column.dictionary.to_pylist()]
             found = np.insert(found[: at[-1]], at[1:], np.array(wholes, np.uint64))

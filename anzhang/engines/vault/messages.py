@@ -10,10 +10,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anzhang.engines.vault.jit import HIGHS, Bytes, Ints, Table, below, copy, digits, eight, in_run, kernel, leading, part, same, wide
+from anzhang.engines.vault.jit import (
+    HIGHS,
+    Bytes,
+    Ints,
+    Table,
+    below,
+    copy,
+    digits,
+    eight,
+    frozen,
+    in_run,
+    kernel,
+    leading,
+    part,
+    same,
+    wide,
+)
 
 BLANK = 10
 MOST_BLANKS = 64  # a message with more stays whole
+WIDTHS = ("<u1", "<u2", "<u4")  # of lengths
 COLUMNS = 12  # the last holds what stands in all further blanks, with line feeds between
 
 
@@ -150,11 +167,11 @@ def parted(data: Bytes, at: Table, tids: Table) -> Parted:
     values_at = np.empty((COLUMNS, n + 1), np.int32)
     spans, places = np.empty((4, MOST_BLANKS + 1), np.int64), np.empty(COLUMNS, np.int64)
     count, most = _part(data, at, tids, codes, texts, text_at, values, values_at, COLUMNS, plain, plain_at, spans, places)
-    columns = [
-        Slices(values[c * room : c * room + int(values_at[c, n])], values_at[c]) for c in range(min(most, COLUMNS))
-    ]  # fmt: skip
+    used = range(min(most, COLUMNS))
+    columns = [Slices(frozen(values[c * room : c * room + int(values_at[c, n])]), frozen(values_at[c])) for c in used]
     held = int(text_at[count])
-    return Parted(codes, Slices(texts[:held], text_at[: count + 1]), columns, Slices(plain[: int(plain_at[n])], plain_at))
+    texts_held = Slices(frozen(texts[:held]), frozen(text_at[: count + 1].astype(np.int32)))
+    return Parted(frozen(codes), texts_held, columns, Slices(frozen(plain[: int(plain_at[n])]), frozen(plain_at)))
 
 
 @kernel
@@ -175,18 +192,17 @@ def _outlines(texts: Bytes, at: Table, first: Ints, begins: Ints, ends: Ints) ->
 
 
 @kernel
-def _measure(
-    codes: Table, text_at: Table, first: Ints, values_at: Ints, columns: int, plain_at: Table, out: Table
-) -> int:  # fmt: skip
+def _measure(rows: Ints, codes: Table, text_at: Table, first: Ints, values_at: Ints, columns: int, plain_at: Table, out: Table) -> int:
     total = 0
     out[0] = 0
-    for i in range(len(codes)):
-        t = codes[i]
-        total += wide(plain_at[i + 1]) - wide(plain_at[i]) + wide(text_at[t + 1]) - wide(text_at[t])
+    for i in range(len(rows)):
+        row = rows[i]
+        t = codes[row]
+        total += wide(plain_at[row + 1]) - wide(plain_at[row]) + wide(text_at[t + 1]) - wide(text_at[t])
         blanks = first[t + 1] - first[t] - 1
         used = min(blanks, columns)
         for c in range(used):
-            total += values_at[c, i + 1] - values_at[c, i]
+            total += values_at[c, row + 1] - values_at[c, row]
         total -= used  # the text holds a byte for each, and so do the values of the last column between two
         total -= 2 * (blanks - used)
         out[i + 1] = total
@@ -195,12 +211,13 @@ def _measure(
 
 @kernel
 def _join(
-    codes: Table, texts: Bytes, first: Ints, begins: Ints, ends: Ints, values: Bytes, values_at: Ints, columns: int, plain: Bytes,
-    plain_at: Table, at: Table, out: Bytes,
+    rows: Ints, codes: Table, texts: Bytes, first: Ints, begins: Ints, ends: Ints, values: Bytes, values_at: Ints, columns: int,
+    plain: Bytes, plain_at: Table, at: Table, out: Bytes,
 ) -> None:  # fmt: skip
-    for i in range(len(codes)):
-        t = codes[i]
-        o = copy(out, wide(at[i]), plain, wide(plain_at[i]), wide(plain_at[i + 1]))
+    for i in range(len(rows)):
+        row = rows[i]
+        t = codes[row]
+        o = copy(out, wide(at[i]), plain, wide(plain_at[row]), wide(plain_at[row + 1]))
         p = end = 0
         blanks = first[t + 1] - first[t] - 1
         for k in range(blanks + 1):
@@ -208,8 +225,8 @@ def _join(
             if k == blanks:
                 break
             c = min(k, columns - 1)
-            p = end + 1 if k > c else values_at[c, i]
-            end = values_at[c, i + 1]
+            p = end + 1 if k > c else values_at[c, row]
+            end = values_at[c, row + 1]
             if k >= columns - 1 and blanks > columns:
                 q = p
                 while q < end and values[q] != BLANK:
@@ -218,18 +235,50 @@ def _join(
             o = copy(out, o, values, p, end)
 
 
-def joined(codes: Table, texts: Slices, values: list[Slices], plain: Slices) -> Slices:
-    """Return the messages again."""
-    n = len(codes)
+def joined(parted: Parted, rows: Ints) -> Slices:
+    """Return the messages of some rows again."""
+    texts, values, plain = parted.texts, parted.values, parted.plain
     parts = len(texts) + int(np.count_nonzero(texts.data == BLANK))
     first, begins, ends = np.empty(len(texts) + 1, np.int64), np.empty(parts, np.int64), np.empty(parts, np.int64)
     _outlines(texts.data, texts.at, first, begins, ends)
     places = np.cumsum([0, *(len(column.data) for column in values)])
-    values_at = np.zeros((max(len(values), 1), n + 1), np.int64)
+    values_at = np.zeros((max(len(values), 1), len(parted.codes) + 1), np.int64)
     for c, column in enumerate(values):
         np.add(column.at, places[c], out=values_at[c])
     content = np.concatenate([column.data for column in values]) if values else np.zeros(1, np.uint8)
-    at = np.empty(n + 1, np.int32)
-    out = np.empty(_measure(codes, texts.at, first, values_at, max(len(values), 1), plain.at, at), np.uint8)
-    _join(codes, texts.data, first, begins, ends, content, values_at, max(len(values), 1), plain.data, plain.at, at, out)
+    at = np.empty(len(rows) + 1, np.int32)
+    columns = max(len(values), 1)
+    out = np.empty(_measure(rows, parted.codes, texts.at, first, values_at, columns, plain.at, at), np.uint8)
+    _join(
+        rows, parted.codes, texts.data, first, begins, ends, frozen(content), values_at, columns, plain.data, plain.at, at, out
+    )  # fmt: skip
     return Slices(out, at)
+
+
+def dump(parted: Parted) -> bytes:
+    """Return what stands in the blanks, and the messages that were kept whole, as bytes: docs/formats/segment.md."""
+    pieces = [np.uint32(len(parted.values)).tobytes()]
+    for column in (*parted.values, parted.plain):
+        lengths = np.diff(column.at)
+        most = int(lengths.max(initial=0))
+        kind = next(kind for kind in WIDTHS if most <= np.iinfo(kind).max)
+        pieces.append(np.array([np.dtype(kind).itemsize, len(column.data)], "<u4").tobytes())
+        pieces += [lengths.astype(kind).tobytes(), column.data.tobytes()]
+    return b"".join(pieces)
+
+
+def load(content: Bytes, rows: int) -> tuple[list[Slices], Slices]:
+    """Return the columns of blanks and the messages kept whole from such bytes. Raises ValueError, IndexError."""
+    count = int(content[:4].view("<u4")[0])
+    found, place = [], 4
+    for _ in range(count + 1):
+        width, size = content[place : place + 8].copy().view("<u4").tolist()
+        place += 8
+        at = np.zeros(rows + 1, np.int32)
+        np.cumsum(content[place : place + rows * width].copy().view(f"<u{width}"), out=at[1:])
+        place += rows * width
+        if int(at[rows]) != size or place + size > len(content):
+            raise ValueError("the lengths of what stands in the blanks do not fit")
+        found.append(Slices(content[place : place + size], frozen(at)))
+        place += size
+    return found[:-1], found[-1]

@@ -7,6 +7,8 @@ fraction that the line wrote. Segments of the older form have neither and are re
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
@@ -15,68 +17,78 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anzhang.engines.vault.jit import Ints, frozen
-from anzhang.engines.vault.messages import Parted, Slices, joined, parted
+from anzhang.engines.vault.messages import Parted, Slices, dump, joined, load, parted
 
 GROUP_ROWS = 32_768
+COLUMNS = (
+    *("ts", "rts", "seq", "source", "address", "pri", "kind", "lay", "form", "off", "flags", "term", "enc"),
+    *("host", "app", "pid", "msgid", "sd", "msg", "hdr", "tid", "blk"),
+)
 CODED = ["source", "address", "host", "app", "msgid", "sd", "hdr", "template"]  # on disk, where they are so at the seal
 _DELTA = ("tick", "rts", "seq", "pid")
-_LENGTHS = "DELTA_LENGTH_BYTE_ARRAY"
-_NEEDS = {"ts": ("tick", "form", "rts"), "msg": ("template", "msg")}
+_NEEDS = {"ts": ("tick", "form", "rts"), "msg": ("template", "blanks")}
 _UNITS = np.array([1_000_000 // 10 ** min(form % 10 if form >= 10 else 0, 6) for form in range(40)], np.int64)  # µs
 
 
-def write(packed: pa.Table, path: Path) -> None:
-    """Write rows.parquet from what `pack` gives: zstd 1, row groups of 32,768, each with the dictionary values that it uses."""
-    values = [name for name in packed.column_names if name[0] == "v"]
-    coded = [field.name for field in packed.schema if pa.types.is_dictionary(field.type)]
-    with pq.ParquetWriter(
-        path, packed.schema, compression="zstd", compression_level=1, use_dictionary=coded, store_schema=False,
-        column_encoding={**dict.fromkeys(_DELTA, "DELTA_BINARY_PACKED"), **dict.fromkeys(values, _LENGTHS)},
-        write_statistics=["rts", "seq", "blk", "tid"],
-    ) as writer:  # fmt: skip
-        for begin in range(0, packed.num_rows, GROUP_ROWS):
-            writer.write_table(_compact(packed.slice(begin, GROUP_ROWS)), row_group_size=GROUP_ROWS)
+@dataclass(frozen=True)
+class Packed:
+    """Rows as they lie on disk: the columns but for the messages, and the messages of each row group taken apart."""
+
+    table: pa.Table
+    split: list[Parted]
 
 
-def pack(table: pa.Table) -> pa.Table:
-    """Return rows as they lie on disk."""
+def pack(table: pa.Table) -> Packed:
+    """Return rows, which are ordered by template, as they lie on disk."""
     form = table["form"].to_numpy()
     micros = table["ts"].cast(pa.int64()).to_numpy()
-    split = _parted(table)
-    columns = {}
-    for name in table.column_names:
-        if name == "ts":
-            columns["tick"] = pa.array(np.where(form == 0, 0, micros // _UNITS[form]))
-        elif name == "msg":
-            columns["template"] = pa.DictionaryArray.from_arrays(pa.array(split.codes), binary(split.texts))
-            columns |= {f"v{k}": binary(column) for k, column in enumerate(split.values)}
-            columns["msg"] = binary(split.plain)
-        else:
-            columns[name] = table[name].chunk(0) if table[name].num_chunks == 1 else table[name].combine_chunks()
+    columns = {name: table[name].combine_chunks() if table[name].num_chunks != 1 else table[name].chunk(0) for name in table.column_names}
+    messages, tids = slices(columns.pop("msg")), frozen(columns["tid"].to_numpy())
+    split = []
+    for begin in range(0, table.num_rows, GROUP_ROWS):
+        end = min(begin + GROUP_ROWS, table.num_rows)
+        split.append(parted(messages.data, messages.at[begin : end + 1], tids[begin:end]))
+    columns["tick"] = pa.array(np.where(form == 0, 0, micros // _UNITS[form]))
+    del columns["ts"]
     nullable = {field.name for field in table.schema if field.nullable}
     fields = [pa.field(name, column.type, nullable=name in nullable) for name, column in columns.items()]
-    return pa.Table.from_arrays(list(columns.values()), schema=pa.schema(fields))
+    return Packed(pa.Table.from_arrays(list(columns.values()), schema=pa.schema(fields)), split)
 
 
-def _parted(table: pa.Table) -> Parted:
-    messages = slices(table["msg"].combine_chunks())
-    return parted(messages.data, messages.at, frozen(table["tid"].to_numpy()))
+def write(packed: Packed, path: Path) -> None:
+    """Write rows.parquet: zstd 1, row groups of 32,768, each with the dictionary values that it uses."""
+    table = packed.table
+    coded = pa.dictionary(pa.int32(), pa.binary())
+    schema = table.schema.append(pa.field("template", coded, nullable=False)).append(pa.field("blanks", pa.binary()))
+    with pq.ParquetWriter(
+        path, schema, compression="zstd", compression_level=1, store_schema=False,
+        use_dictionary=[field.name for field in schema if pa.types.is_dictionary(field.type)],
+        column_encoding={**dict.fromkeys(_DELTA, "DELTA_BINARY_PACKED"), "blanks": "PLAIN"}, write_statistics=["rts", "seq", "blk", "tid"],
+    ) as writer:  # fmt: skip
+        for begin, split in zip(range(0, table.num_rows, GROUP_ROWS), packed.split, strict=True):
+            rows = len(split.codes)
+            columns = [_compact(column.chunk(0)[begin : begin + rows]) for column in table.columns]
+            columns.append(pa.DictionaryArray.from_arrays(pa.array(split.codes), binary(split.texts)))
+            columns.append(_first(dump(split), rows))
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema), row_group_size=GROUP_ROWS)
 
 
-def _compact(table: pa.Table) -> pa.Table:
-    """Return rows with dictionaries of just the values that they use."""
-    columns = []
-    for field, column in zip(table.schema, table.columns, strict=True):
-        if not pa.types.is_dictionary(field.type):
-            columns.append(column)
-            continue
-        coded = column.chunk(0)
-        codes = coded.indices.to_numpy()
-        used = np.zeros(len(coded.dictionary), np.bool_)
-        used[codes] = True
-        new = np.cumsum(used, dtype=np.int32) - np.int32(1)
-        columns.append(pa.DictionaryArray.from_arrays(pa.array(new[codes]), coded.dictionary.take(pa.array(np.flatnonzero(used)))))
-    return pa.Table.from_arrays(columns, schema=table.schema)
+def _compact(column: pa.Array) -> pa.Array:
+    """Return a column whose dictionary has just the values that it uses."""
+    if not pa.types.is_dictionary(column.type) or len(column.dictionary) == 1:
+        return column
+    codes = column.indices.to_numpy()
+    used = np.zeros(len(column.dictionary), np.bool_)
+    used[codes] = True
+    new = np.cumsum(used, dtype=np.int32) - np.int32(1)
+    return pa.DictionaryArray.from_arrays(pa.array(new[codes]), column.dictionary.take(pa.array(np.flatnonzero(used))))
+
+
+def _first(content: bytes, rows: int) -> pa.Array:
+    """Return a column of which the first row has some content, and no other any."""
+    at, valid = np.full(rows + 1, len(content), np.int32), np.zeros((rows + 7) // 8, np.uint8)
+    at[0], valid[0] = 0, 1
+    return pa.Array.from_buffers(pa.binary(), rows, [pa.py_buffer(valid), pa.py_buffer(at), pa.py_buffer(content)])
 
 
 def binary(slices_: Slices) -> pa.Array:
@@ -126,6 +138,33 @@ class Group:
             self.size += read.nbytes
         return pa.table({name: self._kept[name] for name in asked})
 
+    @cached_property
+    def split(self) -> Parted:
+        """Return the messages taken apart."""
+        packed = self.stored(["template", "blanks"])
+        coded = packed["template"].chunk(0)
+        content = packed["blanks"].chunk(0)[0].as_buffer()
+        values, plain = load(frozen(np.frombuffer(content, np.uint8)), self.rows)
+        self.size += 4 * self.rows * (len(values) + 2)
+        return Parted(frozen(coded.indices.to_numpy().astype(np.int32)), slices(coded.dictionary), values, plain)
+
+    def whole(self, columns: Collection[str], rows: Ints | None = None) -> pa.Table:
+        """Return columns of all rows, or of some, as they are worked with."""
+        packed = self.stored(_of(columns, self.names))
+        if rows is not None:
+            packed = packed.take(pa.array(rows))
+        made = {}
+        for name in packed.column_names:
+            if name == "tick":
+                made["ts"] = instants(packed)
+            elif name == "template":
+                made["msg"] = binary(joined(self.split, np.arange(self.rows) if rows is None else rows))
+            elif name != "blanks":
+                made[name] = packed[name]
+        made = {name: made[name] for name in made if name in set(columns)}
+        fields = [pa.field(name, column.type, nullable=name in ("pri", "pid")) for name, column in made.items()]
+        return pa.Table.from_arrays(list(made.values()), schema=pa.schema(fields))
+
     def keep(self, name: str, make: Callable[[], T]) -> T:
         """Return what was made of the block, making it once; its `size` counts as the block's."""
         made = self._made.get(name)
@@ -134,62 +173,37 @@ class Group:
             self.size += made.size
         return cast("T", made)
 
-    def whole(self, columns: Collection[str], rows: Ints | None = None) -> pa.Table:
-        """Return columns of all rows, or of some, as they are worked with."""
-        packed = self.stored(_of(columns, self.names))
-        return whole(packed if rows is None else packed.take(pa.array(rows)), columns)
-
 
 def open_file(source: Any, metadata: Any = None) -> pq.ParquetFile:
     """Return rows.parquet (a path or a buffer) opened so that dictionaries stay dictionaries."""
     return pq.ParquetFile(source, metadata=metadata, read_dictionary=CODED)
 
 
-def read(path: Path, columns: Collection[str] | None = None) -> pa.Table:
+def opened(file: pq.ParquetFile, k: int) -> Group:
+    """Return a row group of an opened file."""
+
+    def read(names: list[str]) -> pa.Table:
+        return file.read_row_group(k, columns=names, use_threads=False)
+
+    return Group(file.schema_arrow.names, file.metadata.row_group(k).num_rows, read)
+
+
+def read_group(file: pq.ParquetFile, k: int, columns: Collection[str] = COLUMNS) -> pa.Table:
+    """Return a row group of an opened file as it is worked with."""
+    return opened(file, k).whole(columns)
+
+
+def read(path: Path, columns: Collection[str] = COLUMNS) -> pa.Table:
     """Return all rows of a file. Raises OSError, pa.ArrowException."""
     with open_file(path) as file:
-        return (
-            pa.concat_tables([read_group(file, k, columns) for k in range(file.num_row_groups)] or [whole(file.read(), columns)])
-            .unify_dictionaries()
-            .combine_chunks()
-        )
-
-
-def read_group(file: pq.ParquetFile, k: int, columns: Collection[str] | None = None) -> pa.Table:
-    """Return a row group of an opened file as it is worked with."""
-    return whole(stored(file, k, columns), columns)
-
-
-def stored(file: pq.ParquetFile, k: int, columns: Collection[str] | None = None) -> pa.Table:
-    """Return of a row group, as it lies on disk, what the columns are made of."""
-    names = file.schema_arrow.names
-    return file.read_row_group(k, columns=None if columns is None else _of(columns, names), use_threads=False)
+        return pa.concat_tables([read_group(file, k, columns) for k in range(file.num_row_groups)]).unify_dictionaries().combine_chunks()
 
 
 def _of(columns: Iterable[str], names: Sequence[str]) -> list[str]:
     if "tick" not in names:
         return [name for name in names if name in set(columns)]
     wanted = {each for name in columns for each in _NEEDS.get(name, (name,))}
-    if "msg" in columns:
-        wanted |= {name for name in names if name[0] == "v"}
     return [name for name in names if name in wanted]
-
-
-def whole(packed: pa.Table, columns: Collection[str] | None = None) -> pa.Table:
-    """Return rows as they are worked with; `columns` None is all of them."""
-    names = packed.column_names
-    made = {}
-    for name in names:
-        if name == "tick":
-            made["ts"] = instants(packed)
-        elif name == "template":
-            made["msg"] = binary(messages(packed))
-        elif name[0] != "v" and name not in made:
-            made[name] = packed[name]
-    if columns is not None:
-        made = {name: made[name] for name in made if name in set(columns)}
-    fields = [pa.field(name, column.type, nullable=name in ("pri", "pid")) for name, column in made.items()]
-    return pa.Table.from_arrays(list(made.values()), schema=pa.schema(fields))
 
 
 def instants(packed: pa.Table) -> pa.Array:
@@ -199,14 +213,3 @@ def instants(packed: pa.Table) -> pa.Array:
     if not form.all():
         found = np.where(form == 0, packed["rts"].cast(pa.int64()).to_numpy(), found)
     return pa.array(found, pa.timestamp("us", "UTC"))
-
-
-def messages(packed: pa.Table) -> Slices:
-    """Return the messages of rows as they lie on disk."""
-    coded = _one(packed["template"])
-    values = [slices(_one(packed[name])) for name in packed.column_names if name[0] == "v"]
-    return joined(frozen(coded.indices.to_numpy().astype(np.int32)), slices(coded.dictionary), values, slices(_one(packed["msg"])))
-
-
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else column.unify_dictionaries().combine_chunks()

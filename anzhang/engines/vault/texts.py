@@ -117,14 +117,10 @@ class _Look:
     """The columns of a block that are looked through."""
 
     def __init__(self, group: Group) -> None:
-        values = [name for name in group.names if name[0] == "v"]
-        packed = group.stored(["template", "msg", *values, *_HEADER, "enc"])
-        coded = packed["template"].chunk(0)
-        self.codes = coded.indices.to_numpy()
-        self.templates = ondisk.slices(coded.dictionary)
-        self.values = [ondisk.slices(packed[name].chunk(0)) for name in values]
-        self.plain = ondisk.slices(packed["msg"].chunk(0))
+        packed, split = group.stored([*_HEADER, "enc"]), group.split
+        self.codes, self.templates, self.values, self.plain = split.codes, split.texts, split.values, split.plain
         self.bare = np.diff(self.plain.at) > 0
+        self.lowered = [column.data.tobytes().lower() for column in self.values]
         self.size = sum(len(column.data) for column in self.values) + 2 * group.rows  # bytes that it adds to the block
         self.header = [_values(packed[name].chunk(0)) for name in _HEADER]
         self.foreign: Table = _not_utf8(self.templates)[self.codes] | _not_utf8(self.plain) | (packed["enc"].to_numpy() != UTF8)
@@ -133,7 +129,6 @@ class _Look:
             if bad.any():
                 values_of = packed[name].chunk(0)
                 self.foreign |= bad[values_of.indices.to_numpy()] if pa.types.is_dictionary(values_of.type) else bad
-        self.lowered = [column.data[: column.at[-1]].tobytes().lower() for column in self.values]
 
     def at(self, group: Group, text: _Text) -> tuple[Table, Table]:
         """Return of which rows it is certain that they hold a text, and of which further ones it is possible."""

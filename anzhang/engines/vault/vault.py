@@ -100,7 +100,7 @@ class Vault:
             for k in range(file.num_row_groups):
                 rows = np.flatnonzero(Block(ondisk.read_group(file, k, ["seq"])).numbers("seq") == seq)
                 if len(rows):
-                    return next(hits_of(Block(ondisk.read_group(file, k).take(pa.array(rows))), name, k))
+                    return next(hits_of(Block(ondisk.opened(file, k).whole(ondisk.COLUMNS, rows)), name, k))
         return None
 
     def around(self, name: str, seq: int, most: int = 10) -> tuple[list[Hit], list[Hit]]:
@@ -141,8 +141,8 @@ class Vault:
             found = sorted(found)[-most:] if before else sorted(found)[:most]
             hits = []
             for k in {k for _seq, k, _row in found}:
-                rows_of = pa.array(sorted(row for _seq, group, row in found if group == k))
-                hits += list(hits_of(Block(ondisk.read_group(file, k).take(rows_of)), sealed.name, k))
+                rows_of = np.array(sorted(row for _seq, group, row in found if group == k), np.int64)
+                hits += list(hits_of(Block(ondisk.opened(file, k).whole(ondisk.COLUMNS, rows_of)), sealed.name, k))
         return sorted(hits, key=lambda hit: hit.seq)
 
     def verify(self, heads: Iterable[Sealed] | None = None) -> list[Fault]:
