@@ -253,6 +253,7 @@ class Collector:
             "duplicates": self.intake.duplicates,
             "unsealed_bytes": self.writer.pending_bytes,
             "sealed_segments": self.sealed,
+            "streams_cpu_seconds": round(self.writer.deriving, 3),
             "failures": self.intake.failures,
             "trouble": self.trouble,
             "used": self.intake.quotas.used_at(now),

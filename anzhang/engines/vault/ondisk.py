@@ -140,11 +140,14 @@ class Group:
 
     @cached_property
     def split(self) -> Parted:
-        """Return the messages taken apart."""
+        """Return the messages taken apart. Raises pa.ArrowInvalid where they are not what `write` wrote."""
         packed = self.stored(["template", "blanks"])
         coded = packed["template"].chunk(0)
         content = packed["blanks"].chunk(0)[0].as_buffer()
-        values, plain = load(frozen(np.frombuffer(content, np.uint8)), self.rows)
+        try:
+            values, plain = load(frozen(np.frombuffer(content or b"", np.uint8)), self.rows)
+        except (ValueError, IndexError) as error:
+            raise pa.ArrowInvalid(f"the blanks of a row group: {error}") from error
         self.size += 4 * self.rows * (len(values) + 2)
         return Parted(frozen(coded.indices.to_numpy().astype(np.int32)), slices(coded.dictionary), values, plain)
 

@@ -191,7 +191,11 @@ def _facts(folder: Path, sealed: SealedSegment) -> Iterator[Fault]:
 
 
 def _streams(root: Path, folder: Path, sealed: SealedSegment) -> Iterator[Fault]:
-    derived = streams.derive(sealed.name, ondisk.read(folder / tree.ROWS))
+    try:
+        derived = streams.derive(sealed.name, ondisk.read(folder / tree.ROWS))
+    except (OSError, pa.ArrowException) as error:
+        yield _fault(sealed, tree.ROWS, f"unreadable: {error}")
+        return
     again = "`anzhang vault rebuild` derives it again"
     for stream in streams.STREAMS:
         path = stream_path(root, stream, sealed.name)

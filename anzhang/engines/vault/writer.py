@@ -16,6 +16,7 @@ import logging
 import os
 import shutil
 import threading
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -64,6 +65,7 @@ class Writer:
     def __init__(self, root: Path, node: str = "n1") -> None:
         """Open for writing and recover. Raises VaultBusyError when another process does."""
         self.root, self.node = root, node
+        self.deriving = 0.0  # CPU seconds that went into streams
         for name in ("segments", "wal", "streams"):
             durable.make_folder(root / name)
         self._lock_file = os.open(root / "writer.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -256,6 +258,7 @@ class Writer:
 
     def _derive(self, folder: Path, sealed: SealedSegment, table: pa.Table | None = None, foreign: Table | None = None) -> None:
         """Write the derived streams of a segment; they may be written again at any time."""
+        began = time.thread_time()
         derived = streams.derive(sealed.name, ondisk.read(folder / tree.ROWS) if table is None else table, foreign=foreign)
         for stream in streams.STREAMS:
             path = stream_path(self.root, stream, sealed.name)
@@ -267,6 +270,7 @@ class Writer:
         path = coverage_path(self.root, sealed.name)
         durable.make_folder(path.parent)
         durable.write_file(path, streams.coverage_file(derived))
+        self.deriving += time.thread_time() - began
 
     def _list(self, sealed: SealedSegment) -> None:
         """Put a published segment into the catalog."""
