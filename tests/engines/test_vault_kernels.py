@@ -95,6 +95,7 @@ def test_the_tokens_of_slices_and_numbers_are_those_that_text_is_cut_into() -> N
     dice = random.Random(20261124)
     for _ in range(60):
         content = ["".join(dice.choices(PARTS, k=dice.randrange(12))).encode() for _ in range(20)]
+        content += [".".join(dice.choices(("1", "22", "333", "4444", "x", ""), k=dice.choice((3, 4, 4, 4, 5)))).encode() for _ in range(40)]
         column = ondisk.slices(pa.array(content, pa.binary()))
         bits, recent = np.zeros(256 * tokens.WORDS_PER_BLOCK, np.uint32), np.zeros(tokens.RECENT, np.uint64)
         tokens.enter_slices(column.data, column.at, 0, len(column), recent, bits, 256)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from anzhang.engines.vault import ondisk
 from anzhang.engines.vault.jit import frozen
-from anzhang.engines.vault.messages import COLUMNS, MOST_BLANKS, Parted, dump, joined, load, parted
+from anzhang.engines.vault.messages import COLUMNS, MOST_BLANKS, Parted, Scratch, dump, joined, load, parted
 
 BLANK = re.compile(rb"[A-Za-z0-9_.\-]*[0-9][A-Za-z0-9_.\-]*")
 PIECES = st.sampled_from(
@@ -29,7 +29,7 @@ def masked(messages: list[bytes]) -> list[int]:
 def again(messages: list[bytes], tids: list[int]) -> tuple[list[bytes], list[bytes]]:
     """Take messages apart and put them together; return them and what was kept whole."""
     column = ondisk.slices(pa.array(messages, pa.binary()))
-    split = parted(column.data, column.at, frozen(np.array(tids, np.int32)))
+    split = parted(column.data, column.at, frozen(np.array(tids, np.int32)), Scratch(len(column.data)))
     content = dump(split)
     values, plain = load(frozen(np.frombuffer(content, np.uint8)), len(messages))
     whole = joined(Parted(split.codes, split.texts, values, plain), np.arange(len(messages)))

@@ -158,20 +158,30 @@ def _part(  # noqa: C901, PLR0912  # a kernel stays in one piece
     return count, most
 
 
-def parted(data: Bytes, at: Table, tids: Table) -> Parted:
+class Scratch:
+    """Room for taking messages apart, used again and again: for messages of so many bytes together."""
+
+    def __init__(self, size: int) -> None:
+        """Make room; memory is touched where it is used."""
+        self.room = size + 64
+        self.texts, self.plain = np.empty(self.room, np.uint8), np.empty(self.room, np.uint8)
+        self.values = np.empty(COLUMNS * self.room, np.uint8)
+        self.spans, self.places = np.empty((4, MOST_BLANKS + 1), np.int64), np.empty(COLUMNS, np.int64)
+
+
+def parted(data: Bytes, at: Table, tids: Table, scratch: Scratch) -> Parted:
     """Take messages apart: message i is data[at[i]:at[i + 1]], its template tids[i] (0: none). Those of a template stand together."""
-    n, size = len(tids), int(at[-1] - at[0])
-    room = size + 64
+    n, room = len(tids), scratch.room
     codes, text_at, plain_at = np.empty(n, np.int32), np.empty(n + 2, np.int64), np.empty(n + 1, np.int32)
-    texts, values, plain = np.empty(room, np.uint8), np.empty(COLUMNS * room, np.uint8), np.empty(room, np.uint8)  # touched where used
     values_at = np.empty((COLUMNS, n + 1), np.int32)
-    spans, places = np.empty((4, MOST_BLANKS + 1), np.int64), np.empty(COLUMNS, np.int64)
-    count, most = _part(data, at, tids, codes, texts, text_at, values, values_at, COLUMNS, plain, plain_at, spans, places)
+    texts, values, plain = scratch.texts, scratch.values, scratch.plain
+    count, most = _part(
+        data, at, tids, codes, texts, text_at, values, values_at, COLUMNS, plain, plain_at, scratch.spans, scratch.places
+    )  # fmt: skip
     used = range(min(most, COLUMNS))
-    columns = [Slices(frozen(values[c * room : c * room + int(values_at[c, n])]), frozen(values_at[c])) for c in used]
-    held = int(text_at[count])
-    texts_held = Slices(frozen(texts[:held]), frozen(text_at[: count + 1].astype(np.int32)))
-    return Parted(frozen(codes), texts_held, columns, Slices(frozen(plain[: int(plain_at[n])]), frozen(plain_at)))
+    columns = [Slices(frozen(values[c * room : c * room + int(values_at[c, n])].copy()), frozen(values_at[c].copy())) for c in used]
+    fixed = Slices(frozen(texts[: int(text_at[count])].copy()), frozen(text_at[: count + 1].astype(np.int32)))
+    return Parted(frozen(codes), fixed, columns, Slices(frozen(plain[: int(plain_at[n])].copy()), frozen(plain_at)))
 
 
 @kernel

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anzhang.engines.vault.jit import Ints, frozen
-from anzhang.engines.vault.messages import Parted, Slices, dump, joined, load, parted
+from anzhang.engines.vault.messages import Parted, Scratch, Slices, dump, joined, load, parted
 
 GROUP_ROWS = 32_768
 COLUMNS = (
@@ -44,10 +44,9 @@ def pack(table: pa.Table) -> Packed:
     micros = table["ts"].cast(pa.int64()).to_numpy()
     columns = {name: table[name].combine_chunks() if table[name].num_chunks != 1 else table[name].chunk(0) for name in table.column_names}
     messages, tids = slices(columns.pop("msg")), frozen(columns["tid"].to_numpy())
-    split = []
-    for begin in range(0, table.num_rows, GROUP_ROWS):
-        end = min(begin + GROUP_ROWS, table.num_rows)
-        split.append(parted(messages.data, messages.at[begin : end + 1], tids[begin:end]))
+    groups = [(begin, min(begin + GROUP_ROWS, table.num_rows)) for begin in range(0, table.num_rows, GROUP_ROWS)]
+    scratch = Scratch(max((int(messages.at[end] - messages.at[begin]) for begin, end in groups), default=0))
+    split = [parted(messages.data, messages.at[begin : end + 1], tids[begin:end], scratch) for begin, end in groups]
     columns["tick"] = pa.array(np.where(form == 0, 0, micros // _UNITS[form]))
     del columns["ts"]
     nullable = {field.name for field in table.schema if field.nullable}

@@ -40,7 +40,7 @@ _27 = np.uint64(27)
 SALTS = np.array([0x47B6137B, 0x44974D91, 0x8824AD5B, 0xA2B7289D, 0x705495C7, 0x2DF1424B, 0x9EFC4947, 0x5C6BFB31], np.uint64)
 
 WORDS_PER_BLOCK = 8
-RECENT = 1 << 10
+RECENT = 1 << 11
 
 
 @kernel
@@ -251,6 +251,35 @@ def enter(seen: Table, found_at: Ints, found: Table, bits: Table, blocks: int) -
     return new
 
 
+@part
+def _put_address(data: Bytes, s: int, e: int, recent: Table, bits: Table, blocks: int) -> int:
+    """Put the tokens of four numbers joined by dots into a filter, as `_put` does; return how many were new, -1: it is something else."""
+    h1 = h2 = h3 = h4 = np.uint64(0)
+    long = 0  # bit k: number k has three digits
+    p = s
+    for k in range(4):
+        x = eight(data, p) & below(e - p)
+        size = leading(~digits(x) & HIGHS)
+        if size < 1 or size > 3 or (k < 3 and (p + size >= e or data[p + size] != 46)):
+            return -1
+        h = (_FNV ^ (lowered(x) & below(size))) * _MIX
+        h1, h2, h3, h4 = h2, h3, h4, h ^ (h >> _SHIFT)
+        long |= (1 if size == 3 else 0) << k
+        p += size + 1
+    if p != e + 1:
+        return -1
+    new = insert(bits, blocks, _finish((((h1 * _PRIME) ^ h2) * _PRIME ^ h3) * _PRIME ^ h4 ^ _ADDRESS))
+    if long & 1:
+        new += _enter(_finish(h1), recent, bits, blocks)
+    if long & 2:
+        new += _enter(_finish(h2), recent, bits, blocks)
+    if long & 4:
+        new += _enter(_finish(h3), recent, bits, blocks)
+    if long & 8:
+        new += _enter(_finish(h4), recent, bits, blocks)
+    return new
+
+
 @maker
 def enter_slices(data: Bytes, at: Table, first: int, last: int, recent: Table, bits: Table, blocks: int) -> int:
     """Put the tokens of slices first..last into a filter, numbers of one or two digits left out; return how many were new.
@@ -272,6 +301,11 @@ def enter_slices(data: Bytes, at: Table, first: int, last: int, recent: Table, b
                 if e - s > 2 or digits(x) & meant != HIGHS & meant:
                     h = (_FNV ^ (lowered(x) & meant)) * _MIX
                     new += _enter(_finish(h ^ (h >> _SHIFT)), recent, bits, blocks)
+                continue
+        if 7 <= e - s <= 15:
+            found = _put_address(data, s, e, recent, bits, blocks)
+            if found >= 0:
+                new += found
                 continue
         if (e - s) * 2 + 2 > room:
             room = (e - s) * 4
