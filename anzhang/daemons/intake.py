@@ -214,4 +214,4 @@ class Intake:
         batch = Batch(
             source=code, transport=transport, address=address, received_at=clock.now(), framing=FRAMINGS[framing], key=key, data=block
         )  # fmt: skip
-        return batch if source is None else replace(batch, timezone=source.timezone, encoding=source.encoding)
+        return batch if source is None else replace(batch, timezone=source.timezone, encoding=source.encoding, format=source.format)

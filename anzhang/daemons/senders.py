@@ -9,8 +9,10 @@ import ipaddress
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import cast
 
 from anzhang.daemons import framing
+from anzhang.engines.vault.batch import Format
 from anzhang.monitoring.models import LogSource
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -35,6 +37,7 @@ class Source:
     encoding: str
     quota: int  # bytes per hour
     certificates: tuple[str, ...] = ()
+    format: Format = "auto"
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,7 @@ def load() -> Senders:
             encoding=row.encoding,
             quota=row.quota_bytes_per_hour,
             certificates=tuple(row.certificates),
+            format="auto" if row.transport == LogSource.Transport.HTTP else cast("Format", row.format),  # what is pushed gets a header
         )
         for row in rows
     )

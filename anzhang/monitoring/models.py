@@ -25,7 +25,7 @@ class LogSource(Ledgered):
         FILE = "file", _("日志文件")
 
     class Format(models.TextChoices):
-        """What its lines look like; `auto` lets the parser see for itself, line by line."""
+        """Which header its lines have; `auto` lets the parser see for itself, line by line; of JSON and text the whole line is message."""
 
         AUTO = "auto", _("自动识别")
         RFC3164 = "rfc3164", _("RFC 3164")

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anzhang.engines.vault import Batch, BatchTooLargeError, EncodingError, Query, RetentionError, Vault, VaultBusyError, batches
+from anzhang.engines.vault.batch import Format
 from anzhang.engines.vault.block import Block
 from anzhang.engines.vault.parse import parse, wire
 from anzhang.engines.vault.segment import arrange, arrow
@@ -120,6 +121,26 @@ def test_it_finds_the_fields(line: bytes, expected: dict[str, object]) -> None:
 )
 def test_it_resolves_year_and_zone_by_the_receipt(line: bytes, received: datetime, zone: str, expected: datetime) -> None:
     assert first(line, received, zone)["ts"] == expected
+
+
+BSD, MODERN = b"<38>Mar  2 09:00:00 h app[7]: m 1", b"<38>1 2026-03-02T09:00:00Z h app 7 - - m 1"
+
+
+@pytest.mark.parametrize(
+    ("format_", "kinds"), [("auto", [1, 2]), ("rfc3164", [1, 0]), ("rfc5424", [0, 2]), ("json", [0, 0]), ("text", [0, 0])]
+)
+def test_a_header_is_looked_for_where_the_source_has_one(tmp_path: Path, format_: Format, kinds: list[int]) -> None:
+    vault = Vault(tmp_path)
+    with vault.writer() as writer:
+        writer.append(Batch("S", BSD + b"\n" + MODERN + b"\n", AT, format=format_))
+    with vault.writer() as writer:  # what was not sealed is read from the write-ahead log
+        writer.seal(AT)
+    hits = sorted(vault.search(Query()).hits, key=lambda hit: hit.seq)
+    assert [hit.raw for hit in hits] == [BSD, MODERN]
+    assert [hit.app for hit in hits] == [("app" if kind else "") for kind in kinds]
+    assert [hit.message for hit in hits] == ["m 1" if kind else line.decode() for kind, line in zip(kinds, (BSD, MODERN), strict=True)]
+    assert [vault.search(Query(fields={"kind": str(kind)})).total for kind in range(3)] == [kinds.count(kind) for kind in range(3)]
+    assert vault.verify() == []
 
 
 def test_a_clock_far_ahead_does_not_move_a_line_out_of_sight(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from anzhang.engines.vault import Query
 from tests.monitoring.installation import Installation
 from tests.programs import wait_until
 
@@ -142,3 +143,14 @@ def test_what_is_no_file_is_complained_about_and_harms_nobody(installation: Inst
     wait_until(lambda: "not a regular file" in installation.status["files"]["OTHER"]["trouble"], what="the complaint")
     installation.send(b"<13>others go on\n", "127.0.0.2")
     assert installation.received("PLAIN") == [b"<13>others go on\n"]
+
+
+def test_lines_of_a_text_file_are_message_from_end_to_end(installation: Installation, log: Path) -> None:
+    installation.rows("update anzhang_logsource set format = 'text' where code = 'OTHER'")
+    expected = write(log, "one", "two")
+    installation.start()
+    arrives(installation, expected)
+    installation.stop()
+    found = installation.vault.search(Query(sources=("OTHER",))).hits
+    assert sorted((hit.app, hit.message.encode() + b"\n") for hit in found) == sorted(("", line) for line in expected)
+    installation.check()

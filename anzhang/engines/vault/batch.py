@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 Framing = Literal["newline", "octet"]
+Format = Literal["auto", "rfc3164", "rfc5424", "json", "text"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Batch:
 
     `framing`: `newline` = lines ending in LF or CRLF, the last one possibly in neither; `octet` = RFC 6587 frames as on the wire
     (`LENGTH SP MESSAGE`), complete. `address` is the sender's IP address or the file's path. `received_at` is aware.
-    A `key` (Idempotency-Key) makes the batch stored once per source. `timezone` reads time stamps without zone.
+    A `key` (Idempotency-Key) makes the batch stored once per source. `timezone` reads time stamps without zone. `format` says which
+    headers its lines may have: `auto` RFC 3164 or RFC 5424, `rfc3164`, `rfc5424`, or none (`json`, `text`): then the whole line is message.
     """
 
     source: str
@@ -28,6 +30,7 @@ class Batch:
     key: str = ""
     timezone: str = "Asia/Shanghai"
     encoding: str = "utf-8"
+    format: Format = "auto"
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,7 @@ def parse(records: list[Record]) -> Lines:
     zones = [_zone(r.timezone, r.received // 3_600_000_000) for r in records]
     zone, year = np.array([z for z, _ in zones], np.int64), np.array([y for _, y in zones], np.int64)
     enc = np.array([encoding_code(r.encoding) for r in records], np.uint8)
+    allowed = np.array([scan.HEADERS[r.format] for r in records], np.uint8)
     lines = Lines(
         data, records, starts, ends, term, high, owner,
         kind=np.empty(total, np.uint8), lay=np.empty(total, np.uint8), form=np.empty(total, np.uint8), pri=np.empty(total, np.int16),
@@ -97,7 +98,7 @@ def parse(records: list[Record]) -> Lines:
         hdr=np.empty(total, np.uint8), span=np.empty((total, scan.PLACES), np.int32), rts=rts[owner], enc=enc[owner],
     )  # fmt: skip
     scan.scan(
-        data, starts, ends, owner, rts, year, zone, lines.kind, lines.lay, lines.form, lines.pri, lines.ts, lines.off, lines.pid,
+        data, starts, ends, owner, rts, year, zone, allowed, lines.kind, lines.lay, lines.form, lines.pri, lines.ts, lines.off, lines.pid,
         lines.flags, lines.hdr, lines.span, np.empty(scan.SCRATCH + 128, np.uint8), np.empty(8, np.int64), *render.memory(),
     )  # fmt: skip
     return lines

@@ -15,6 +15,8 @@ AHEAD, BEHIND, NO_TIME = 1, 2, 4  # flags: clock more than a day ahead, more tha
 DAY_US = 86_400_000_000
 _7, _56 = np.uint64(7), np.uint64(56)
 SCRATCH = 4096  # a longer header is kept verbatim
+BSD, MODERN = 1, 2  # headers of RFC 3164 and RFC 5424
+HEADERS = {"auto": BSD | MODERN, "rfc3164": BSD, "rfc5424": MODERN, "json": 0, "text": 0}  # by the format of a batch
 TERMINATORS = (b"", b"\n", b"\r\n")
 
 # columns of `span`
@@ -327,11 +329,11 @@ def _rfc3164(data: Bytes, p: int, e: int, span: Table, i: int) -> tuple[int, int
 
 @kernel
 def scan(  # noqa: C901, PLR0912, PLR0915  # a kernel stays in one piece
-    data: Bytes, starts: Ints, ends: Ints, record: Table, rts: Ints, year: Ints, zone: Ints,
+    data: Bytes, starts: Ints, ends: Ints, record: Table, rts: Ints, year: Ints, zone: Ints, allowed: Table,
     kind: Table, lay: Table, form: Table, pri: Table, ts: Ints, off: Table, pid: Table, flags: Table, hdr: Table, span: Table,
     scratch: Bytes, bounds: Ints, memo: Ints, memo_text: Bytes,
 ) -> None:  # fmt: skip
-    """Parse all lines. `record` maps a line to its record; `rts` (µs), `year` and `zone` (minutes east) are per record.
+    """Parse all lines. `record` maps a line to its record; `rts` (µs), `year`, `zone` (minutes east) and `allowed` headers are per record.
 
     Fills the columns of render.py, `flags`, `hdr` (1 = keep the header verbatim) and `span` (byte places, see above).
     """
@@ -351,6 +353,8 @@ def scan(  # noqa: C901, PLR0912, PLR0915  # a kernel stays in one piece
         ts[i] = rts[r]
         flags[i] = NO_TIME
         p = s
+        if allowed[r] == 0:
+            continue
         if e - s >= 3 and data[s] == 60:
             q = s + 1
             while q < e and q < s + 4 and 48 <= data[q] <= 57:
@@ -360,7 +364,7 @@ def scan(  # noqa: C901, PLR0912, PLR0915  # a kernel stays in one piece
                 if 0 <= value <= 191:
                     pri[i] = value
                     p = q + 1
-        if p > s and p + 1 < e and data[p] == 49 and data[p + 1] == 32:
+        if p > s and p + 1 < e and data[p] == 49 and data[p + 1] == 32 and allowed[r] & MODERN:
             p += 2
             q = _word_end(data, p, e)
             f, stamp, minutes, _ = _iso_stamp(data, p, q, 0)
@@ -374,7 +378,7 @@ def scan(  # noqa: C901, PLR0912, PLR0915  # a kernel stays in one piece
                     ts[i] = stamp
                     off[i] = minutes
                     flags[i] = 0
-        else:
+        elif allowed[r] & BSD:
             if known > 0 and r == known_r and p + 15 <= e and same(data, p, data, known_p, 15):
                 f, stamp = known, known_ts
             else:

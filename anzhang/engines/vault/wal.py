@@ -20,6 +20,8 @@ from anzhang.engines.vault.batch import Batch, micros
 
 _LENGTH = struct.Struct("<I")
 SUFFIX = ".wal"
+AUTO = "auto"  # the format that is not written
+FIELDS = 10  # of a record's head
 
 
 class WriterDeadError(Exception):
@@ -39,6 +41,7 @@ class Record:
     key: str
     timezone: str
     encoding: str
+    format: str
     data: bytes
 
     @classmethod
@@ -46,14 +49,13 @@ class Record:
         """Return the record of a batch."""
         return cls(
             number, batch.source, batch.transport, batch.address, micros(batch.received_at), batch.framing, batch.key,
-            batch.timezone, batch.encoding, batch.data,
+            batch.timezone, batch.encoding, batch.format, batch.data,
         )  # fmt: skip
 
     def head(self) -> bytes:
         """Return everything but the data, framed."""
-        head = orjson.dumps(
-            [self.number, self.source, self.transport, self.address, self.received, self.framing, self.key, self.timezone, self.encoding]
-        )
+        told = [self.number, self.source, self.transport, self.address, self.received, self.framing, self.key, self.timezone, self.encoding]
+        head = orjson.dumps([*told, self.format] if self.format != AUTO else told)
         return _LENGTH.pack(len(head)) + head
 
     @classmethod
@@ -61,6 +63,8 @@ class Record:
         """Return the record in a frame's payload."""
         (length,) = _LENGTH.unpack_from(payload)
         head = orjson.loads(bytes(payload[4 : 4 + length]))
+        if len(head) < FIELDS:
+            head.append(AUTO)
         return cls(*head, bytes(payload[4 + length :]))  # type: ignore[call-arg]  # the head is a list of all other fields
 
 
