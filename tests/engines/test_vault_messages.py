@@ -31,8 +31,8 @@ def again(messages: list[bytes], tids: list[int]) -> tuple[list[bytes], list[byt
     column = ondisk.slices(pa.array(messages, pa.binary()))
     split = parted(column.data, column.at, frozen(np.array(tids, np.int32)), Scratch(len(column.data)))
     content = dump(split)
-    values, plain = load(frozen(np.frombuffer(content, np.uint8)), len(messages))
-    whole = joined(Parted(split.codes, split.texts, values, plain), np.arange(len(messages)))
+    held = frozen(np.frombuffer(content, np.uint8))
+    whole = joined(Parted(split.codes, split.texts, *load(held, len(messages)), held), np.arange(len(messages)))
     some = np.arange(0, len(messages), 3)
     assert ondisk.binary(joined(split, some)).to_pylist() == ondisk.binary(whole).to_pylist()[::3]
     return ondisk.binary(whole).to_pylist(), ondisk.binary(split.plain).to_pylist()

@@ -53,6 +53,16 @@ class Parted:
     texts: Slices
     values: list[Slices]
     plain: Slices
+    content: Bytes | None = None  # what the values are slices of, where that is one piece of memory
+
+    def pieces(self) -> tuple[Bytes, list[int]]:
+        """Return one piece of memory that holds all values, and where in it those of each column begin."""
+        if self.content is not None:
+            base = self.content.ctypes.data
+            return self.content, [column.data.ctypes.data - base for column in self.values]
+        places = np.cumsum([0, *(len(column.data) for column in self.values)]).tolist()
+        content = np.concatenate([column.data for column in self.values]) if self.values else np.zeros(1, np.uint8)
+        return frozen(content), places[:-1]
 
 
 @part
@@ -202,17 +212,17 @@ def _outlines(texts: Bytes, at: Table, first: Ints, begins: Ints, ends: Ints) ->
 
 
 @kernel
-def _measure(rows: Ints, codes: Table, text_at: Table, first: Ints, values_at: Ints, columns: int, plain_at: Table, out: Table) -> int:
+def _measure(codes: Table, text_at: Table, first: Ints, starts: Ints, ends: Ints, plain: Ints, out: Table) -> int:
     total = 0
     out[0] = 0
-    for i in range(len(rows)):
-        row = rows[i]
-        t = codes[row]
-        total += wide(plain_at[row + 1]) - wide(plain_at[row]) + wide(text_at[t + 1]) - wide(text_at[t])
+    columns = len(starts)
+    for i in range(len(codes)):
+        t = codes[i]
+        total += plain[1, i] - plain[0, i] + wide(text_at[t + 1]) - wide(text_at[t])
         blanks = first[t + 1] - first[t] - 1
         used = min(blanks, columns)
         for c in range(used):
-            total += values_at[c, row + 1] - values_at[c, row]
+            total += ends[c, i] - starts[c, i]
         total -= used  # the text holds a byte for each, and so do the values of the last column between two
         total -= 2 * (blanks - used)
         out[i + 1] = total
@@ -221,22 +231,22 @@ def _measure(rows: Ints, codes: Table, text_at: Table, first: Ints, values_at: I
 
 @kernel
 def _join(
-    rows: Ints, codes: Table, texts: Bytes, first: Ints, begins: Ints, ends: Ints, values: Bytes, values_at: Ints, columns: int,
-    plain: Bytes, plain_at: Table, at: Table, out: Bytes,
+    codes: Table, texts: Bytes, first: Ints, begins: Ints, stops: Ints, values: Bytes, starts: Ints, ends: Ints, plain: Bytes,
+    plain_at: Ints, at: Table, out: Bytes,
 ) -> None:  # fmt: skip
-    for i in range(len(rows)):
-        row = rows[i]
-        t = codes[row]
-        o = copy(out, wide(at[i]), plain, wide(plain_at[row]), wide(plain_at[row + 1]))
+    columns = len(starts)
+    for i in range(len(codes)):
+        t = codes[i]
+        o = copy(out, wide(at[i]), plain, plain_at[0, i], plain_at[1, i])
         p = end = 0
         blanks = first[t + 1] - first[t] - 1
         for k in range(blanks + 1):
-            o = copy(out, o, texts, begins[first[t] + k], ends[first[t] + k])
+            o = copy(out, o, texts, begins[first[t] + k], stops[first[t] + k])
             if k == blanks:
                 break
             c = min(k, columns - 1)
-            p = end + 1 if k > c else values_at[c, row]
-            end = values_at[c, row + 1]
+            p = end + 1 if k > c else starts[c, i]
+            end = ends[c, i]
             if k >= columns - 1 and blanks > columns:
                 q = p
                 while q < end and values[q] != BLANK:
@@ -249,19 +259,18 @@ def joined(parted: Parted, rows: Ints) -> Slices:
     """Return the messages of some rows again."""
     texts, values, plain = parted.texts, parted.values, parted.plain
     parts = len(texts) + int(np.count_nonzero(texts.data == BLANK))
-    first, begins, ends = np.empty(len(texts) + 1, np.int64), np.empty(parts, np.int64), np.empty(parts, np.int64)
-    _outlines(texts.data, texts.at, first, begins, ends)
-    places = np.cumsum([0, *(len(column.data) for column in values)])
-    values_at = np.zeros((max(len(values), 1), len(parted.codes) + 1), np.int64)
-    for c, column in enumerate(values):
-        np.add(column.at, places[c], out=values_at[c])
-    content = np.concatenate([column.data for column in values]) if values else np.zeros(1, np.uint8)
-    at = np.empty(len(rows) + 1, np.int32)
-    columns = max(len(values), 1)
-    out = np.empty(_measure(rows, parted.codes, texts.at, first, values_at, columns, plain.at, at), np.uint8)
-    _join(
-        rows, parted.codes, texts.data, first, begins, ends, frozen(content), values_at, columns, plain.data, plain.at, at, out
-    )  # fmt: skip
+    first, begins, stops = np.empty(len(texts) + 1, np.int64), np.empty(parts, np.int64), np.empty(parts, np.int64)
+    _outlines(texts.data, texts.at, first, begins, stops)
+    content, bases = parted.pieces()
+    starts, ends = np.zeros((max(len(values), 1), len(rows)), np.int64), np.zeros((max(len(values), 1), len(rows)), np.int64)
+    for c, (column, base) in enumerate(zip(values, bases, strict=True)):
+        starts[c], ends[c] = column.at[rows], column.at[rows + 1]
+        starts[c] += base
+        ends[c] += base
+    plain_at = np.stack((plain.at[rows], plain.at[rows + 1])).astype(np.int64)
+    codes, at = parted.codes[rows], np.empty(len(rows) + 1, np.int32)
+    out = np.empty(_measure(codes, texts.at, first, starts, ends, plain_at, at), np.uint8)
+    _join(codes, texts.data, first, begins, stops, content, starts, ends, plain.data, plain_at, at, out)
     return Slices(out, at)
 
 

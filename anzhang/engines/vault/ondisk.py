@@ -6,7 +6,7 @@ fraction that the line wrote. Segments of the older form have neither and are re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,13 @@ COLUMNS = (
 CODED = ["source", "address", "host", "app", "msgid", "sd", "hdr", "template"]  # on disk, where they are so at the seal
 _DELTA = ("tick", "rts", "seq", "pid")
 _NEEDS = {"ts": ("tick", "form", "rts"), "msg": ("template", "blanks")}
+_NUMBERS = {
+    **{name: pa.uint8() for name in ("kind", "lay", "form", "flags", "term", "enc")},
+    "pri": pa.int16(),
+    "off": pa.int16(),
+    "tid": pa.int32(),
+    "blk": pa.int32(),
+}  # often the same in all rows of a group, and then not read
 _UNITS = np.array([1_000_000 // 10 ** min(form % 10 if form >= 10 else 0, 6) for form in range(40)], np.int64)  # µs
 
 
@@ -62,7 +69,7 @@ def write(packed: Packed, path: Path) -> None:
     with pq.ParquetWriter(
         path, schema, compression="zstd", compression_level=1, store_schema=False,
         use_dictionary=[field.name for field in schema if pa.types.is_dictionary(field.type)],
-        column_encoding={**dict.fromkeys(_DELTA, "DELTA_BINARY_PACKED"), "blanks": "PLAIN"}, write_statistics=["rts", "seq", "blk", "tid"],
+        column_encoding={**dict.fromkeys(_DELTA, "DELTA_BINARY_PACKED"), "blanks": "PLAIN"}, write_statistics=["rts", "seq", *_NUMBERS],
     ) as writer:  # fmt: skip
         for begin, split in zip(range(0, table.num_rows, GROUP_ROWS), packed.split, strict=True):
             rows = len(split.codes)
@@ -104,6 +111,23 @@ def slices(column: pa.Array) -> Slices:
     return Slices(frozen(content), frozen(np.ascontiguousarray(at)))
 
 
+def alike(group: Any) -> dict[str, pa.Array]:
+    """Return the columns of a row group of which every row is the same, as the footer says, each as one row."""
+    found = {}
+    for number in range(group.num_columns):
+        column = group.column(number)
+        name = column.path_in_schema
+        if name in _NUMBERS and column.is_stats_set:
+            said = column.statistics
+            if said.has_min_max and said.min == said.max and said.null_count == 0:
+                found[name] = pa.array([said.min], _NUMBERS[name])
+    return found
+
+
+def _repeated(one: pa.Array, rows: int) -> pa.Array:
+    return pa.array(np.full(rows, one[0].as_py(), one.type.to_pandas_dtype()))
+
+
 class Sized(Protocol):
     """What knows how many bytes it takes."""
 
@@ -116,10 +140,13 @@ T = TypeVar("T", bound=Sized)
 class Group:
     """A block of rows: of a row group, or of lines that are not sealed. What was read once is kept."""
 
-    def __init__(self, names: Sequence[str], rows: int, read: Callable[[list[str]], pa.Table]) -> None:
-        """Take the names of the columns as they lie on disk, and what reads some of them."""
+    def __init__(
+        self, names: Sequence[str], rows: int, read: Callable[[list[str]], pa.Table], alike: Mapping[str, pa.Array] | None = None
+    ) -> None:  # fmt: skip
+        """Take the names of the columns as they lie on disk, and what reads some of them; of those in `alike` every row is the same."""
         self.names, self.rows = names, rows
-        self._read, self._kept, self._made, self.size = read, dict[str, pa.ChunkedArray](), dict[str, Sized](), 0
+        self._read, self._alike = read, alike or {}
+        self._kept, self._made, self.size = dict[str, pa.ChunkedArray](), dict[str, Sized](), 0
 
     @classmethod
     def of(cls, table: pa.Table) -> Group:
@@ -131,6 +158,10 @@ class Group:
         wanted = set(names)
         asked = [name for name in self.names if name in wanted]
         missing = [name for name in asked if name not in self._kept]
+        for name in missing:
+            if name in self._alike:
+                self._kept[name] = pa.chunked_array([_repeated(self._alike[name], self.rows)])
+        missing = [name for name in missing if name not in self._alike]
         if missing:
             read = self._read(missing)
             self._kept.update({name: read[name] for name in missing})
@@ -144,11 +175,12 @@ class Group:
         coded = packed["template"].chunk(0)
         content = packed["blanks"].chunk(0)[0].as_buffer()
         try:
-            values, plain = load(frozen(np.frombuffer(content or b"", np.uint8)), self.rows)
+            held = frozen(np.frombuffer(content or b"", np.uint8))
+            values, plain = load(held, self.rows)
         except (ValueError, IndexError) as error:
             raise pa.ArrowInvalid(f"the blanks of a row group: {error}") from error
         self.size += 4 * self.rows * (len(values) + 2)
-        return Parted(frozen(coded.indices.to_numpy().astype(np.int32)), slices(coded.dictionary), values, plain)
+        return Parted(frozen(coded.indices.to_numpy().astype(np.int32)), slices(coded.dictionary), values, plain, held)
 
     def whole(self, columns: Collection[str], rows: Ints | None = None) -> pa.Table:
         """Return columns of all rows, or of some, as they are worked with."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import heapq
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,9 @@ _SHOWN = [*_ALWAYS, "source", "address", "term", *LINE_COLUMNS]
 _CORES = max(1, min(len(os.sched_getaffinity(0)), 8))
 OLD_FRACTIONS = (3, 6, 9)  # digits of a time stamp's fraction that the filter of an older segment leaves out
 AT_ONCE = _CORES + 1  # blocks that are being read while one is counted
+
+
+Best = list[tuple[int, int, int]]  # (event time, sequence number, block); both negated when oldest first
 
 
 class _Readers:
@@ -157,23 +160,35 @@ class Shelf:
         ]
 
 
-@dataclass
 class Found:
-    """The lines of a block that match: event times, sequence numbers, and rows of `block`; `group` is open when it was looked through."""
+    """The lines of a block that match: `rows` of it. What else is asked of them is read when it is asked."""
 
-    place: Place
-    at: Ints
-    seqs: Ints
-    block: Block
-    rows: Ints
-    group: Group | None
+    def __init__(self, place: Place, group: Group, rows: Ints, columns: Collection[str], *, textual: bool) -> None:
+        """Take the rows, the columns that counting needs, and whether the lines were looked through."""
+        self.place, self.group, self.rows, self.textual = place, group, rows, textual
+        self._columns = columns
+
+    @cached_property
+    def block(self) -> Block:
+        """Return all rows of the block, with what counting needs."""
+        return Block(self.group.whole(self._columns))
+
+    @property
+    def at(self) -> Ints:
+        """Return the event times of the lines."""
+        return self.block.at[self.rows]
+
+    @property
+    def seqs(self) -> Ints:
+        """Return the sequence numbers of the lines."""
+        return self.block.numbers("seq")[self.rows]
 
 
 def search(query: Query, shelves: Iterable[Shelf], *, prune: bool = True) -> Result:  # the steps in order
     """Return the lines that match. With `prune` False every block is read; the answer is the same."""
     result = Result()
     wanted = query.limit + query.offset
-    best: list[tuple[int, int, int]] = []  # heap of (at, seq, place), the worst first; negated when oldest first
+    best: Best = []  # heap of (at, seq, place), the worst first; negated when oldest first
     sign = 1 if query.newest_first else -1
     kept: list[tuple[Place, pa.Table | None]] = []
     counts = Counts(query)
@@ -194,21 +209,30 @@ def search(query: Query, shelves: Iterable[Shelf], *, prune: bool = True) -> Res
             continue
         if result.total is not None:
             result.total += len(rows)
-        counts.add(matching.at, matching.block, rows, partial(_lines, matching))
-        number, entered = len(kept), []
-        for pair in _leading(sign * matching.at, sign * matching.seqs, wanted):
-            if len(best) < wanted:
-                heapq.heappush(best, (*pair, number))
-            elif (*pair, number) > best[0]:
-                heapq.heapreplace(best, (*pair, number))
-            else:
-                continue
-            entered.append(pair[1] * sign)
+        if counts.wanted:
+            counts.add(matching.at, matching.block, rows, partial(_lines, matching))
+        if full:
+            continue
+        entered = _enter(best, wanted, len(kept), sign * matching.at, sign * matching.seqs)
         if entered:
-            kept.append((place, _chosen(matching, entered)))
+            kept.append((place, _chosen(matching, [seq * sign for seq in entered])))
     result.groups, result.panel, result.extracted, result.bars = counts.groups, counts.panel, counts.extracted, counts.bars
     result.hits = _hits(sorted(best, reverse=True)[query.offset :], kept, sign)
     return result
+
+
+def _enter(best: Best, wanted: int, number: int, at: Ints, seqs: Ints) -> list[int]:
+    """Put lines of block `number` among the best; return the sequence numbers of those that entered."""
+    entered = []
+    for pair in _leading(at, seqs, wanted):
+        if len(best) < wanted:
+            heapq.heappush(best, (*pair, number))
+        elif (*pair, number) > best[0]:
+            heapq.heapreplace(best, (*pair, number))
+        else:
+            continue
+        entered.append(pair[1])
+    return entered
 
 
 def _in_order(query: Query, shelves: Iterable[Shelf], result: Result, *, prune: bool) -> list[Place]:
@@ -247,14 +271,13 @@ def _selects(query: Query) -> bool:
 
 def _chosen(found: Found, seqs: list[int]) -> pa.Table | None:
     """Return the rows that may be shown, when their lines were read already."""
-    if found.group is None:
+    if not found.textual:
         return None
-    rows = found.rows[np.isin(found.seqs, np.fromiter(seqs, np.int64))]
-    return found.group.whole(_SHOWN, rows)
+    return found.group.whole(_SHOWN, found.rows[np.isin(found.seqs, np.fromiter(seqs, np.int64))])
 
 
 def _lines(found: Found) -> Block:
-    return Block((found.group or found.place.open()).whole(LINE_COLUMNS, found.rows))
+    return Block(found.group.whole(LINE_COLUMNS, found.rows))
 
 
 def _all_match(query: Query, place: Place) -> bool:
@@ -286,17 +309,10 @@ def _matching(query: Query, place: Place) -> Found:
     textual = bool(query.term or query.phrase or query.substring or query.regex)
     narrows = bool(conditions) or query.sources is not None or query.since is not None or query.until is not None
     group = place.open()
-    rows = None
     if textual and not narrows:
-        rows = rows_with(query, group, None)
-        if not len(rows):
-            return Found(place, np.empty(0, np.int64), np.empty(0, np.int64), Block(group.stored([])), rows, None)
-    first = Block(group.whole(columns))
-    if rows is None:
-        rows = np.flatnonzero(_kept(query, first, conditions))
-        if textual and len(rows):
-            rows = rows_with(query, group, rows)
-    return Found(place, first.at[rows], first.numbers("seq")[rows], first, rows, group if textual else None)
+        return Found(place, group, rows_with(query, group, None), columns, textual=True)
+    rows = np.flatnonzero(_kept(query, Block(group.whole(columns)), conditions))
+    return Found(place, group, rows_with(query, group, rows) if textual and len(rows) else rows, columns, textual=textual)
 
 
 def _kept(query: Query, first: Block, conditions: Mapping[str, str]) -> Table:
@@ -335,13 +351,14 @@ def _hits(chosen: list[tuple[int, int, int]], kept: list[tuple[Place, pa.Table |
     wanted: dict[int, set[int]] = {}
     for _, seq, number in chosen:
         wanted.setdefault(number, set()).add(seq * sign)
-    found: dict[int, Hit] = {}
-    for number, seqs in wanted.items():
+
+    def of_place(number: int) -> list[Hit]:
         place, read = kept[number]
         group = place.open() if read is None else Group.of(read)
-        rows = np.flatnonzero(np.isin(Block(group.stored(["seq"])).numbers("seq"), np.fromiter(seqs, np.int64)))
-        block = Block(group.whole(_SHOWN, rows))
-        found |= {hit.seq: hit for hit in hits_of(block, place.segment, place.block)}
+        rows = np.flatnonzero(np.isin(Block(group.stored(["seq"])).numbers("seq"), np.fromiter(wanted[number], np.int64)))
+        return list(hits_of(Block(group.whole(_SHOWN, rows)), place.segment, place.block))
+
+    found = {hit.seq: hit for hits in map(of_place, wanted) for hit in hits}
     return [found[seq * sign] for _, seq, _ in chosen]
 
 

@@ -117,7 +117,7 @@ class _Look:
     """The columns of a block that are looked through."""
 
     def __init__(self, group: Group) -> None:
-        packed, split = group.stored([*_HEADER, "enc"]), group.split
+        packed, split = group.stored([*_HEADER, "enc", "template", "blanks"]), group.split
         self.codes, self.templates, self.values, self.plain = split.codes, split.texts, split.values, split.plain
         self.bare = np.diff(self.plain.at) > 0
         self.lowered = [column.data.tobytes().lower() for column in self.values]

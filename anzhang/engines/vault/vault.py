@@ -384,7 +384,8 @@ def _group(path: Path, root: str, k: int) -> ondisk.Group:
         with ondisk.open_file(path, footer) as file:
             return file.read_row_group(k, columns=names, use_threads=False)
 
-    return ondisk.Group(footer.schema.names, footer.row_group(k).num_rows, read)
+    group = footer.row_group(k)
+    return ondisk.Group(footer.schema.names, group.num_rows, read, ondisk.alike(group))
 
 
 @lru_cache(maxsize=512)
