@@ -116,7 +116,7 @@ def ours(port: int, count: int, ready: Callable[[], None]) -> int:
                 data, cuts = batch.pack(taken)
                 assert data[: cuts.consumed].tobytes()
                 got, quiet = got + taken, time.perf_counter()
-            if taken < udp.FEW:
+            if taken < udp.VECTOR:
                 time.sleep(udp.LINGER_SECONDS)
     return got
 

@@ -35,19 +35,19 @@ from anzhang import clock
 from anzhang.daemons import framing
 from anzhang.daemons.intake import Intake
 from anzhang.daemons.senders import Route, Senders, plain
+from anzhang.engines.vault.jit import copy
 from anzhang.monitoring.models import LogSource
 
 log = logging.getLogger("anzhang.collector.udp")
 
 TRANSPORT = str(LogSource.Transport.SYSLOG_UDP)
-VECTOR = 512  # datagrams a system call
-SLOT = 2048  # bytes; what RFC 5426 wants every receiver to take; longer ones go on in `LONG`
+VECTOR = 2048  # datagrams a system call
+SLOT = 512  # bytes; longer ones, up to the longest there are, go on in `LONG`
 LONG = 65536 - SLOT
 NAME = 28  # bytes of the longest socket address, IPv6's
 BUFFER_BYTES = 64 << 20
 HANDED = 64  # batches on their way to the event loop
-FEW = VECTOR // 4
-LINGER_SECONDS = 0.004  # after few datagrams, so that the next call brings more
+LINGER_SECONDS = 0.016  # after fewer datagrams than fit, so that the next call brings more
 WAIT_SECONDS = 0.2
 TICK_SECONDS = 0.02
 HEARD_SECONDS = 60.0  # who sent within this time before a drop may have lost something
@@ -95,12 +95,12 @@ class Batch:
         self.messages["name"] = self.names.ctypes.data + rows * np.uint64(NAME)
         self.messages["vectors"] = self.vectors.ctypes.data + rows * np.uint64(32)
         self.messages["count"] = 2
-        self.out = np.empty(VECTOR * (SLOT + 8), np.uint8)
+        self.messages["name_length"] = NAME  # the kernel writes back how many it used: all of the family's, every time
+        self.out = np.empty(VECTOR * (SLOT + 8) + 8, np.uint8)
         self.places = np.empty((3, VECTOR), np.int64)
 
     def receive(self, descriptor: int, flags: int = _MSG_WAITFORONE) -> int:
         """Return how many datagrams came, 0 when none did in time. Raises OSError."""
-        self.messages["name_length"] = NAME
         count = int(_recvmmsg(descriptor, self.messages.ctypes.data, VECTOR, flags, None))
         if count >= 0:
             return count
@@ -112,7 +112,7 @@ class Batch:
     def pack(self, count: int) -> tuple[framing.Bytes, framing.Cut]:
         """Return the datagrams as counted frames; empty ones are left out (their frames are empty too)."""
         lengths = np.ascontiguousarray(self.messages["length"][:count]).astype(np.int64)
-        room = int(lengths.sum()) + 8 * count
+        room = int(lengths.sum()) + 8 * count + 8
         if room > len(self.out):
             self.out = np.empty(room, np.uint8)
         size = _pack(self.slots, self.long, lengths, self.out, self.places)
@@ -130,6 +130,7 @@ def _pack(
     slots: NDArray[np.uint8], long: NDArray[np.uint8], lengths: framing.Offsets, out: framing.Bytes, places: NDArray[np.int64]
 ) -> int:  # pragma: no cover  # compiled
     """Write every message behind its length and a space; return the bytes written."""
+    flat = slots.ravel()
     place = 0
     for row in range(len(lengths)):
         size = lengths[row]
@@ -153,7 +154,7 @@ def _pack(
             place += 1
         places[1, row] = place
         head = min(size, SLOT)
-        out[place : place + head] = slots[row, :head]
+        copy(out, place, flat, row * SLOT, row * SLOT + head)
         if size > SLOT:
             out[place + SLOT : place + size] = long[row, : size - SLOT]
         place += size
@@ -305,7 +306,7 @@ class UdpServer:
                 yield found
             if stopping and not count:
                 return
-            if count < FEW and not stopping:
+            if count < VECTOR and not stopping:
                 time.sleep(LINGER_SECONDS)
 
     def _offer(self, found: Sorted) -> None:
