@@ -197,6 +197,31 @@ def test_what_blocks_do_not_say_is_read(vault: Vault) -> None:
         assert vault.search(query).blocks_read == vault.search(query).blocks
 
 
+def test_only_segments_that_may_hold_an_answer_are_opened(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    def noted(*arguments: Any) -> Any:
+        opened.append(arguments[1])
+        return contents(*arguments)
+
+    contents = vaults._contents
+    monkeypatch.setattr(vaults, "_contents", noted)
+    kept = vault.segments()
+    since, until = kept[5].min_at, kept[5].min_at + timedelta(seconds=1)
+    full = vault.search(Query(since=since, until=until, limit=10_000), prune=False)
+    assert sorted(opened) == [sealed.name for sealed in kept]
+    opened.clear()
+    narrow = vault.search(Query(since=since, until=until, limit=10_000))
+    assert (narrow.hits, narrow.total, narrow.blocks) == (full.hits, full.total, full.blocks)
+    assert set(opened) == {sealed.name for sealed in kept if sealed.max_at >= since and sealed.min_at < until} < {s.name for s in kept}
+    opened.clear()
+    assert vault.search(Query(sources=("nobody",))).total == 0
+    assert opened == []
+    few = vault.search(Query(limit=3, count=False, newest_first=False))  # every segment holds lines of the newest instant
+    assert len(opened) < len(kept)
+    assert few.hits == vault.search(Query(limit=3, newest_first=False), prune=False).hits
+
+
 def test_a_segment_without_facts_is_read(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     def plain(content: bytes) -> tuple[list[dict[str, Any]], Any]:
         described, words = parsed(content)
@@ -205,7 +230,7 @@ def test_a_segment_without_facts_is_read(vault: Vault, monkeypatch: pytest.Monke
     expected = vault.search(Query(limit=0, bar=3600, group="app", top=1000))
     parsed = filters.load
     monkeypatch.setattr(filters, "load", plain)
-    vaults._shelf.cache_clear()
+    vaults._contents.cache_clear()
     try:
         older = vault.search(Query(limit=0, bar=3600, group="app", top=1000))
         assert (older.total, older.bars, older.groups) == (expected.total, expected.bars, expected.groups)
@@ -213,7 +238,7 @@ def test_a_segment_without_facts_is_read(vault: Vault, monkeypatch: pytest.Monke
         assert vault.search(Query(sources=("S",), limit=0)).total == vault.search(Query(limit=0)).total
         assert vault.verify() == []
     finally:
-        vaults._shelf.cache_clear()
+        vaults._contents.cache_clear()
 
 
 @pytest.mark.parametrize("pattern", [r"from (\d+\.\d+\.\d+\.\d+)", r"user[= ](?P<who>[a-z]+)", r"[(]?(?:for|user) (\w+)", r"\((\w+)\)"])

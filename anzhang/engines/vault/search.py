@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -139,7 +140,7 @@ class Filters:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class Contents:
     """The blocks of one segment, or of the lines that are not sealed, which have no filters."""
 
     places: tuple[Place, ...]
@@ -147,17 +148,28 @@ class Shelf:
 
     def may_match(self, query: Query, wanted: Sequence[Needle]) -> list[Place]:
         """Return the blocks that cannot be skipped."""
-        since = None if query.since is None else micros(query.since)
-        until = None if query.until is None else micros(query.until)
         kept = self.filters.sieve(wanted) if self.filters and wanted else [True] * len(self.places)
-        return [
-            place
-            for place, keeps in zip(self.places, kept, strict=True)
-            if keeps
-            and (since is None or place.max_at >= since)
-            and (until is None or place.min_at < until)
-            and (query.sources is None or not place.sources.isdisjoint(query.sources))
-        ]
+        return [place for place, keeps in zip(self.places, kept, strict=True) if keeps and _is_near(query, place)]
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A segment, or the lines that are not sealed: bounds of its event times (µs), how many blocks it has, how to open it."""
+
+    min_at: int
+    max_at: int
+    sources: frozenset[str]
+    blocks: int
+    open: Callable[[], Contents]
+
+
+def _is_near(query: Query, place: Place | Shelf) -> bool:
+    """Whether a block or a segment may have lines of the time and the sources asked for."""
+    return (
+        (query.since is None or place.max_at >= micros(query.since))
+        and (query.until is None or place.min_at < micros(query.until))
+        and (query.sources is None or not place.sources.isdisjoint(query.sources))
+    )
 
 
 class Found:
@@ -235,32 +247,51 @@ def _enter(best: Best, wanted: int, number: int, at: Ints, seqs: Ints) -> list[i
     return entered
 
 
-def _in_order(query: Query, shelves: Iterable[Shelf], result: Result, *, prune: bool) -> list[Place]:
-    """Return the blocks to look at, the most promising first, and count them all in the result."""
-    wanted, chosen = needles(query), list[Place]()
-    for shelf in shelves:
-        result.blocks += len(shelf.places)
-        chosen += shelf.may_match(query, wanted) if prune else shelf.places
-    return sorted(chosen, key=lambda place: -place.max_at if query.newest_first else place.min_at)
+def _in_order(query: Query, shelves: Iterable[Shelf], result: Result, *, prune: bool) -> Iterator[Place]:
+    """Yield the blocks to look at, the most promising first; a segment is opened when it is its turn. Count all blocks in the result."""
+    wanted, waiting, number = needles(query), list[tuple[int, int, Place]](), 0
+
+    def edge(place: Place | Shelf) -> int:
+        return -place.max_at if query.newest_first else place.min_at
+
+    for shelf in sorted(shelves, key=edge):
+        result.blocks += shelf.blocks
+        if prune and not _is_near(query, shelf):
+            continue
+        while waiting and waiting[0][0] < edge(shelf):
+            yield heapq.heappop(waiting)[2]
+        opened = shelf.open()
+        for place in opened.may_match(query, wanted) if prune else opened.places:
+            number += 1
+            heapq.heappush(waiting, (edge(place), number, place))
+    while waiting:
+        yield heapq.heappop(waiting)[2]
 
 
-def _read(query: Query, places: list[Place]) -> Iterator[tuple[Place, Callable[[], Found]]]:
+def _read(query: Query, places: Iterator[Place]) -> Iterator[tuple[Place, Callable[[], Found]]]:
     """Give each block with a way to its matching lines.
 
     Where every block is read to its end whatever the others hold, a few are read ahead on the other cores.
     """
-    if not (query.count or query.group or query.panel or query.bar or query.extract) or len(places) < AT_ONCE or not _selects(query):
+    if not (query.count or query.group or query.panel or query.bar or query.extract) or not _selects(query):
         for place in places:
             yield place, partial(_matching, query, place)
         return
-    ahead = deque(_readers.submit(query, place) for place in places[:AT_ONCE])
+    first = list(islice(places, AT_ONCE))
+    if len(first) < AT_ONCE:
+        for place in first:
+            yield place, partial(_matching, query, place)
+        return
+    ahead = deque((place, _readers.submit(query, place)) for place in first)
     try:
-        for number, place in enumerate(places):
-            yield place, ahead.popleft().result
-            if number + AT_ONCE < len(places):
-                ahead.append(_readers.submit(query, places[number + AT_ONCE]))
+        while ahead:
+            place, future = ahead.popleft()
+            following = next(places, None)
+            if following is not None:
+                ahead.append((following, _readers.submit(query, following)))
+            yield place, future.result
     finally:
-        for future in ahead:
+        for _place, future in ahead:
             future.cancel()
 
 

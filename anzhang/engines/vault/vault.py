@@ -21,20 +21,20 @@ import pyarrow.parquet as pq
 from anzhang.engines import durable
 from anzhang.engines.vault import filters, ondisk, streams, tree, wal
 from anzhang.engines.vault import segment as segments
-from anzhang.engines.vault.batch import Fault, Heard, SealedSegment, instant, stamp
+from anzhang.engines.vault.batch import Fault, Heard, SealedSegment, instant, micros, stamp
 from anzhang.engines.vault.block import Block
 from anzhang.engines.vault.catalog import Catalog
 from anzhang.engines.vault.parse import parse, wire
 from anzhang.engines.vault.places import locate
 from anzhang.engines.vault.query import Query
-from anzhang.engines.vault.search import Filters, Hit, Place, Result, Shelf, hits_of, search
+from anzhang.engines.vault.search import Contents, Filters, Hit, Place, Result, Shelf, hits_of, search
 from anzhang.engines.vault.verify import Sealed, coverage_path, stream_path, verify
 from anzhang.engines.vault.writer import Writer
 
 FLOOR = timedelta(days=184)  # the longest run of six calendar months (Art. 29); no setting lowers it
 ATTEMPTS = 5
 CACHED_BYTES = 160 << 20  # of blocks that were read
-SHELVES_KEPT = 1024  # segments whose filters are kept in memory: about 2 MB each
+SEGMENTS_KEPT = 512  # whose filters are kept in memory: a good megabyte each
 REACH = 8  # segments on each side of a line in which its neighbours are looked for
 
 
@@ -299,7 +299,7 @@ class Vault:
         for sealed in kept:
             if sealed.name not in folders:
                 raise FileNotFoundError(sealed.name)
-        shelves = [_shelf(folders[sealed.name], sealed.name, sealed.root_sha256, tuple(sealed.sources)) for sealed in kept]
+        shelves = [_shelf(folders[sealed.name], sealed) for sealed in kept]
         table = self._open_table(kept[-1] if kept else None, unsealed)
         return shelves if table is None else [*shelves, _open_shelf(table)]
 
@@ -334,12 +334,23 @@ def _open_shelf(table: pa.Table) -> Shelf:
         at = Block(part).at
         sources = frozenset(name.decode() for name in Block(part).values("source").unique().to_pylist())
         places.append(Place("", k, sources, int(at.min()), int(at.max()), partial(ondisk.Group.of, part)))
-    return Shelf(tuple(places))
+    return Shelf(
+        min(place.min_at for place in places), max(place.max_at for place in places), frozenset().union(*(p.sources for p in places)),
+        len(places), lambda: Contents(tuple(places)),
+    )  # fmt: skip
 
 
-@lru_cache(maxsize=SHELVES_KEPT)
-def _shelf(folder: Path, name: str, root: str, sources: tuple[str, ...]) -> Shelf:
-    """Return a segment as a search takes it; the root makes the cache forget a file that another one replaced."""
+def _shelf(folder: Path, sealed: SealedSegment) -> Shelf:
+    """Return a segment as a search takes it."""
+    sources = tuple(sealed.sources)
+    blocks = -(-sealed.rows // ondisk.GROUP_ROWS)
+    opened = partial(_contents, folder, sealed.name, sealed.root_sha256, sources)
+    return Shelf(micros(sealed.min_at), micros(sealed.max_at), frozenset(sources), blocks, opened)
+
+
+@lru_cache(maxsize=SEGMENTS_KEPT)
+def _contents(folder: Path, name: str, root: str, sources: tuple[str, ...]) -> Contents:
+    """Return the blocks of a segment; the root makes the cache forget a file that another one replaced."""
     described, words = filters.load((folder / tree.FILTER).read_bytes())
     places = []
     for k, block in enumerate(described):
@@ -347,7 +358,7 @@ def _shelf(folder: Path, name: str, root: str, sources: tuple[str, ...]) -> Shel
         own = frozenset(() if facts is None else facts["counts"].get("source", ())) or frozenset(sources)
         opened = partial(_blocks.open, folder / tree.ROWS, root, k)
         places.append(Place(name, k, own, block["min_at"], block["max_at"], opened, block["rows"], facts))
-    return Shelf(tuple(places), Filters.of(described, words))
+    return Contents(tuple(places), Filters.of(described, words))
 
 
 class _Blocks:
