@@ -33,7 +33,7 @@ from anzhang.engines.vault.writer import Writer
 
 FLOOR = timedelta(days=184)  # the longest run of six calendar months (Art. 29); no setting lowers it
 ATTEMPTS = 5
-CACHED_BYTES = 160 << 20  # of blocks that were read
+CACHED_BYTES = 256 << 20  # of blocks that were read
 SEGMENTS_KEPT = 512  # whose filters are kept in memory: a good megabyte each
 REACH = 8  # segments on each side of a line in which its neighbours are looked for
 
