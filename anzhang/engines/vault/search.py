@@ -254,8 +254,9 @@ def _in_order(query: Query, shelves: Iterable[Shelf], result: Result, *, prune: 
     def edge(place: Place | Shelf) -> int:
         return -place.max_at if query.newest_first else place.min_at
 
-    for shelf in sorted(shelves, key=edge):
-        result.blocks += shelf.blocks
+    ordered = sorted(shelves, key=edge)
+    result.blocks = sum(shelf.blocks for shelf in ordered)
+    for shelf in ordered:
         if prune and not _is_near(query, shelf):
             continue
         while waiting and waiting[0][0] < edge(shelf):
