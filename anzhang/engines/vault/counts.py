@@ -56,9 +56,10 @@ class Counts:
         if self._query.bar:
             step, first, lines = facts["time"]
             bar, east = self._query.bar, self._query.east
-            for number, rows in enumerate(lines, first):
-                if rows:
-                    self._bars[(number * step + east) // bar] += rows
+            numbers = (np.arange(first, first + len(lines)) * step + east) // bar
+            sums = np.bincount(numbers - numbers[0], weights=lines).astype(np.int64)
+            for place in np.flatnonzero(sums).tolist():
+                self._bars[int(numbers[0]) + place] += int(sums[place])
 
     @property
     def groups(self) -> list[Group]:

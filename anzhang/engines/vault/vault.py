@@ -355,6 +355,9 @@ def _contents(folder: Path, name: str, root: str, sources: tuple[str, ...]) -> C
     places = []
     for k, block in enumerate(described):
         facts = block.get("facts")  # segments that are older than these facts have none
+        if facts is not None and "time" in facts:
+            step, first, lines = facts["time"]
+            facts["time"] = step, first, np.array(lines, np.int64)
         own = frozenset(() if facts is None else facts["counts"].get("source", ())) or frozenset(sources)
         opened = partial(_blocks.open, folder / tree.ROWS, root, k)
         places.append(Place(name, k, own, block["min_at"], block["max_at"], opened, block["rows"], facts))
