@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import orjson
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from anzhang.engines.vault import Sealed, Vault, facts, ondisk, tree
+from anzhang.engines.vault import Query, Sealed, Vault, facts, ondisk, tree
+from anzhang.engines.vault.block import Block
 from tests.engines.logs import lines
 from tests.engines.test_vault import fill
 
@@ -192,3 +194,25 @@ def test_rows_in_other_groups_are_named_and_not_read(root: Path) -> None:
     assert {"it describes 2 blocks, the rows have 1", "unreadable: the blanks of a row group"} <= {
         f.what.partition(": the lengths")[0] for f in found
     }
+
+
+def test_a_segment_of_the_older_form_is_read_as_it_is(root: Path) -> None:
+    queries = [
+        Query(term="failed", limit=10_000),
+        Query(substring="port 4", host="sbapp01", limit=10_000),
+        Query(phrase="link up", count=False),
+    ]
+    vault, folder = Vault(root), folders(root)[2]
+    found, raw = [vault.search(query) for query in queries], list(vault.raw("S"))
+    assert all(result.hits for result in found)
+    whole = ondisk.read(folder / tree.ROWS)
+    plain = [column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column for column in whole.columns]
+    pq.write_table(pa.table(plain, whole.column_names), folder / tree.ROWS, row_group_size=256)
+    header = tree.load(folder)[0]
+    (folder / tree.TREE).write_bytes(tree.dump(header, tree.hash_parts(folder, tree.parts(folder))))
+    _, _, sha256, sm3 = tree.load(folder)
+    sql(root, f"update segment set root_sha256 = '{sha256}', root_sm3 = '{sm3}' where number = 2")
+    assert [(result.total, result.hits) for result in map(vault.search, queries)] == [(result.total, result.hits) for result in found]
+    assert list(vault.raw("S")) == raw
+    assert {fault.part for fault in vault.verify()} == {"chain"}
+    assert Block(ondisk.read(folder / tree.ROWS)).line(7) == Block(whole).line(7)

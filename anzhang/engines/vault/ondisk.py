@@ -210,7 +210,8 @@ class Group:
 
 def open_file(source: Any, metadata: Any = None) -> pq.ParquetFile:
     """Return rows.parquet (a path or a buffer) opened so that dictionaries stay dictionaries."""
-    return pq.ParquetFile(source, metadata=metadata, read_dictionary=CODED)
+    footer = metadata or pq.read_metadata(source)
+    return pq.ParquetFile(source, metadata=footer, read_dictionary=[name for name in CODED if name in footer.schema.names])
 
 
 def opened(file: pq.ParquetFile, k: int) -> Group:

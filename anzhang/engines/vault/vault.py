@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections import OrderedDict
@@ -368,6 +369,10 @@ class _Blocks:
     """Blocks that were read, the columns of the latest kept as they are on disk, unpacked: who looks once looks again."""
 
     def __init__(self) -> None:
+        self._forget()
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
         self._kept: OrderedDict[tuple[Path, str, int], ondisk.Group] = OrderedDict()
         self._lock = threading.Lock()
 
