@@ -32,6 +32,7 @@ _ALWAYS = ["ts", "rts", "flags", "seq"]
 _SHOWN = [*_ALWAYS, "source", "address", "term", *LINE_COLUMNS]
 _CORES = max(1, min(len(os.sched_getaffinity(0)), 8))
 OLD_FRACTIONS = (3, 6, 9)  # digits of a time stamp's fraction that the filter of an older segment leaves out
+FEW = 8  # of so many rows one, or fewer, are taken by themselves
 AT_ONCE = _CORES + 1  # blocks that are being read while one is counted
 
 
@@ -185,15 +186,22 @@ class Found:
         """Return all rows of the block, with what counting needs."""
         return Block(self.group.whole(self._columns))
 
+    @cached_property
+    def _times(self) -> tuple[Ints, Ints]:
+        if len(self.rows) * FEW < self.group.rows:
+            few = Block(self.group.whole(_ALWAYS, self.rows))
+            return few.at, few.numbers("seq")
+        return self.block.at[self.rows], self.block.numbers("seq")[self.rows]
+
     @property
     def at(self) -> Ints:
         """Return the event times of the lines."""
-        return self.block.at[self.rows]
+        return self._times[0]
 
     @property
     def seqs(self) -> Ints:
         """Return the sequence numbers of the lines."""
-        return self.block.numbers("seq")[self.rows]
+        return self._times[1]
 
 
 def search(query: Query, shelves: Iterable[Shelf], *, prune: bool = True) -> Result:  # the steps in order
