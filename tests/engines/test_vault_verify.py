@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from anzhang.engines.vault import Query, Sealed, Vault, facts, ondisk, tree
+from anzhang.engines.vault import Batch, Query, Sealed, Vault, facts, ondisk, tree
 from anzhang.engines.vault.block import Block
-from tests.engines.logs import lines
+from tests.engines.logs import AT, lines
 from tests.engines.test_vault import fill
 
 Change = Callable[[Path, dict[int, Path]], None]
@@ -216,3 +216,17 @@ def test_a_segment_of_the_older_form_is_read_as_it_is(root: Path) -> None:
     assert list(vault.raw("S")) == raw
     assert {fault.part for fault in vault.verify()} == {"chain"}
     assert Block(ondisk.read(folder / tree.ROWS)).line(7) == Block(whole).line(7)
+
+
+def test_a_damaged_segment_keeps_nobody_from_writing(root: Path) -> None:
+    """After an upgrade streams are derived anew: one segment that cannot be read must not keep the collector from starting."""
+    for coverage in (root / "streams" / "coverage").iterdir():
+        coverage.unlink()
+    rows = folders(root)[2] / tree.ROWS
+    rows.write_bytes(b"PAR1" + bytes(rows.stat().st_size - 4))
+    vault = Vault(root)
+    with vault.writer() as writer:
+        writer.append(Batch("S", b"one more line\n", AT))
+        assert writer.seal(AT) is not None
+    assert {path.stem[-1] for path in (root / "streams" / "coverage").iterdir()} == {"1", "3", "4", "5"}
+    assert 2 in {fault.number for fault in vault.verify()}

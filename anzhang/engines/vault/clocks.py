@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 
 from anzhang.engines.vault import places, tree
+
+log = logging.getLogger(__name__)
 
 NO_STAMP = 4  # of the column `flags`: the line carries no usable time stamp
 
@@ -34,9 +37,18 @@ class Clock:
 
 
 def clocks(root: Path, segment: str, digest: str) -> dict[str, Clock]:
-    """Return the clocks of a segment's sources; empty where its files are gone. `digest` is its root: a file replaced is read anew."""
+    """Return the clocks of a segment's sources; empty where its files are gone or damaged, which verification names.
+
+    `digest` is the segment's root: a file replaced is read anew.
+    """
     folder = places.locate(root).get(segment)
-    return _read(folder / tree.ROWS, digest) if folder is not None else {}
+    if folder is None:
+        return {}
+    try:
+        return _read(folder / tree.ROWS, digest)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:  # whatever Arrow says of damaged bytes
+        log.warning("%s: its clocks cannot be read: %s", segment, error)
+        return {}
 
 
 @lru_cache(maxsize=1024)

@@ -315,7 +315,10 @@ class Writer:
         folders = locate(self.root)
         for sealed in self.catalog.segments():
             if sealed.name in folders and not _is_current(self.root, sealed.name):
-                self._derive(folders[sealed.name], sealed)
+                try:
+                    self._derive(folders[sealed.name], sealed)
+                except (OSError, ValueError, KeyError, RuntimeError):  # whatever Arrow says of damaged bytes, which verification names
+                    log.exception("the streams of %s cannot be derived; they stay as they were", sealed.name)
 
     def _set_aside(self, torn: wal.Torn) -> None:
         """Keep damaged bytes that are no torn tail, so that verification goes on naming them."""
