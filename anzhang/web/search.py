@@ -90,6 +90,7 @@ def search(request: HttpRequest) -> HttpResponse:
         context["milliseconds"] = round((time.perf_counter() - begin) * 1000)
     except (FormError, QueryError) as error:
         return render(request, "search/search.html", {**context, "fault": str(error)}, status=400)
+    context["unread"] = found.unread
     _keep(actor, form, found.total or 0, now)
     total = found.total or 0
     pages = min(-(-total // searching.PAGE_LINES), searching.DEEPEST)
@@ -178,6 +179,8 @@ def export(request: HttpRequest) -> HttpResponse:
             raise FormError(_("共 %(rows)d 行，一次最多导出 %(most)d 行；请缩小时间范围。") % {"rows": rows, "most": MOST_EXPORTED})
         approval = exports.require(actor, saved.SEARCH, asked, rows, now)
         found = vault.search(replace(query, limit=rows, offset=0, newest_first=False))
+        if found.unread:
+            raise FormError(_("日志段 %s 无法读取，导出会缺行，因此没有导出。请先校验日志库。") % "、".join(found.unread))
     except (FormError, QueryError) as error:
         return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
     except exports.ExportNeedsApprovalError as refusal:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from anzhang.engines.vault import Batch, Query, Sealed, Vault, facts, ondisk, tree
+from anzhang.engines.vault import vault as vaults
 from anzhang.engines.vault.block import Block
 from tests.engines.logs import AT, lines
 from tests.engines.test_vault import fill
@@ -230,3 +231,48 @@ def test_a_damaged_segment_keeps_nobody_from_writing(root: Path) -> None:
         assert writer.seal(AT) is not None
     assert {path.stem[-1] for path in (root / "streams" / "coverage").iterdir()} == {"1", "3", "4", "5"}
     assert 2 in {fault.number for fault in vault.verify()}
+
+
+@pytest.mark.parametrize("harm", ["rows", "filter", "gone"])
+def test_a_search_names_what_it_could_not_read(root: Path, harm: str) -> None:
+    vault, folder = Vault(root), folders(root)[2]
+    queries = [
+        Query(limit=10_000),
+        Query(term="ssh2", limit=10_000),
+        Query(limit=0, bar=3600, group="app", top=99, sources=("S",), app="sshd"),
+    ]
+    whole = [vault.search(query) for query in queries]
+    assert [result.unread for result in whole] == [[], [], []]
+    if harm == "rows":
+        (folder / tree.ROWS).write_bytes(b"PAR1" + bytes((folder / tree.ROWS).stat().st_size - 4))
+    elif harm == "filter":
+        (folder / tree.FILTER).write_bytes(b"{}")
+    else:
+        shutil.rmtree(folder)
+    vaults._contents.cache_clear()
+    vaults._footer.cache_clear()
+    vaults._blocks._forget()
+    for query, before in zip(queries, whole, strict=True):
+        now = vault.search(query)
+        assert now.unread == ["n1-000000002"]
+        left = [hit for hit in before.hits if hit.segment != "n1-000000002"]
+        assert now.hits == left
+        assert now.total is not None
+        assert before.total is not None
+        assert now.total < before.total
+        if query.limit:
+            assert now.total == len(left)
+        assert sum(rows for _value, rows in now.groups) == (now.total if query.group else 0)
+
+
+def test_any_flipped_byte_of_the_rows_leaves_a_search_whole_or_named(root: Path) -> None:
+    vault, rows = Vault(root), folders(root)[3] / tree.ROWS
+    content, query = rows.read_bytes(), Query(term="ssh2", limit=10_000)
+    expected = [hit for hit in vault.search(query).hits if hit.segment != "n1-000000003"]
+    for place in range(4, len(content), 211):
+        rows.write_bytes(content[:place] + bytes([content[place] ^ 8]) + content[place + 1 :])
+        vaults._footer.cache_clear()
+        vaults._blocks._forget()
+        found = vault.search(query)  # it may be wrong where nobody can tell without the seal, but of other segments it is not
+        assert [hit for hit in found.hits if hit.segment != "n1-000000003"] == expected
+        assert set(found.unread) <= {"n1-000000003"}

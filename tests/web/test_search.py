@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.urls import reverse
 
 from anzhang.casework import exports, procedures
 from anzhang.demo.bureau import Bureau
 from anzhang.engines.vault import Batch, Vault
+from anzhang.engines.vault.vault import _contents
 from anzhang.home import Home
 from anzhang.journal.models import Entry
 from anzhang.monitoring.procedures import record_segment
@@ -106,6 +108,22 @@ def test_every_query_is_in_the_ledger(browser: Callable[[str], Client]) -> None:
     assert entry.actor == "user:liuyang"
     body = json.loads(bytes(entry.payload.body))
     assert (body["hits"], body["query"]["q"], body["query"]["mode"]) == (1, "zhanghua", "term")
+
+
+def test_what_cannot_be_read_is_said_and_not_exported(browser: Callable[[str], Client]) -> None:
+    client = browser("liuyang")
+    assert "无法读取" not in text(client, q="password")
+    filter_ = next(settings.HOME.vault.glob("segments/*/*/filter.bin"))
+    content = filter_.read_bytes()
+    filter_.write_bytes(b"{}")
+    _contents.cache_clear()
+    assert "日志段 n1-000000001 无法读取，其中的行不在结果里。" in text(client, q="password")
+    refused = client.get(reverse("search_export"), {"q": "password"})
+    assert refused.status_code == 400
+    assert "日志段 n1-000000001 无法读取" in refused.content.decode()
+    filter_.write_bytes(content)
+    _contents.cache_clear()
+    assert "无法读取" not in text(client, q="password")
 
 
 def test_the_form_alone_searches_nothing(browser: Callable[[str], Client]) -> None:

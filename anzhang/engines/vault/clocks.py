@@ -46,7 +46,7 @@ def clocks(root: Path, segment: str, digest: str) -> dict[str, Clock]:
         return {}
     try:
         return _read(folder / tree.ROWS, digest)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:  # whatever Arrow says of damaged bytes
+    except tree.DAMAGE as error:
         log.warning("%s: its clocks cannot be read: %s", segment, error)
         return {}
 

@@ -179,8 +179,11 @@ class Group:
             values, plain = load(held, self.rows)
         except (ValueError, IndexError) as error:
             raise pa.ArrowInvalid(f"the blanks of a row group: {error}") from error
+        codes = coded.indices.to_numpy().astype(np.int32)
+        if len(codes) and not 0 <= codes.min() <= codes.max() < len(coded.dictionary):
+            raise pa.ArrowInvalid("the templates of a row group are not those of its dictionary")
         self.size += 4 * self.rows * (len(values) + 2)
-        return Parted(frozen(coded.indices.to_numpy().astype(np.int32)), slices(coded.dictionary), values, plain, held)
+        return Parted(frozen(codes), slices(coded.dictionary), values, plain, held)
 
     def whole(self, columns: Collection[str], rows: Ints | None = None) -> pa.Table:
         """Return columns of all rows, or of some, as they are worked with."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import heapq
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
@@ -16,13 +18,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from anzhang.engines.vault import tokens
+from anzhang.engines.vault import tokens, tree
 from anzhang.engines.vault.batch import instant, micros
 from anzhang.engines.vault.block import LINE_COLUMNS, Block
 from anzhang.engines.vault.counts import Counts
 from anzhang.engines.vault.jit import Ints, Table
 from anzhang.engines.vault.ondisk import Group
-from anzhang.engines.vault.query import SEVERITIES, Needle, Query, needles
+from anzhang.engines.vault.query import SEVERITIES, Needle, Query, QueryError, needles
 from anzhang.engines.vault.scan import AHEAD, NO_TIME
 from anzhang.engines.vault.text import decode
 from anzhang.engines.vault.texts import rows_with
@@ -35,6 +37,8 @@ OLD_FRACTIONS = (3, 6, 9)  # digits of a time stamp's fraction that the filter o
 FEW = 8  # of so many rows one, or fewer, are taken by themselves
 AT_ONCE = _CORES + 1  # blocks that are being read while one is counted
 
+
+log = logging.getLogger(__name__)
 
 Best = list[tuple[int, int, int]]  # (event time, sequence number, block); both negated when oldest first
 
@@ -85,7 +89,8 @@ class Hit:
 class Result:
     """What was found. `total` is None when the search stopped at its limit; groups are (value, rows), largest first.
 
-    `panel` holds groups by field, `extracted` those of what was extracted, `bars` lines by the beginning of a step (in order of time).
+    `unread` names segments that could not be read: what they hold is missing from all of it. `panel` holds groups by field, `extracted`
+    those of what was extracted, `bars` lines by the beginning of a step (in order of time).
     """
 
     hits: list[Hit] = field(default_factory=list)
@@ -96,6 +101,7 @@ class Result:
     bars: dict[datetime, int] = field(default_factory=dict)
     blocks: int = 0
     blocks_read: int = 0
+    unread: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -162,6 +168,7 @@ class Shelf:
     sources: frozenset[str]
     blocks: int
     open: Callable[[], Contents]
+    segment: str = ""
 
 
 def _is_near(query: Query, place: Place | Shelf) -> bool:
@@ -204,15 +211,18 @@ class Found:
         return self._times[1]
 
 
-def search(query: Query, shelves: Iterable[Shelf], *, prune: bool = True) -> Result:  # the steps in order
-    """Return the lines that match. With `prune` False every block is read; the answer is the same."""
-    result = Result()
+def search(query: Query, shelves: Iterable[Shelf], *, prune: bool = True, insist: bool = False) -> Result:  # the steps in order
+    """Return the lines that match. With `prune` False every block is read; the answer is the same.
+
+    A damaged segment is left out and named; with `insist` also one that is gone, which else raises FileNotFoundError.
+    """
+    result, reading = Result(), _Reading(insist=insist)
     wanted = query.limit + query.offset
     best: Best = []  # heap of (at, seq, place), the worst first; negated when oldest first
     sign = 1 if query.newest_first else -1
     kept: list[tuple[Place, pa.Table | None]] = []
     counts = Counts(query)
-    for place, found in _read(query, _in_order(query, shelves, result, prune=prune)):
+    for place, found in _read(query, _in_order(query, shelves, result, reading, prune=prune)):
         edge = place.max_at if query.newest_first else -place.min_at
         full = len(best) >= wanted and (not best or edge < best[0][0])  # no line of this block or of a later one is among the hits
         if full and not query.count and not counts.wanted:
@@ -223,10 +233,12 @@ def search(query: Query, shelves: Iterable[Shelf], *, prune: bool = True) -> Res
             counts.add_facts(place.facts or {})
             continue
         result.blocks_read += 1
-        matching = found()
-        rows = matching.rows
-        if not len(rows):
+        matching = None
+        with reading.of(place.segment):
+            matching = _looked_into(found(), counting=counts.wanted, showing=not full)
+        if matching is None or not len(matching.rows):
             continue
+        rows = matching.rows
         if result.total is not None:
             result.total += len(rows)
         if counts.wanted:
@@ -235,10 +247,44 @@ def search(query: Query, shelves: Iterable[Shelf], *, prune: bool = True) -> Res
             continue
         entered = _enter(best, wanted, len(kept), sign * matching.at, sign * matching.seqs)
         if entered:
-            kept.append((place, _chosen(matching, [seq * sign for seq in entered])))
+            chosen = None
+            with reading.of(place.segment):
+                chosen = _chosen(matching, [seq * sign for seq in entered])
+            kept.append((place, chosen))
     result.groups, result.panel, result.extracted, result.bars = counts.groups, counts.panel, counts.extracted, counts.bars
-    result.hits = _hits(sorted(best, reverse=True)[query.offset :], kept, sign)
+    result.hits = _hits(sorted(best, reverse=True)[query.offset :], kept, sign, reading)
+    result.unread = sorted(reading.failed)
     return result
+
+
+class _Reading:
+    """What could not be read: segments by name."""
+
+    def __init__(self, *, insist: bool) -> None:
+        self.failed, self.insist = set[str](), insist
+
+    @contextmanager
+    def of(self, segment: str) -> Iterator[None]:
+        """Read something of a segment; where that fails it is noted and passed over. Raises QueryError."""
+        try:
+            yield
+        except QueryError:
+            raise
+        except tree.DAMAGE as error:
+            if not segment or (isinstance(error, FileNotFoundError) and not self.insist):
+                raise
+            if segment not in self.failed:
+                log.warning("segment %s cannot be read: %s", segment, error)
+            self.failed.add(segment)
+
+
+def _looked_into(found: Found, *, counting: bool, showing: bool) -> Found:
+    """Return the lines of a block after reading all that will be asked of them, so that a block counts whole or not at all."""
+    if len(found.rows) and counting:
+        _ = found.block
+    if len(found.rows) and (counting or showing):
+        _ = found.at
+    return found
 
 
 def _enter(best: Best, wanted: int, number: int, at: Ints, seqs: Ints) -> list[int]:
@@ -255,7 +301,7 @@ def _enter(best: Best, wanted: int, number: int, at: Ints, seqs: Ints) -> list[i
     return entered
 
 
-def _in_order(query: Query, shelves: Iterable[Shelf], result: Result, *, prune: bool) -> Iterator[Place]:
+def _in_order(query: Query, shelves: Iterable[Shelf], result: Result, reading: _Reading, *, prune: bool) -> Iterator[Place]:
     """Yield the blocks to look at, the most promising first; a segment is opened when it is its turn. Count all blocks in the result."""
     wanted, waiting, number = needles(query), list[tuple[int, int, Place]](), 0
 
@@ -269,8 +315,11 @@ def _in_order(query: Query, shelves: Iterable[Shelf], result: Result, *, prune: 
             continue
         while waiting and waiting[0][0] < edge(shelf):
             yield heapq.heappop(waiting)[2]
-        opened = shelf.open()
-        for place in opened.may_match(query, wanted) if prune else opened.places:
+        places: Sequence[Place] = ()
+        with reading.of(shelf.segment):
+            opened = shelf.open()
+            places = opened.may_match(query, wanted) if prune else opened.places
+        for place in places:
             number += 1
             heapq.heappush(waiting, (edge(place), number, place))
     while waiting:
@@ -386,7 +435,7 @@ def _equal(block: Block, name: str, value: str) -> Table:
     return found
 
 
-def _hits(chosen: list[tuple[int, int, int]], kept: list[tuple[Place, pa.Table | None]], sign: int) -> list[Hit]:
+def _hits(chosen: Best, kept: list[tuple[Place, pa.Table | None]], sign: int, reading: _Reading) -> list[Hit]:
     """Return the hits for chosen (at, seq, place) triples, in their order."""
     wanted: dict[int, set[int]] = {}
     for _, seq, number in chosen:
@@ -398,8 +447,11 @@ def _hits(chosen: list[tuple[int, int, int]], kept: list[tuple[Place, pa.Table |
         rows = np.flatnonzero(np.isin(Block(group.stored(["seq"])).numbers("seq"), np.fromiter(wanted[number], np.int64)))
         return list(hits_of(Block(group.whole(_SHOWN, rows)), place.segment, place.block))
 
-    found = {hit.seq: hit for hits in map(of_place, wanted) for hit in hits}
-    return [found[seq * sign] for _, seq, _ in chosen]
+    found: dict[tuple[int, int], Hit] = {}
+    for number in wanted:
+        with reading.of(kept[number][0].segment):
+            found |= {(number, hit.seq): hit for hit in of_place(number)}
+    return [found[number, seq * sign] for _, seq, number in chosen if (number, seq * sign) in found]
 
 
 def hits_of(block: Block, segment: str, number: int) -> Iterator[Hit]:
@@ -426,6 +478,7 @@ def describe(result: Result) -> dict[str, Any]:
         "total": result.total,
         "blocks": result.blocks,
         "blocks_read": result.blocks_read,
+        "unread": result.unread,
         "groups": _pairs(result.groups),
         "panel": {name: _pairs(groups) for name, groups in result.panel.items()},
         "extracted": _pairs(result.extracted),

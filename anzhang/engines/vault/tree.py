@@ -16,6 +16,7 @@ import orjson
 ROWS, FILTER, TEMPLATES, KEYS, TREE = "rows.parquet", "filter.bin", "templates.jsonl", "keys.jsonl", "segment.tree"
 FILES = (ROWS, FILTER, TEMPLATES, KEYS)
 SUITES = ("sha256", "sm3")
+DAMAGE = (OSError, ValueError, LookupError, TypeError, ArithmeticError, RuntimeError)  # what Arrow and others say of damaged files
 HASH = 32  # bytes of a hash of either suite
 MAGIC = 4  # bytes with which a Parquet file begins
 

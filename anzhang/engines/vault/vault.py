@@ -83,10 +83,10 @@ class Vault:
             catalog.close()
 
     def search(self, query: Query, *, prune: bool = True) -> Result:
-        """Return the lines that match, sealed and unsealed. Raises QueryError."""
+        """Return the lines that match, sealed and unsealed; segments that cannot be read are named in `unread`. Raises QueryError."""
         for attempt in range(ATTEMPTS):
             try:
-                return search(query, self._shelves(), prune=prune)
+                return search(query, self._shelves(), prune=prune, insist=attempt + 1 == ATTEMPTS)
             except FileNotFoundError:  # a seal overtook us: what was unsealed is a segment now
                 if attempt + 1 == ATTEMPTS:
                     raise
@@ -297,10 +297,7 @@ class Vault:
     def _shelves(self) -> list[Shelf]:
         kept, unsealed = self._standing()
         folders = locate(self.root)
-        for sealed in kept:
-            if sealed.name not in folders:
-                raise FileNotFoundError(sealed.name)
-        shelves = [_shelf(folders[sealed.name], sealed) for sealed in kept]
+        shelves = [_shelf(folders.get(sealed.name, self.root / "segments" / sealed.name), sealed) for sealed in kept]
         table = self._open_table(kept[-1] if kept else None, unsealed)
         return shelves if table is None else [*shelves, _open_shelf(table)]
 
@@ -346,7 +343,7 @@ def _shelf(folder: Path, sealed: SealedSegment) -> Shelf:
     sources = tuple(sealed.sources)
     blocks = -(-sealed.rows // ondisk.GROUP_ROWS)
     opened = partial(_contents, folder, sealed.name, sealed.root_sha256, sources)
-    return Shelf(micros(sealed.min_at), micros(sealed.max_at), frozenset(sources), blocks, opened)
+    return Shelf(micros(sealed.min_at), micros(sealed.max_at), frozenset(sources), blocks, opened, sealed.name)
 
 
 @lru_cache(maxsize=SEGMENTS_KEPT)

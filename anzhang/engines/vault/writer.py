@@ -317,7 +317,7 @@ class Writer:
             if sealed.name in folders and not _is_current(self.root, sealed.name):
                 try:
                     self._derive(folders[sealed.name], sealed)
-                except (OSError, ValueError, KeyError, RuntimeError):  # whatever Arrow says of damaged bytes, which verification names
+                except tree.DAMAGE:  # which verification names
                     log.exception("the streams of %s cannot be derived; they stay as they were", sealed.name)
 
     def _set_aside(self, torn: wal.Torn) -> None:

@@ -131,6 +131,11 @@ class Command(Verb):
         if not options["raw"]:
             for hit in result["hits"]:
                 hit["line"], hit["message"] = mask(hit["line"]), mask(hit["message"])
+        self._say_found(result, options)
+        if result["unread"]:
+            raise FailedError(f"not readable, and missing from the answer: {', '.join(result['unread'])}; see `anzhang vault verify`")
+
+    def _say_found(self, result: dict[str, Any], options: dict[str, Any]) -> None:
         if options["as_json"]:
             self.print_json(result)
         elif options["count"]:
