@@ -19,6 +19,7 @@ import contextlib
 import ctypes
 import errno
 import logging
+import mmap
 import os
 import socket
 import struct
@@ -85,7 +86,9 @@ class Batch:
     def __init__(self) -> None:
         """Lay out slots, their continuation and the structures that point at them."""
         self.slots = np.zeros((VECTOR, SLOT), np.uint8)
-        self.long = np.zeros((VECTOR, LONG), np.uint8)  # the system gives memory only to rows that are written
+        # the system gives memory only to rows that are written
+        self._memory = mmap.mmap(-1, VECTOR * LONG, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self.long = np.frombuffer(self._memory, np.uint8).reshape(VECTOR, LONG)
         self.names = np.zeros((VECTOR, NAME), np.uint8)
         self.vectors = np.zeros((VECTOR, 2, 2), np.uint64)
         rows = np.arange(VECTOR, dtype=np.uint64)
@@ -96,7 +99,7 @@ class Batch:
         self.messages["vectors"] = self.vectors.ctypes.data + rows * np.uint64(32)
         self.messages["count"] = 2
         self.messages["name_length"] = NAME  # the kernel writes back how many it used: all of the family's, every time
-        self.out = np.empty(VECTOR * (SLOT + 8) + 8, np.uint8)
+        self.out = self._usual = np.empty(VECTOR * (SLOT + 8) + 8, np.uint8)
         self.places = np.empty((3, VECTOR), np.int64)
 
     def receive(self, descriptor: int, flags: int = _MSG_WAITFORONE) -> int:
@@ -113,9 +116,10 @@ class Batch:
         """Return the datagrams as counted frames; empty ones are left out (their frames are empty too)."""
         lengths = np.ascontiguousarray(self.messages["length"][:count]).astype(np.int64)
         room = int(lengths.sum()) + 8 * count + 8
-        if room > len(self.out):
-            self.out = np.empty(room, np.uint8)
+        self.out = self._usual if room <= len(self._usual) else np.empty(room, np.uint8)
         size = _pack(self.slots, self.long, lengths, self.out, self.places)
+        if count and lengths.max() > SLOT:
+            self._memory.madvise(mmap.MADV_DONTNEED)  # long datagrams are rare, and a flood of them must not keep what it took
         starts, bodies, ends = (row[:count] for row in self.places)
         return self.out, framing.Cut(starts, bodies, ends, np.full(count, framing.OCTET, np.int8), int(size), 0)
 

@@ -201,7 +201,7 @@ def test_only_segments_that_may_hold_an_answer_are_opened(vault: Vault, monkeypa
     opened: list[str] = []
 
     def noted(*arguments: Any) -> Any:
-        opened.append(arguments[1])
+        opened.append(arguments[2])
         return contents(*arguments)
 
     contents = vaults._contents

@@ -57,6 +57,19 @@ def test_a_datagram_is_one_message_whatever_stands_in_it(shared: Installation) -
     sender.close()
 
 
+def test_long_datagrams_keep_no_memory() -> None:
+    batch, message = udp.Batch(), b"<13>" + bytes(range(33, 127)) * 300
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as there, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here:
+        here.bind(("127.0.0.1", 0))
+        for size in (len(message), udp.SLOT, len(message)):
+            for _ in range(4):
+                there.sendto(message[:size], here.getsockname())
+            count = batch.receive(here.fileno())
+            data, cuts = batch.pack(count)
+            assert [bytes(data[a:b]) for a, b in zip(cuts.bodies, cuts.ends, strict=True)] == [message[:size]] * 4
+            assert not batch.long.any()
+
+
 def test_senders_are_told_apart_and_strangers_feed_no_stream(shared: Installation) -> None:
     sender = sending(shared, "127.0.1.2")
     with sending(shared, "127.0.0.4") as switch, sending(shared, "127.0.0.9") as stranger:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -27,20 +27,21 @@ class Counts:
         """Begin at nothing."""
         self.fields = tuple(dict.fromkeys(name for name in (query.group, *query.panel) if name))
         self.wanted = bool(self.fields or query.bar or query.extract)
+        self.reads_lines = bool(query.extract)
         self._query = query
         self._groups: dict[str, Counter[str]] = {name: Counter() for name in self.fields}
         self._extracted: Counter[str] = Counter()
         self._bars: Counter[int] = Counter()
 
-    def add(self, at: Ints, block: Block, rows: Ints, lines: Callable[[], Block]) -> None:
-        """Count the rows of a block that match; `at` are their event times, `lines` reads what they say."""
+    def add(self, at: Ints, block: Block, rows: Ints, lines: Block | None) -> None:
+        """Count the rows of a block that match; `at` are their event times, `lines` what they say where `reads_lines`."""
         for name, groups in self._groups.items():
             groups.update(count_by(name, block, rows))
         if self._query.bar:
             steps, times = np.unique((at + self._query.east * SECOND) // (self._query.bar * SECOND), return_counts=True)
             self._bars.update(dict(zip(steps.tolist(), times.tolist(), strict=True)))
-        if self._query.extract:
-            self._extracted.update(_extracted(self._query.extract, lines()))
+        if lines is not None:
+            self._extracted.update(_extracted(self._query.extract, lines))
 
     def fit(self, facts: Mapping[str, Any] | None) -> bool:
         """Whether what a block says about itself is enough to count it."""

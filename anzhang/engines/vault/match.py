@@ -5,8 +5,6 @@ ASCII letters fold when asked; word characters are [A-Za-z0-9_], as for `grep -w
 
 from __future__ import annotations
 
-import numpy as np
-
 from anzhang.engines.vault.jit import Bytes, Ints, Table, below, eight, kernel, lowered, wide
 from anzhang.engines.vault.tokens import ideograph, is_word
 
@@ -58,7 +56,10 @@ def contains(data: Bytes, starts: Ints, ends: Ints, needle: Bytes, fold: bool, l
 
 @kernel
 def touch(data: Bytes, at: Table, needle: Bytes, out: Table) -> None:
-    """Set out[i] to 1 where slice i, data[at[i]:at[i + 1]], holds `needle` (lower case), whatever the case of its ASCII letters."""
+    """Set out[i] to 1 where slice i, data[at[i]:at[i + 1]], holds `needle` (lower case), whatever the case of its ASCII letters.
+
+    Other bytes that differ in the bit that makes the case may be taken for each other: what is set may be too much, never too little.
+    """
     size = len(needle)
     first, meant = lowered(eight(needle, 0)), below(size)
     for i in range(len(at) - 1):
@@ -131,8 +132,3 @@ def phrase(data: Bytes, starts: Ints, ends: Ints, needle: Bytes, bounds: Ints, o
                 found = True
                 break
         out[i] = found
-
-
-def select(out: Table) -> Ints:
-    """Return the rows that are still set."""
-    return np.flatnonzero(out)

@@ -7,8 +7,9 @@ fraction that the line wrote. Segments of the older form have neither and are re
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
@@ -111,7 +112,7 @@ def slices(column: pa.Array) -> Slices:
     return Slices(frozen(content), frozen(np.ascontiguousarray(at)))
 
 
-def alike(group: Any) -> dict[str, pa.Array]:
+def _alike(group: Any) -> dict[str, pa.Array]:
     """Return the columns of a row group of which every row is the same, as the footer says, each as one row."""
     found = {}
     for number in range(group.num_columns):
@@ -198,7 +199,7 @@ class Group:
                 made["msg"] = binary(joined(self.split, np.arange(self.rows) if rows is None else rows))
             elif name != "blanks":
                 made[name] = packed[name]
-        made = {name: made[name] for name in made if name in set(columns)}
+        made = {name: made[name] for name in made if name in columns}
         fields = [pa.field(name, column.type, nullable=name in ("pri", "pid")) for name, column in made.items()]
         return pa.Table.from_arrays(list(made.values()), schema=pa.schema(fields))
 
@@ -217,18 +218,20 @@ def open_file(source: Any, metadata: Any = None) -> pq.ParquetFile:
     return pq.ParquetFile(source, metadata=footer, read_dictionary=[name for name in CODED if name in footer.schema.names])
 
 
-def opened(file: pq.ParquetFile, k: int) -> Group:
-    """Return a row group of an opened file."""
+def group(footer: Any, k: int, open_: Callable[[], AbstractContextManager[pq.ParquetFile]]) -> Group:
+    """Return a row group of a file with this footer; `open_` opens the file whenever something of it is read."""
 
     def read(names: list[str]) -> pa.Table:
-        return file.read_row_group(k, columns=names, use_threads=False)
+        with open_() as file:
+            return file.read_row_group(k, columns=names, use_threads=False)
 
-    return Group(file.schema_arrow.names, file.metadata.row_group(k).num_rows, read)
+    described = footer.row_group(k)
+    return Group(footer.schema.names, described.num_rows, read, _alike(described))
 
 
 def read_group(file: pq.ParquetFile, k: int, columns: Collection[str] = COLUMNS) -> pa.Table:
     """Return a row group of an opened file as it is worked with."""
-    return opened(file, k).whole(columns)
+    return group(file.metadata, k, partial(nullcontext, file)).whole(columns)
 
 
 def read(path: Path, columns: Collection[str] = COLUMNS) -> pa.Table:
@@ -237,9 +240,9 @@ def read(path: Path, columns: Collection[str] = COLUMNS) -> pa.Table:
         return pa.concat_tables([read_group(file, k, columns) for k in range(file.num_row_groups)]).unify_dictionaries().combine_chunks()
 
 
-def _of(columns: Iterable[str], names: Sequence[str]) -> list[str]:
+def _of(columns: Collection[str], names: Sequence[str]) -> list[str]:
     if "tick" not in names:
-        return [name for name in names if name in set(columns)]
+        return [name for name in names if name in columns]
     wanted = {each for name in columns for each in _NEEDS.get(name, (name,))}
     return [name for name in names if name in wanted]
 

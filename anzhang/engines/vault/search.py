@@ -37,7 +37,6 @@ OLD_FRACTIONS = (3, 6, 9)  # digits of a time stamp's fraction that the filter o
 FEW = 8  # of so many rows one, or fewer, are taken by themselves
 AT_ONCE = _CORES + 1  # blocks that are being read while one is counted
 
-
 log = logging.getLogger(__name__)
 
 Best = list[tuple[int, int, int]]  # (event time, sequence number, block); both negated when oldest first
@@ -183,15 +182,20 @@ def _is_near(query: Query, place: Place | Shelf) -> bool:
 class Found:
     """The lines of a block that match: `rows` of it. What else is asked of them is read when it is asked."""
 
-    def __init__(self, place: Place, group: Group, rows: Ints, columns: Collection[str], *, textual: bool) -> None:
+    def __init__(self, group: Group, rows: Ints, columns: Collection[str], *, textual: bool) -> None:
         """Take the rows, the columns that counting needs, and whether the lines were looked through."""
-        self.place, self.group, self.rows, self.textual = place, group, rows, textual
+        self.group, self.rows, self.textual = group, rows, textual
         self._columns = columns
 
     @cached_property
     def block(self) -> Block:
         """Return all rows of the block, with what counting needs."""
         return Block(self.group.whole(self._columns))
+
+    @cached_property
+    def lines(self) -> Block:
+        """Return the lines themselves."""
+        return Block(self.group.whole(LINE_COLUMNS, self.rows))
 
     @cached_property
     def _times(self) -> tuple[Ints, Ints]:
@@ -235,14 +239,14 @@ def search(query: Query, shelves: Iterable[Shelf], *, prune: bool = True, insist
         result.blocks_read += 1
         matching = None
         with reading.of(place.segment):
-            matching = _looked_into(found(), counting=counts.wanted, showing=not full)
+            matching = _looked_into(found(), counts, showing=not full)
         if matching is None or not len(matching.rows):
             continue
         rows = matching.rows
         if result.total is not None:
             result.total += len(rows)
         if counts.wanted:
-            counts.add(matching.at, matching.block, rows, partial(_lines, matching))
+            counts.add(matching.at, matching.block, rows, matching.lines if counts.reads_lines else None)
         if full:
             continue
         entered = _enter(best, wanted, len(kept), sign * matching.at, sign * matching.seqs)
@@ -278,11 +282,15 @@ class _Reading:
             self.failed.add(segment)
 
 
-def _looked_into(found: Found, *, counting: bool, showing: bool) -> Found:
+def _looked_into(found: Found, counts: Counts, *, showing: bool) -> Found:
     """Return the lines of a block after reading all that will be asked of them, so that a block counts whole or not at all."""
-    if len(found.rows) and counting:
+    if not len(found.rows):
+        return found
+    if counts.wanted:
         _ = found.block
-    if len(found.rows) and (counting or showing):
+    if counts.reads_lines:
+        _ = found.lines
+    if counts.wanted or showing:
         _ = found.at
     return found
 
@@ -365,10 +373,6 @@ def _chosen(found: Found, seqs: list[int]) -> pa.Table | None:
     return found.group.whole(_SHOWN, found.rows[np.isin(found.seqs, np.fromiter(seqs, np.int64))])
 
 
-def _lines(found: Found) -> Block:
-    return Block(found.group.whole(LINE_COLUMNS, found.rows))
-
-
 def _all_match(query: Query, place: Place) -> bool:
     """Whether every line of a block matches, as far as can be told without reading it."""
     if _selects(query):
@@ -399,9 +403,9 @@ def _matching(query: Query, place: Place) -> Found:
     narrows = bool(conditions) or query.sources is not None or query.since is not None or query.until is not None
     group = place.open()
     if textual and not narrows:
-        return Found(place, group, rows_with(query, group, None), columns, textual=True)
+        return Found(group, rows_with(query, group, None), columns, textual=True)
     rows = np.flatnonzero(_kept(query, Block(group.whole(columns)), conditions))
-    return Found(place, group, rows_with(query, group, rows) if textual and len(rows) else rows, columns, textual=textual)
+    return Found(group, rows_with(query, group, rows) if textual and len(rows) else rows, columns, textual=textual)
 
 
 def _kept(query: Query, first: Block, conditions: Mapping[str, str]) -> Table:

@@ -97,11 +97,10 @@ class Vault:
         folder = locate(self.root).get(name)
         if folder is None:
             return None
-        with ondisk.open_file(folder / tree.ROWS) as file:
-            for k in range(file.num_row_groups):
-                rows = np.flatnonzero(Block(ondisk.read_group(file, k, ["seq"])).numbers("seq") == seq)
-                if len(rows):
-                    return next(hits_of(Block(ondisk.opened(file, k).whole(ondisk.COLUMNS, rows)), name, k))
+        for k, group in enumerate(_blocks.all(folder / tree.ROWS)):
+            rows = np.flatnonzero(Block(group.whole(["seq"])).numbers("seq") == seq)
+            if len(rows):
+                return next(hits_of(Block(group.whole(ondisk.COLUMNS, rows)), name, k))
         return None
 
     def around(self, name: str, seq: int, most: int = 10) -> tuple[list[Hit], list[Hit]]:
@@ -128,22 +127,22 @@ class Vault:
 
     def _near(self, sealed: SealedSegment, line: Hit, most: int, *, before: bool) -> list[Hit]:
         """Return the lines of a segment next to one, on one side of it."""
-        with ondisk.open_file(locate(self.root)[sealed.name] / tree.ROWS) as file:
-            found: list[tuple[int, int, int]] = []
-            for k in range(file.num_row_groups):
-                block = Block(ondisk.read_group(file, k, ["seq", "source", "address", "host"]))
-                seqs = block.numbers("seq")
-                keep = seqs < line.seq if before else seqs > line.seq
-                for column, value in (("source", line.source), ("address", line.address), ("host", line.host)):
-                    keep &= block.holds(column, [value.encode(), value.encode("gb18030", "replace")])
-                rows = np.flatnonzero(keep)
-                nearest = rows[np.argsort(seqs[rows])]
-                found += [(int(seqs[row]), k, int(row)) for row in (nearest[-most:] if before else nearest[:most])]
-            found = sorted(found)[-most:] if before else sorted(found)[:most]
-            hits = []
-            for k in {k for _seq, k, _row in found}:
-                rows_of = np.array(sorted(row for _seq, group, row in found if group == k), np.int64)
-                hits += list(hits_of(Block(ondisk.opened(file, k).whole(ondisk.COLUMNS, rows_of)), sealed.name, k))
+        groups = _blocks.all(locate(self.root)[sealed.name] / tree.ROWS)
+        found: list[tuple[int, int, int]] = []
+        for k, group in enumerate(groups):
+            block = Block(group.whole(["seq", "source", "address", "host"]))
+            seqs = block.numbers("seq")
+            keep = seqs < line.seq if before else seqs > line.seq
+            for column, value in (("source", line.source), ("address", line.address), ("host", line.host)):
+                keep &= block.holds(column, [value.encode(), value.encode("gb18030", "replace")])
+            rows = np.flatnonzero(keep)
+            nearest = rows[np.argsort(seqs[rows])]
+            found += [(int(seqs[row]), k, int(row)) for row in (nearest[-most:] if before else nearest[:most])]
+        found = sorted(found)[-most:] if before else sorted(found)[:most]
+        hits: list[Hit] = []
+        for k in {k for _seq, k, _row in found}:
+            rows = np.array(sorted(row for _seq, group_number, row in found if group_number == k), np.int64)
+            hits += hits_of(Block(groups[k].whole(ondisk.COLUMNS, rows)), sealed.name, k)
         return sorted(hits, key=lambda hit: hit.seq)
 
     def verify(self, heads: Iterable[Sealed] | None = None) -> list[Fault]:
@@ -340,15 +339,27 @@ def _open_shelf(table: pa.Table) -> Shelf:
 
 def _shelf(folder: Path, sealed: SealedSegment) -> Shelf:
     """Return a segment as a search takes it."""
-    sources = tuple(sealed.sources)
     blocks = -(-sealed.rows // ondisk.GROUP_ROWS)
-    opened = partial(_contents, folder, sealed.name, sealed.root_sha256, sources)
-    return Shelf(micros(sealed.min_at), micros(sealed.max_at), frozenset(sources), blocks, opened, sealed.name)
+    sources = frozenset(sealed.sources)
+    return Shelf(
+        micros(sealed.min_at), micros(sealed.max_at), sources, blocks,
+        lambda: _contents(folder, _state(folder / tree.FILTER), sealed.name, sources), sealed.name,
+    )  # fmt: skip
+
+
+State = tuple[int, int]  # of a file: when it was written (ns), its size
+
+
+def _state(path: Path) -> State:
+    """Return by what a file that was replaced, damaged or restored is told from the one that was read. Raises FileNotFoundError."""
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
 
 
 @lru_cache(maxsize=SEGMENTS_KEPT)
-def _contents(folder: Path, name: str, root: str, sources: tuple[str, ...]) -> Contents:
-    """Return the blocks of a segment; the root makes the cache forget a file that another one replaced."""
+def _contents(folder: Path, state: State, name: str, sources: frozenset[str]) -> Contents:
+    """Return the blocks of a segment whose filter is in some state."""
+    del state
     described, words = filters.load((folder / tree.FILTER).read_bytes())
     places = []
     for k, block in enumerate(described):
@@ -356,8 +367,8 @@ def _contents(folder: Path, name: str, root: str, sources: tuple[str, ...]) -> C
         if facts is not None and "time" in facts:
             step, first, lines = facts["time"]
             facts["time"] = step, first, np.array(lines, np.int64)
-        own = frozenset(() if facts is None else facts["counts"].get("source", ())) or frozenset(sources)
-        opened = partial(_blocks.open, folder / tree.ROWS, root, k)
+        own = frozenset(() if facts is None else facts["counts"].get("source", ())) or sources
+        opened = partial(_blocks.open, folder / tree.ROWS, k)
         places.append(Place(name, k, own, block["min_at"], block["max_at"], opened, block["rows"], facts))
     return Contents(tuple(places), Filters.of(described, words))
 
@@ -370,16 +381,22 @@ class _Blocks:
         os.register_at_fork(after_in_child=self._forget)
 
     def _forget(self) -> None:
-        self._kept: OrderedDict[tuple[Path, str, int], ondisk.Group] = OrderedDict()
+        self._kept: OrderedDict[tuple[Path, State, int], ondisk.Group] = OrderedDict()
         self._lock = threading.Lock()
 
-    def open(self, path: Path, root: str, k: int) -> ondisk.Group:
-        """Return a row group; the root makes the cache forget a file that another one replaced."""
+    def all(self, path: Path) -> list[ondisk.Group]:
+        """Return every row group of a file."""
+        return [self.open(path, k) for k in range(_footer(path, _state(path)).num_row_groups)]
+
+    def open(self, path: Path, k: int) -> ondisk.Group:
+        """Return a row group of a file."""
+        state = _state(path)
         with self._lock:
-            group = self._kept.get((path, root, k))
+            group = self._kept.get((path, state, k))
             if group is None:
-                group = self._kept[path, root, k] = _group(path, root, k)
-            self._kept.move_to_end((path, root, k))
+                footer = _footer(path, state)
+                group = self._kept[path, state, k] = ondisk.group(footer, k, partial(ondisk.open_file, path, footer))
+            self._kept.move_to_end((path, state, k))
             held = 0
             for number, each in enumerate(reversed(self._kept.values())):
                 held += each.size
@@ -393,20 +410,9 @@ class _Blocks:
 _blocks = _Blocks()
 
 
-def _group(path: Path, root: str, k: int) -> ondisk.Group:
-    footer = _footer(path, root)
-
-    def read(names: list[str]) -> pa.Table:
-        with ondisk.open_file(path, footer) as file:
-            return file.read_row_group(k, columns=names, use_threads=False)
-
-    group = footer.row_group(k)
-    return ondisk.Group(footer.schema.names, group.num_rows, read, ondisk.alike(group))
-
-
 @lru_cache(maxsize=512)
-def _footer(path: Path, root: str) -> Any:
-    del root
+def _footer(path: Path, state: State) -> Any:
+    del state
     return pq.read_metadata(path)
 
 
