@@ -10,11 +10,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from anzhang.engines.vault.batch import Ack, Batch, Fault, Heard, SealedSegment
+    from anzhang.engines.vault.batch import Ack, Batch, Fault, Heard, Redaction, SealedSegment
     from anzhang.engines.vault.encodings import EncodingError
     from anzhang.engines.vault.files import LineTooLongError, batches
     from anzhang.engines.vault.query import Query, QueryError
     from anzhang.engines.vault.search import Hit, Result
+    from anzhang.engines.vault.succession import BusyError, SuccessionError
     from anzhang.engines.vault.vault import RetentionError, Stats, Vault
     from anzhang.engines.vault.verify import Sealed
     from anzhang.engines.vault.wal import WriterDeadError
@@ -24,6 +25,7 @@ __all__ = [
     "Ack",
     "Batch",
     "BatchTooLargeError",
+    "BusyError",
     "EncodingError",
     "Fault",
     "Heard",
@@ -31,11 +33,13 @@ __all__ = [
     "LineTooLongError",
     "Query",
     "QueryError",
+    "Redaction",
     "Result",
     "RetentionError",
     "Sealed",
     "SealedSegment",
     "Stats",
+    "SuccessionError",
     "Vault",
     "VaultBusyError",
     "VaultFullError",
@@ -45,11 +49,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "batch": ("Ack", "Batch", "Fault", "Heard", "SealedSegment"),
+    "batch": ("Ack", "Batch", "Fault", "Heard", "Redaction", "SealedSegment"),
     "encodings": ("EncodingError",),
     "files": ("LineTooLongError", "batches"),
     "query": ("Query", "QueryError"),
     "search": ("Hit", "Result"),
+    "succession": ("BusyError", "SuccessionError"),
     "vault": ("RetentionError", "Stats", "Vault"),
     "verify": ("Sealed",),
     "wal": ("WriterDeadError",),

@@ -46,6 +46,73 @@ class Ack:
 
 
 @dataclass(frozen=True)
+class Replaced:
+    """A segment that another one stands for now."""
+
+    number: int
+    name: str
+    root_sha256: str
+    root_sm3: str
+
+
+@dataclass(frozen=True)
+class Redaction:
+    """Lines whose text was taken out: on whose case, for what reason, when; `seqs` are first and last of each run."""
+
+    case: str
+    reason: str
+    seqs: tuple[tuple[int, int], ...]
+    at: datetime
+
+    @property
+    def lines(self) -> int:
+        """Return how many lines."""
+        return sum(last - first + 1 for first, last in self.seqs)
+
+
+@dataclass(frozen=True)
+class Succession:
+    """What makes a segment the successor of others (ADR 0017): which it replaces, and where the chain goes on.
+
+    `first_number` is the number of the first segment whose lines it holds. `chain_*` are the roots that the last of them had when it
+    was sealed: what the next segment names as previous.
+    """
+
+    made_at: datetime
+    first_number: int
+    replaces: tuple[Replaced, ...]
+    chain_sha256: str
+    chain_sm3: str
+    redactions: tuple[Redaction, ...] = ()
+
+    def header(self) -> dict[str, Any]:
+        """Return what the first leaf of the seal holds of it."""
+        return {
+            "made_at": stamp(self.made_at),
+            "first_number": self.first_number,
+            "replaces": [[each.number, each.name, each.root_sha256, each.root_sm3] for each in self.replaces],
+            "chain_sha256": self.chain_sha256,
+            "chain_sm3": self.chain_sm3,
+            "redactions": [[each.case, each.reason, [list(run) for run in each.seqs], stamp(each.at)] for each in self.redactions],
+        }
+
+    @classmethod
+    def from_header(cls, said: Mapping[str, Any]) -> Succession:
+        """Return what a header says. Raises KeyError, TypeError or ValueError when it is none."""
+        return cls(
+            made_at=datetime.fromisoformat(said["made_at"]),
+            first_number=said["first_number"],
+            replaces=tuple(Replaced(*each) for each in said["replaces"]),
+            chain_sha256=said["chain_sha256"],
+            chain_sm3=said["chain_sm3"],
+            redactions=tuple(
+                Redaction(case, reason, tuple((int(a), int(b)) for a, b in seqs), datetime.fromisoformat(at))
+                for case, reason, seqs, at in said["redactions"]
+            ),
+        )
+
+
+@dataclass(frozen=True)
 class SealedSegment:
     """A sealed segment as the ledger records it: instants aware UTC, sizes bytes, roots hex, `sources` rows per source code.
 
@@ -75,10 +142,35 @@ class SealedSegment:
     sealed_at: datetime
     root_sha256: str = ""
     root_sm3: str = ""
+    succession: Succession | None = None
+
+    @property
+    def first_number(self) -> int:
+        """Return the number of the first segment whose lines it holds."""
+        return self.number if self.succession is None else self.succession.first_number
+
+    @property
+    def chain(self) -> tuple[str, str]:
+        """Return both roots that the next segment names as previous: those of the first seal, whatever came after it."""
+        if self.succession is None:
+            return self.root_sha256, self.root_sm3
+        return self.succession.chain_sha256, self.succession.chain_sm3
+
+    @property
+    def replaces(self) -> tuple[Replaced, ...]:
+        """Return the segments that it stands for."""
+        return () if self.succession is None else self.succession.replaces
+
+    @property
+    def redactions(self) -> tuple[Redaction, ...]:
+        """Return what was taken out of it."""
+        return () if self.succession is None else self.succession.redactions
 
     def header(self) -> dict[str, Any]:
         """Return what the first leaf of the seal holds: everything but file sizes and the roots themselves."""
+        succession = {} if self.succession is None else {"succession": self.succession.header()}
         return {
+            **succession,
             "v": 1,
             "number": self.number,
             "name": self.name,
@@ -127,6 +219,7 @@ class SealedSegment:
             sealed_at=datetime.fromisoformat(header["sealed_at"]),
             root_sha256=root_sha256,
             root_sm3=root_sm3,
+            succession=Succession.from_header(header["succession"]) if "succession" in header else None,
         )
 
 

@@ -24,6 +24,9 @@ create table if not exists idempotency (
   source text not null, key text not null, digest text not null, record integer not null, received integer not null,
   primary key (source, key)) without rowid;
 create index if not exists idempotency_received on idempotency (received);
+create table if not exists replaced (
+  name text primary key, number integer not null, header text not null, file_bytes integer not null,
+  root_sha256 text not null, root_sm3 text not null, successor text not null);
 """
 
 
@@ -75,6 +78,7 @@ class Catalog:
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=20)
             self._db.execute("pragma journal_mode=wal")
             self._db.execute("pragma synchronous=full")
+            self._db.execute("pragma secure_delete=on")  # the pattern of a redacted line does not stay in a free page
             self._db.executescript(_SCHEMA)
             path.chmod(0o600)
             return
@@ -121,9 +125,49 @@ class Catalog:
         """Return the numbers of disposed segments and when."""
         return {int(str(n)): str(at) for n, at in self._rows("select number, disposed_at from segment where disposed_at <> ''")}
 
-    def templates(self, segment: int | None = None) -> list[Template]:
-        """Return the templates first used in one segment, or all."""
-        condition, arguments = ("", ()) if segment is None else ("where segment = ?", (segment,))
+    def replaced(self) -> dict[str, str]:
+        """Return the names of the segments that another one stands for, each with that one's name."""
+        if not self._rows("select 1 from sqlite_master where name = 'replaced'"):
+            return {}  # of a release that replaced none
+        return {str(name): str(by) for name, by in self._rows("select name, successor from replaced")}
+
+    def founding(self) -> str:
+        """Return the SHA-256 root of the first segment that was ever sealed: what tells one vault from another. Empty without one."""
+        was = "select number, name, root_sha256 from replaced union all " if self.replaced() else ""
+        rows = self._rows(
+            f"select root_sha256 from ({was}select number, name, root_sha256 from segment) order by number, length(name), name limit 1"  # noqa: S608
+        )
+        return str(rows[0][0]) if rows else ""
+
+    def replace(self, successor: SealedSegment, templates: Iterable[Template], keys: Iterable[Key]) -> None:
+        """Let one segment stand for those it replaces, in one transaction: this is the moment at which it does.
+
+        `templates` and `keys` are its own; the registry says what they say.
+        """
+        with self._transaction() as db:
+            for each in successor.replaces:
+                moved = db.execute(
+                    "insert into replaced select name, number, header, file_bytes, root_sha256, root_sm3, ? from segment"
+                    " where number = ? and root_sha256 = ? and disposed_at = ''",
+                    (successor.name, each.number, each.root_sha256),
+                ).rowcount
+                if moved != 1:
+                    raise CatalogError(f"{self._path}: {each.name} is not what {successor.name} replaces")
+                db.execute("delete from segment where number = ?", (each.number,))
+            _insert(db, successor)
+            db.executemany(
+                "insert into template values (?, ?, ?, ?) on conflict (tid) do update set hash = excluded.hash, pattern = excluded.pattern",
+                [(t.tid, t.hash, t.pattern, t.segment) for t in templates],
+            )
+            db.executemany(
+                "update idempotency set digest = ? where source = ? and key = ? and record = ?",
+                [(k.digest, k.source, k.key, k.record) for k in keys],
+            )
+        self._rows("pragma wal_checkpoint(truncate)")  # what was overwritten is not left in the journal beside it
+
+    def templates(self, first: int | None = None, last: int | None = None) -> list[Template]:
+        """Return the templates first used in the segments of some numbers, or all."""
+        condition, arguments = ("", ()) if first is None else ("where segment between ? and ?", (first, first if last is None else last))
         rows = self._rows(f"select tid, hash, pattern, segment from template {condition} order by tid", *arguments)  # noqa: S608
         return [Template(int(str(t)), str(h), str(p), int(str(s))) for t, h, p, s in rows]
 
@@ -135,14 +179,7 @@ class Catalog:
     def insert(self, sealed: SealedSegment, templates: Iterable[Template], keys: Iterable[Key]) -> None:
         """Write a segment with its templates and keys in one transaction; again is the same."""
         with self._transaction() as db:
-            db.execute(
-                "insert or replace into segment values"
-                " (?, ?, ?, ?, ?, ?, coalesce((select disposed_at from segment where number = ?), ''))",
-                (
-                    sealed.number, sealed.name, orjson.dumps(sealed.header(), option=orjson.OPT_SORT_KEYS).decode(), sealed.file_bytes,
-                    sealed.root_sha256, sealed.root_sm3, sealed.number,
-                ),
-            )  # fmt: skip
+            _insert(db, sealed)
             db.executemany("insert or ignore into template values (?, ?, ?, ?)", [(t.tid, t.hash, t.pattern, t.segment) for t in templates])
             db.executemany(
                 "insert or ignore into idempotency values (?, ?, ?, ?, ?)",
@@ -158,6 +195,16 @@ class Catalog:
         """Drop idempotency keys received before an instant (µs)."""
         with self._transaction() as db:
             db.execute("delete from idempotency where received < ?", (before,))
+
+
+def _insert(db: sqlite3.Connection, sealed: SealedSegment) -> None:
+    db.execute(
+        "insert or replace into segment values (?, ?, ?, ?, ?, ?, coalesce((select disposed_at from segment where number = ?), ''))",
+        (
+            sealed.number, sealed.name, orjson.dumps(sealed.header(), option=orjson.OPT_SORT_KEYS).decode(), sealed.file_bytes,
+            sealed.root_sha256, sealed.root_sm3, sealed.number,
+        ),
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=4096)

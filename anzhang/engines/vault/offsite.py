@@ -4,6 +4,8 @@
 2. Each segment that is missing there is copied under a hidden name, read back from the disk, hashed again and compared with both roots,
    and only then renamed. Killed anywhere, the next run goes on; nothing half-written carries a segment's name.
 3. The catalog follows, so that the copy is a vault that can be searched and verified (`--vault`); its event streams are derived there.
+4. What a successor stands for is deleted from the copy once the successor is there (ADR 0017): text that was taken out of the vault does
+   not live on elsewhere.
 
 `verify` reads the whole copy again and names what is not what was sealed. What the vault disposed of stays in the copy and is counted.
 """
@@ -13,15 +15,15 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from anzhang.engines import durable
-from anzhang.engines.vault import tree
+from anzhang.engines.vault import derived, succession, tree
 from anzhang.engines.vault.batch import Fault, SealedSegment
-from anzhang.engines.vault.catalog import disk_errors
+from anzhang.engines.vault.catalog import Catalog
 from anzhang.engines.vault.places import locate
 from anzhang.engines.vault.verify import sealed_parts
 
@@ -36,21 +38,30 @@ class TargetError(Exception):
 
 @dataclass
 class Copied:
-    """What a run did: segments in the vault, copied now, standing before; `gone` are in the copy only; faults name segments."""
+    """What a run did: segments in the vault, copied now, replaced by what was copied; `gone` are in the copy only; faults name segments."""
 
     segments: int = 0
     copied: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
     bytes: int = 0
     gone: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
 
-def copy(root: Path, kept: Iterable[SealedSegment], target: Path) -> Copied:
-    """Bring the copy in `target` up to date with the kept segments of the vault at `root`. Raises TargetError, OSError."""
-    kept = list(kept)
-    _prepare(root, kept, target)
+def copy(root: Path, target: Path) -> Copied:
+    """Bring the copy in `target` up to date with the vault at `root`; no segment is replaced meanwhile. Raises TargetError, OSError."""
+    with succession.unchanged(root):
+        catalog = Catalog(root / CATALOG, write=False)
+        try:
+            return _copy(root, catalog.segments(), catalog.replaced(), catalog.founding(), target)
+        finally:
+            catalog.close()
+
+
+def _copy(root: Path, kept: list[SealedSegment], replaced: Mapping[str, str], founding: str, target: Path) -> Copied:
+    _prepare(root, kept, founding, target)
     there, here = locate(target), locate(root)
-    done = Copied(segments=len(kept), gone=sorted(there.keys() - {sealed.name for sealed in kept}))
+    done = Copied(segments=len(kept), gone=sorted(there.keys() - {sealed.name for sealed in kept} - replaced.keys()))
     for sealed in kept:
         if sealed.name in there:
             if not _is_sealed(there[sealed.name], sealed):
@@ -69,7 +80,23 @@ def copy(root: Path, kept: Iterable[SealedSegment], target: Path) -> Copied:
         done.copied.append(sealed.name)
         done.bytes += sealed.file_bytes
     _copy_catalog(root, target)
+    failed = {fault.segment for fault in done.faults}
+    for name in sorted(there.keys() & replaced.keys()):
+        if not failed & _successors(name, replaced):
+            derived.remove(target, name)
+            shutil.rmtree(there[name])
+            durable.sync_folder(there[name].parent)
+            done.replaced.append(name)
     return done
+
+
+def _successors(name: str, replaced: Mapping[str, str]) -> set[str]:
+    """Return what stood for a segment, one after the other."""
+    found = set[str]()
+    while name in replaced:
+        name = replaced[name]
+        found.add(name)
+    return found
 
 
 def verify(kept: Iterable[SealedSegment], target: Path) -> list[Fault]:
@@ -86,7 +113,7 @@ def verify(kept: Iterable[SealedSegment], target: Path) -> list[Fault]:
     return faults
 
 
-def _prepare(root: Path, kept: list[SealedSegment], target: Path) -> None:
+def _prepare(root: Path, kept: list[SealedSegment], founding: str, target: Path) -> None:
     if not target.is_absolute():
         raise TargetError(f"{target}: give the whole path")
     if target.resolve().is_relative_to(root.resolve()) or root.resolve().is_relative_to(target.resolve()):
@@ -95,28 +122,16 @@ def _prepare(root: Path, kept: list[SealedSegment], target: Path) -> None:
         raise TargetError(f"{target.parent}: no such folder; is the disk mounted?")
     mark = target / MARK
     if mark.is_file():
-        _require_same(root, mark.read_text("ascii").strip(), target)
+        if mark.read_text("ascii").strip() != founding:
+            raise TargetError(f"{target} holds the copy of another vault")
     elif target.exists() and any(target.iterdir()):
         raise TargetError(f"{target} is not empty and holds no copy of a vault")
     elif not kept:
         raise TargetError("the vault has no sealed segment yet")
     else:
         durable.make_folder(target)
-        durable.write_file(mark, _founding(root).encode() + b"\n")
+        durable.write_file(mark, founding.encode() + b"\n")
     durable.make_folder(target / "segments")
-
-
-def _founding(root: Path) -> str:
-    """Return the root of the first segment that was ever sealed: what tells one vault from another."""
-    address = f"file:{root / CATALOG}?mode=ro"
-    with disk_errors(root / CATALOG), closing(sqlite3.connect(address, uri=True, timeout=20)) as catalog:
-        row = catalog.execute("select root_sha256 from segment order by number limit 1").fetchone()
-    return str(row[0]) if row else ""
-
-
-def _require_same(root: Path, founding: str, target: Path) -> None:
-    if founding != _founding(root):
-        raise TargetError(f"{target} holds the copy of another vault")
 
 
 def _copy_segment(source: Path, final: Path, sealed: SealedSegment) -> Fault | None:

@@ -12,6 +12,7 @@ from anzhang.engines.vault.jit import HIGHS, ONES, Bytes, Ints, Table, eight, ke
 from anzhang.engines.vault.render import HOST, PID, SPACE, TAG, day_number, header
 
 AHEAD, BEHIND, NO_TIME = 1, 2, 4  # flags: clock more than a day ahead, more than a day behind, no usable time stamp
+REDACTED = 8  # flag: its text was taken out (ADR 0017)
 DAY_US = 86_400_000_000
 _7, _56 = np.uint64(7), np.uint64(56)
 SCRATCH = 4096  # a longer header is kept verbatim

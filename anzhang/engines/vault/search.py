@@ -25,7 +25,7 @@ from anzhang.engines.vault.counts import Counts
 from anzhang.engines.vault.jit import Ints, Table
 from anzhang.engines.vault.ondisk import Group
 from anzhang.engines.vault.query import SEVERITIES, Needle, Query, QueryError, needles
-from anzhang.engines.vault.scan import AHEAD, NO_TIME
+from anzhang.engines.vault.scan import AHEAD, NO_TIME, REDACTED
 from anzhang.engines.vault.text import decode
 from anzhang.engines.vault.texts import rows_with
 
@@ -82,6 +82,7 @@ class Hit:
     message: str
     line: str
     raw: bytes
+    redacted: bool = False  # the text was taken out by a case; what stands there says by which
 
 
 @dataclass
@@ -472,7 +473,7 @@ def hits_of(block: Block, segment: str, number: int) -> Iterator[Hit]:
             received=instant(rts[i]), clock_ahead=bool(flags & AHEAD), source=rows["source"][i].decode(),
             address=rows["address"][i].decode(), host=decode(rows["host"][i], enc), app=decode(rows["app"][i], enc), pid=rows["pid"][i],
             facility=None if pri is None else pri // 8, severity=None if pri is None else pri % 8,
-            message=decode(data[starts[i] : ends[i]].tobytes(), enc), line=decode(raw, enc), raw=raw,
+            message=decode(data[starts[i] : ends[i]].tobytes(), enc), line=decode(raw, enc), raw=raw, redacted=bool(flags & REDACTED),
         )  # fmt: skip
 
 
@@ -492,7 +493,7 @@ def describe(result: Result) -> dict[str, Any]:
                 "seq": hit.seq, "segment": hit.segment, "at": hit.at.isoformat(), "received": hit.received.isoformat(),
                 "ts": hit.ts and hit.ts.isoformat(), "clock_ahead": hit.clock_ahead, "source": hit.source, "address": hit.address,
                 "host": hit.host, "app": hit.app, "pid": hit.pid, "facility": hit.facility, "severity": hit.severity,
-                "message": hit.message, "line": hit.line,
+                "message": hit.message, "line": hit.line, **({"redacted": True} if hit.redacted else {}),
             }
             for hit in result.hits
         ],

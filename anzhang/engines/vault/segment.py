@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +12,11 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from anzhang.engines.vault import ondisk, scan, tree
+from anzhang.engines.vault import filters, ondisk, scan, tree
+from anzhang.engines.vault.batch import SealedSegment
 from anzhang.engines.vault.catalog import Key, Template
 from anzhang.engines.vault.intern import distribute, fingerprint, gather, gather_offsets
-from anzhang.engines.vault.jit import Ints, Table
+from anzhang.engines.vault.jit import Bytes, Ints, Table
 from anzhang.engines.vault.parse import Lines, codes_of, numbers_of
 
 TEMPLATE_LINES = 8  # a message shape becomes a template when a segment holds it this often
@@ -48,7 +49,7 @@ def arrange(lines: Lines, first_seq: int, known: Mapping[int, int], number: int)
     host = codes_of(lines, *lines.column(scan.HOST_S, scan.HOST_E))
     app = codes_of(lines, *lines.column(scan.APP_S, scan.APP_E))
     msgid = codes_of(lines, *lines.column(scan.MID_S, scan.MID_E))
-    tid, new = _templates(lines, known, number)
+    tid, new = templates_of(lines.data, *lines.message, known, number)
     rank = np.empty(len(app[1]), np.int64)
     rank[sorted(range(len(app[1])), key=app[1].__getitem__)] = np.arange(len(app[1]))
     key = (rank[app[0]] << 40) | (np.where(tid == 0, np.int64(0xFFFFFFFF), tid) << 8) | lines.form
@@ -75,10 +76,10 @@ def _per_record(lines: Lines, values: list[str]) -> tuple[Table, list[bytes]]:
     return np.array([numbers[v] for v in values], np.int32)[lines.record], [value.encode() for value in numbers]
 
 
-def _templates(lines: Lines, known: Mapping[int, int], number: int) -> tuple[Table, list[Template]]:
-    hashes = np.empty(len(lines), np.uint64)
-    starts, ends = lines.message
-    fingerprint(lines.data, starts, ends, hashes)
+def templates_of(data: Bytes, starts: Ints, ends: Ints, known: Mapping[int, int], number: int) -> tuple[Table, list[Template]]:
+    """Return the template of each message data[starts[i]:ends[i]], 0 for none, and those that segment `number` uses first."""
+    hashes = np.empty(len(starts), np.uint64)
+    fingerprint(data, starts, ends, hashes)
     inverse, first = numbers_of(hashes)
     values, counts = hashes[first], np.bincount(inverse, minlength=len(first))
     tids = np.zeros(len(values), np.int32)
@@ -89,7 +90,7 @@ def _templates(lines: Lines, known: Mapping[int, int], number: int) -> tuple[Tab
         tid = known.get(value, 0)
         if not tid and following < MOST_TEMPLATES:
             tid, following = following, following + 1
-            message = lines.data[starts[first[i]] : ends[first[i]]][:PATTERN_BYTES].tobytes()
+            message = data[starts[first[i]] : ends[first[i]]][:PATTERN_BYTES].tobytes()
             pattern = _BLANK.sub(b"<*>", message).decode("utf-8", "replace")
             new.append(Template(tid, f"{value:016x}", pattern, number))
         tids[i] = tid
@@ -132,6 +133,27 @@ def arrow(rows: Sorted) -> pa.Table:
     return pa.Table.from_arrays(list(columns.values()), schema=pa.schema(fields))
 
 
+def ordered(table: pa.Table) -> pa.Table:
+    """Return rows whose columns are plain in the order and the form in which `arrow` returns them."""
+    app = table["app"].combine_chunks().dictionary_encode()
+    words = app.dictionary.to_pylist()
+    rank = np.empty(len(words), np.int64)
+    rank[sorted(range(len(words)), key=words.__getitem__)] = np.arange(len(words))
+    tid = table["tid"].to_numpy().astype(np.int64)
+    key = (rank[app.indices.to_numpy()] << 40) | (np.where(tid == 0, np.int64(0xFFFFFFFF), tid) << 8) | table["form"].to_numpy()
+    order = np.lexsort((table["seq"].to_numpy(), key))
+    taken = table.take(pa.array(order)).combine_chunks()
+    columns = {name: taken[name].combine_chunks() for name in table.column_names}
+    for name in ("source", "address", "host", "app", "msgid"):
+        columns[name] = columns[name].dictionary_encode()
+    for name in ("sd", "hdr"):
+        coded = columns[name].dictionary_encode()
+        columns[name] = coded if coded.dictionary.to_pylist() == [b""] else columns[name]
+    columns["blk"] = pa.array((np.arange(len(order)) // ondisk.GROUP_ROWS).astype(np.int32))
+    fields = [pa.field(name, column.type, nullable=name in _NULLABLE) for name, column in columns.items()]
+    return pa.Table.from_arrays(list(columns.values()), schema=pa.schema(fields))
+
+
 def _dictionary(coded: tuple[Table, list[bytes]], order: Ints) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(coded[0][order]), pa.array(coded[1], pa.binary()))
 
@@ -156,6 +178,15 @@ def _binary(lines: Lines, starts: Ints, ends: Ints, order: Ints) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(), len(order), [None, pa.py_buffer(offsets), pa.py_buffer(out)])
 
 
+def write(folder: Path, table: pa.Table, foreign: Ints, templates: bytes, keys: bytes) -> None:
+    """Write a segment's files but for its tree: rows in their order; `foreign` are those whose bytes are not their text in UTF-8."""
+    packed = ondisk.pack(table)
+    ondisk.write(packed, folder / tree.ROWS)
+    (folder / tree.FILTER).write_bytes(filters.dump(table, packed, foreign))
+    (folder / tree.TEMPLATES).write_bytes(templates)
+    (folder / tree.KEYS).write_bytes(keys)
+
+
 def template_rows(templates: list[Template]) -> bytes:
     """Return templates.jsonl."""
     return b"".join(orjson.dumps({"tid": t.tid, "hash": t.hash, "pattern": t.pattern, "segment": t.segment}) + b"\n" for t in templates)
@@ -166,15 +197,26 @@ def read_templates(folder: Path) -> list[Template]:
     return [Template(**orjson.loads(line)) for line in (folder / tree.TEMPLATES).read_bytes().splitlines()]
 
 
-def key_rows(lines: Lines) -> bytes:
-    """Return keys.jsonl: the idempotency keys of the records consumed."""
-    keys = [[r.source, r.key, hashlib.sha256(r.data).hexdigest(), r.number, r.received] for r in lines.records if r.key]
-    return b"".join(orjson.dumps(key) + b"\n" for key in keys)
+def keys_of(lines: Lines) -> list[Key]:
+    """Return the idempotency keys of the records consumed."""
+    return [Key(r.source, r.key, hashlib.sha256(r.data).hexdigest(), r.number, r.received) for r in lines.records if r.key]
+
+
+def dump_keys(keys: Iterable[Key]) -> bytes:
+    """Return keys.jsonl."""
+    return b"".join(orjson.dumps([k.source, k.key, k.digest, k.record, k.received]) + b"\n" for k in keys)
 
 
 def read_keys(folder: Path) -> list[Key]:
     """Return the idempotency keys of the records a segment consumed."""
     return [Key(*orjson.loads(line)) for line in (folder / tree.KEYS).read_bytes().splitlines()]
+
+
+def read_sealed(folder: Path) -> SealedSegment:
+    """Return what a published segment says it is. Raises OSError, ValueError, KeyError or TypeError."""
+    header, _, sha256, sm3 = tree.load(folder)
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    return SealedSegment.from_header(header, file_bytes=size, root_sha256=sha256, root_sm3=sm3)
 
 
 def counts(coded: tuple[Table, list[bytes]]) -> dict[str, int]:

@@ -6,13 +6,14 @@ import os
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -20,16 +21,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from anzhang.engines import durable
-from anzhang.engines.vault import filters, ondisk, streams, tree, wal
+from anzhang.engines.vault import derived, filters, ondisk, streams, succession, tree, wal
 from anzhang.engines.vault import segment as segments
-from anzhang.engines.vault.batch import Fault, Heard, SealedSegment, instant, micros, stamp
+from anzhang.engines.vault.batch import Fault, Heard, Redaction, SealedSegment, instant, micros, stamp
 from anzhang.engines.vault.block import Block
 from anzhang.engines.vault.catalog import Catalog
+from anzhang.engines.vault.derived import coverage_path, stream_path
 from anzhang.engines.vault.parse import parse, wire
 from anzhang.engines.vault.places import locate
 from anzhang.engines.vault.query import Query
 from anzhang.engines.vault.search import Contents, Filters, Hit, Place, Result, Shelf, hits_of, search
-from anzhang.engines.vault.verify import Sealed, coverage_path, stream_path, verify
+from anzhang.engines.vault.verify import Sealed, verify
 from anzhang.engines.vault.writer import Writer
 
 FLOOR = timedelta(days=184)  # the longest run of six calendar months (Art. 29); no setting lowers it
@@ -37,6 +39,8 @@ ATTEMPTS = 5
 CACHED_BYTES = 256 << 20  # of blocks that were read
 SEGMENTS_KEPT = 512  # whose filters are kept in memory: a good megabyte each
 REACH = 8  # segments on each side of a line in which its neighbours are looked for
+
+T = TypeVar("T")
 
 
 class RetentionError(Exception):
@@ -93,7 +97,33 @@ class Vault:
         raise AssertionError
 
     def line(self, name: str, seq: int) -> Hit | None:
-        """Return one sealed line, None where the segment or a line of that number is not here."""
+        """Return one sealed line, None where the segment or a line of that number is not here.
+
+        A segment that was replaced is asked for by any name it ever had.
+        """
+        return self._again(lambda: self._line(self._standing_name(name), seq))
+
+    def _again(self, ask: Callable[[], T]) -> T:
+        """Ask; and again where a file is gone because its segment was replaced just now."""
+        for _attempt in range(ATTEMPTS - 1):
+            try:
+                return ask()
+            except FileNotFoundError:
+                continue
+        return ask()
+
+    def _standing_name(self, name: str) -> str:
+        """Return the name of the segment that stands for one now."""
+        catalog = self._catalog()
+        try:
+            replaced = catalog.replaced()
+        finally:
+            catalog.close()
+        while name in replaced:
+            name = replaced[name]
+        return name
+
+    def _line(self, name: str, seq: int) -> Hit | None:
         folder = locate(self.root).get(name)
         if folder is None:
             return None
@@ -108,9 +138,12 @@ class Vault:
 
         A sender that fell silent is not followed further than REACH segments of its source.
         """
+        return self._again(lambda: self._around(self._standing_name(name), seq, most))
+
+    def _around(self, name: str, seq: int, most: int) -> tuple[list[Hit], list[Hit]]:
         kept = self.segments()
         place = next((i for i, sealed in enumerate(kept) if sealed.name == name), None)
-        line = self.line(name, seq)
+        line = self._line(name, seq)
         if place is None or line is None:
             return [], []
         before: list[Hit] = []
@@ -145,9 +178,15 @@ class Vault:
             hits += hits_of(Block(groups[k].whole(ondisk.COLUMNS, rows)), sealed.name, k)
         return sorted(hits, key=lambda hit: hit.seq)
 
-    def verify(self, heads: Iterable[Sealed] | None = None) -> list[Fault]:
-        """Recompute every proof; `heads` is what the ledger holds. Returns every fault found."""
-        listed = None if heads is None else list(heads)
+    def verify(self, heads: Callable[[], Iterable[Sealed]] | Iterable[Sealed] | None = None) -> list[Fault]:
+        """Recompute every proof; `heads` is what the ledger holds, in its order, or what reads it. Returns every fault found.
+
+        No segment is replaced meanwhile.
+        """
+        with succession.unchanged(self.root):
+            return self._verify(list(heads() if callable(heads) else heads) if heads is not None else None)
+
+    def _verify(self, listed: list[Sealed] | None) -> list[Fault]:
         for attempt in range(ATTEMPTS):
             catalog = self._catalog()
             try:
@@ -161,6 +200,9 @@ class Vault:
 
     def events(self, stream: str = "auth_event", since: datetime | None = None, until: datetime | None = None) -> pa.Table:
         """Return sealed events by event time, half-open, in time order. Columns: streams.schema."""
+        return self._again(lambda: self._events(stream, since, until))
+
+    def _events(self, stream: str, since: datetime | None, until: datetime | None) -> pa.Table:
         tables = [streams.schema(stream).empty_table()]
         for sealed in self.segments():
             if (since and sealed.max_at < since) or (until and sealed.min_at >= until):
@@ -256,17 +298,36 @@ class Vault:
             raise RetentionError(f"{name}: kept until {stamp(free_from)}, nobody may delete it before")
         if older := [each.name for each in kept if each.number < sealed.number and each.name not in held]:
             raise RetentionError(f"{name}: {older[0]} is older and goes first")
+        with succession.alone(self.root), self._changing() as catalog:
+            catalog.set_disposed(sealed.number, stamp(at))
+            folder = locate(self.root)[name]
+            shutil.rmtree(folder)
+            durable.sync_folder(folder.parent)
+            derived.remove(self.root, name)
+
+    def redact(self, redaction: Redaction, salt: bytes, announce: succession.Announce) -> list[SealedSegment]:
+        """Take the text of lines out of every segment that holds some of them; return those that hold none of it now.
+
+        Done twice is done once. `announce` is called with each successor before it stands. Lines that are not sealed yet, or are of
+        a segment that was disposed of, are not found. Raises SuccessionError.
+        """
+        runs = redaction.seqs
+        with succession.alone(self.root), self._changing() as catalog:
+            holding = [s for s in catalog.segments() if any(first <= s.last_seq and last >= s.first_seq for first, last in runs)]
+            return [succession.redact(self.root, catalog, sealed, redaction, salt, announce) for sealed in holding]
+
+    def settle(self, is_announced: Callable[[SealedSegment], bool]) -> None:
+        """Finish or undo what a kill left of a segment that was being replaced."""
+        with succession.alone(self.root), self._changing() as catalog:
+            succession.settle(self.root, catalog, is_announced)
+
+    @contextmanager
+    def _changing(self) -> Iterator[Catalog]:
         catalog = Catalog(self.root / "catalog.sqlite3", write=True)
         try:
-            catalog.set_disposed(sealed.number, stamp(at))
+            yield catalog
         finally:
             catalog.close()
-        folder = locate(self.root)[name]
-        shutil.rmtree(folder)
-        durable.sync_folder(folder.parent)
-        for stream in streams.STREAMS:
-            stream_path(self.root, stream, name).unlink(missing_ok=True)
-        coverage_path(self.root, name).unlink(missing_ok=True)
 
     def _catalog(self) -> Catalog:
         return Catalog(self.root / "catalog.sqlite3", write=False)
@@ -309,10 +370,21 @@ class Vault:
 
     def _tables(self, source: str) -> Iterator[pa.Table]:
         kept, unsealed = self._standing()
-        folders = locate(self.root)
-        for sealed in kept:
-            if source in sealed.sources:
-                yield ondisk.read(folders[sealed.name] / tree.ROWS)
+        last, given = kept[-1].last_seq if kept else 0, 0
+        while given < last:  # a successor may hold lines before and after those that were given already
+            folders = locate(self.root)
+            for sealed in [each for each in self.segments() if given < each.last_seq and each.first_seq <= last]:
+                if source in sealed.sources:
+                    try:
+                        table = ondisk.read(folders[sealed.name] / tree.ROWS)
+                    except (FileNotFoundError, KeyError):
+                        if sealed in self.segments():
+                            raise
+                        break  # replaced just now
+                    yield table if sealed.first_seq > given else table.filter(pc.greater(table["seq"], given))
+                given = sealed.last_seq
+            else:
+                break
         table = self._open_table(kept[-1] if kept else None, unsealed)
         if table is not None:
             yield pa.table(

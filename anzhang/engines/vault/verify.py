@@ -5,12 +5,13 @@
 3. The header's claims hold for the rows: sequence numbers, rows, bounds, counts per source.
 4. Each segment continues the one before: sequence numbers, write-ahead records, both previous roots.
 5. The template registry equals the sealed template rows; derived streams equal what the sealed lines say.
-6. The write-ahead log has no damage and no gap.
+6. A successor is what the ledger was told last, names only what the ledger holds, and nothing that it replaced is left (ADR 0017).
+7. The write-ahead log has no damage and no gap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,32 +23,62 @@ from anzhang.engines.vault import segment as segments
 from anzhang.engines.vault.batch import Fault, SealedSegment, micros
 from anzhang.engines.vault.block import Block
 from anzhang.engines.vault.catalog import Catalog
+from anzhang.engines.vault.derived import coverage_path, stream_path
 from anzhang.engines.vault.places import locate
 
 
 @dataclass(frozen=True)
 class Sealed:
-    """What the ledger holds of a segment: number, name, SHA-256 root (hex)."""
+    """What the ledger holds of a segment: number, name, SHA-256 root (hex); of a successor also the first number that it stands for."""
 
     number: int
     name: str
     root: str
+    first_number: int = 0  # 0: its own; of no successor
+
+    @property
+    def first(self) -> int:
+        """Return the first number that it stands for."""
+        return self.first_number or self.number
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What the ledger was told: of each number what was sealed and what was told last, and every root by number."""
+
+    seals: dict[int, Sealed]
+    last: dict[int, Sealed]
+    roots: set[tuple[int, str]]
+
+    @classmethod
+    def of(cls, heads: Iterable[Sealed]) -> _Told:
+        """Take the entries of the ledger in their order."""
+        seals, last, roots = dict[int, Sealed](), dict[int, Sealed](), set[tuple[int, str]]()
+        for head in heads:
+            if not head.first_number:
+                seals[head.number] = head
+            last.update(dict.fromkeys(range(head.first, head.number + 1), head))
+            roots.add((head.number, head.root))
+        return cls(seals, last, roots)
 
 
 def verify(root: Path, catalog: Catalog, heads: Iterable[Sealed] | None = None) -> list[Fault]:
-    """Return every fault, in order of segment number; an empty list means that everything holds."""
+    """Return every fault, in order of segment number; an empty list means that everything holds.
+
+    `heads` is what the ledger holds, in its order. A successor must be what the ledger was told last of every number it stands for.
+    """
     strangers, faults = locate(root), []
     known = catalog.segments(disposed=True)
     folders = locate(root)  # again: what was sealed meanwhile is in the catalog before its number is asked for
     disposed = catalog.disposed()
-    listed = None if heads is None else {head.number: head for head in heads}
-    faults += list(_numbers(known, strangers, listed))
+    told = None if heads is None else _Told.of(heads)
+    faults += list(_numbers(known, strangers, told, catalog.replaced()))
     previous: SealedSegment | None = None
     for sealed in known:
         faults += list(_chain(previous, sealed))
         previous = sealed
-        if listed is not None and sealed.number in listed and listed[sealed.number].root != sealed.root_sha256:
-            faults.append(_fault(sealed, "catalog", f"root {sealed.root_sha256} differs from the ledger's {listed[sealed.number].root}"))
+        if told is not None:
+            faults += list(_agrees(sealed, told))
         folder = folders.get(sealed.name)
         if sealed.number in disposed:
             continue
@@ -63,22 +94,47 @@ def _fault(sealed: SealedSegment, part: str, what: str) -> Fault:
     return Fault(sealed.name, part, what, sealed.number)
 
 
-def _numbers(known: list[SealedSegment], folders: dict[str, Path], listed: dict[int, Sealed] | None) -> Iterator[Fault]:
-    numbers = [sealed.number for sealed in known]
-    top = max([*numbers, *(listed or {})], default=0)
+def _agrees(sealed: SealedSegment, told: _Told) -> Iterator[Fault]:
+    """Compare a segment with what the ledger was told of it, and of every segment that it stands for."""
+    said = next((told.last[n] for n in range(sealed.first_number, sealed.number + 1) if n in told.last), None)
+    if said is None:
+        return  # it was sealed just now, or `_numbers` says that the ledger passes over it
+    if (said.first, said.number, said.root) != (sealed.first_number, sealed.number, sealed.root_sha256):
+        if sealed.succession is None and said.first_number:
+            what = f"the ledger holds its successor {said.name}, and what was replaced still stands"
+        else:
+            what = f"root {sealed.root_sha256} differs from the ledger's {said.root}"
+        yield _fault(sealed, "catalog", what)
+    if sealed.succession is None:
+        return
+    seal = told.seals.get(sealed.number)
+    if seal is None or seal.root != sealed.succession.chain_sha256:
+        yield _fault(sealed, "header", "the root it says was sealed first is not the one in the ledger")
+    for each in sealed.succession.replaces:
+        if (each.number, each.root_sha256) not in told.roots:
+            yield _fault(sealed, "header", f"it says that it replaces {each.name}, which the ledger does not hold with this root")
+
+
+def _numbers(
+    known: list[SealedSegment], folders: dict[str, Path], told: _Told | None, replaced: Mapping[str, str]
+) -> Iterator[Fault]:  # fmt: skip
+    covered = {number: sealed for sealed in known for number in range(sealed.first_number, sealed.number + 1)}
+    listed = {} if told is None else told.last
+    top = max([*covered, *listed], default=0)
     for number in range(1, top + 1):
-        if number in numbers:
+        if number in covered:
             if listed and number <= max(listed) and number not in listed:
-                name = known[numbers.index(number)].name
-                yield Fault(name, "ledger", "the ledger passes over this segment", number)
+                yield Fault(covered[number].name, "ledger", "the ledger passes over this segment", number)
             continue
-        name = listed[number].name if listed and number in listed else ""
-        cut = numbers and number > max(numbers)
-        what = "cut: the ledger holds this segment, the vault ends before it" if cut or not numbers else "missing from the catalog"
+        name = listed[number].name if number in listed else ""
+        cut = covered and number > max(covered)
+        what = "cut: the ledger holds this segment, the vault ends before it" if cut or not covered else "missing from the catalog"
         yield Fault(name or f"segment {number}", "segment", what, number)
     last = known[-1] if known else None
     for name in sorted(folders.keys() - {sealed.name for sealed in known}):
-        if not _is_next(folders[name], last):
+        if name in replaced:
+            yield Fault(name, "segment", f"it was replaced by {replaced[name]} and is still there; the collector deletes it when it starts")
+        elif not _is_next(folders[name], last):
             yield Fault(name, "segment", "in the folder but not in the catalog")
 
 
@@ -88,13 +144,13 @@ def _is_next(folder: Path, last: SealedSegment | None) -> bool:
         header, _, _, _ = tree.load(folder)
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    expected = (1, "") if last is None else (last.number + 1, last.root_sha256)
+    expected = (1, "") if last is None else (last.number + 1, last.chain[0])
     return (header.get("number"), header.get("previous_sha256")) == expected
 
 
 def _chain(previous: SealedSegment | None, sealed: SealedSegment) -> Iterator[Fault]:
     expected = ("", "", 1, 1) if previous is None else (
-        previous.root_sha256, previous.root_sm3, previous.last_seq + 1, previous.last_record + 1,
+        *previous.chain, previous.last_seq + 1, previous.last_record + 1,
     )  # fmt: skip
     actual = (sealed.previous_sha256, sealed.previous_sm3, sealed.first_seq, sealed.first_record)
     names = ("previous SHA-256 root", "previous SM3 root", "first sequence number", "first write-ahead record")
@@ -133,7 +189,7 @@ def _segment(root: Path, folder: Path, sealed: SealedSegment, catalog: Catalog) 
     extra = {path.name for path in folder.iterdir()} - {*tree.FILES, tree.TREE}
     if extra:
         yield _fault(sealed, "segment", f"foreign files: {', '.join(sorted(extra))}")
-    if segments.template_rows(catalog.templates(sealed.number)) != (folder / tree.TEMPLATES).read_bytes():
+    if segments.template_rows(catalog.templates(sealed.first_number, sealed.number)) != (folder / tree.TEMPLATES).read_bytes():
         yield _fault(sealed, "template rows", "the registry differs from the sealed rows")
     if not broken:
         yield from _content(root, folder, sealed)
@@ -220,16 +276,6 @@ def _streams(root: Path, folder: Path, sealed: SealedSegment) -> Iterator[Fault]
         return
     if told != streams.coverage_file(derived):
         yield _fault(sealed, "coverage", f"differs from what the sealed lines say; {again}")
-
-
-def stream_path(root: Path, stream: str, name: str) -> Path:
-    """Return the file of a segment's derived events."""
-    return root / "streams" / stream / f"{name}.parquet"
-
-
-def coverage_path(root: Path, name: str) -> Path:
-    """Return the file that says what a segment's streams hold and what no parser read."""
-    return root / "streams" / "coverage" / f"{name}.json"
 
 
 def _log(root: Path, after: int) -> Iterator[Fault]:

@@ -17,7 +17,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import TracebackType
@@ -25,10 +25,9 @@ from typing import Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from anzhang.engines import durable
-from anzhang.engines.vault import filters, ondisk, streams, tree, wal
+from anzhang.engines.vault import derived, succession, tree, wal
 from anzhang.engines.vault import segment as segments
 from anzhang.engines.vault.batch import Ack, Batch, SealedSegment, instant, micros
 from anzhang.engines.vault.catalog import Catalog, Key
@@ -36,7 +35,6 @@ from anzhang.engines.vault.encodings import encoding_code
 from anzhang.engines.vault.jit import Table
 from anzhang.engines.vault.parse import parse
 from anzhang.engines.vault.places import locate
-from anzhang.engines.vault.verify import coverage_path, stream_path
 
 log = logging.getLogger(__name__)
 
@@ -186,7 +184,7 @@ class Writer:
                 durable.sync_file(file)
             durable.sync_folder(folder)
             durable.sync_folder(folder.parent)
-            return _read_sealed(folder)
+            return segments.read_sealed(folder)
         return None
 
     def close(self) -> None:
@@ -202,6 +200,25 @@ class Writer:
             for sealed in listed:
                 self._derive(locate(self.root)[sealed.name], sealed)
             return len(listed)
+
+    def merge(self, run: Sequence[SealedSegment], at: datetime, announce: succession.Announce) -> SealedSegment | None:
+        """Let one segment stand for several (`succession`); return it, or None where they are not all standing any more.
+
+        Raises BusyError, SuccessionError, and what `announce` raises; then nothing was replaced.
+        """
+        with self._sealing, succession.alone(self.root, wait=False):
+            standing = {sealed.number: sealed for sealed in self.catalog.segments()}
+            if any(standing.get(sealed.number) != sealed for sealed in run):
+                return None
+            successor, new = succession.merge(self.root, self.catalog, run, self._known, at, announce)
+            self._known.update({int(t.hash, 16): t.tid for t in new})
+            return successor
+
+    def settle(self, is_announced: Callable[[SealedSegment], bool]) -> None:
+        """Finish or undo what a kill left of a segment that was being replaced. Raises BusyError."""
+        with self._sealing, succession.alone(self.root, wait=False):
+            succession.settle(self.root, self.catalog, is_announced)
+            self._known = {int(t.hash, 16): t.tid for t in self.catalog.templates()}
 
     def _oldest(self) -> list[wal.Record]:
         with self._lock:
@@ -235,41 +252,28 @@ class Writer:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(mode=0o700)
         table = segments.arrow(rows)
-        packed = ondisk.pack(table)
-        ondisk.write(packed, temporary / tree.ROWS)
         foreign = lines.foreign()[rows.order]
-        (temporary / tree.FILTER).write_bytes(filters.dump(table, packed, np.flatnonzero(foreign)))
-        (temporary / tree.TEMPLATES).write_bytes(segments.template_rows(templates))
-        (temporary / tree.KEYS).write_bytes(segments.key_rows(lines))
+        keys = segments.dump_keys(segments.keys_of(lines))
+        segments.write(temporary, table, np.flatnonzero(foreign), segments.template_rows(templates), keys)
         first, last = wal.received_range(records)
         sealed = SealedSegment(
             number=number, name=name, day=day, node=self.node, first_seq=rows.first_seq, last_seq=rows.first_seq + len(lines) - 1,
             rows=len(lines), raw_bytes=len(lines.data), file_bytes=0, min_at=instant(lines.at.min()), max_at=instant(lines.at.max()),
             received_from=instant(first), received_to=instant(last), sources=segments.counts(rows.source),
             heard={code: (instant(a), instant(b)) for code, (a, b) in segments.heard(rows).items()}, first_record=records[0].number,
-            last_record=records[-1].number, previous_sha256=before.root_sha256 if before else "",
-            previous_sm3=before.root_sm3 if before else "", sealed_at=at,
+            last_record=records[-1].number, previous_sha256=before.chain[0] if before else "",
+            previous_sm3=before.chain[1] if before else "", sealed_at=at,
         )  # fmt: skip
         leaves = tree.hash_parts(temporary, tree.parts(temporary))
         (temporary / tree.TREE).write_bytes(tree.dump(sealed.header(), leaves))
         self._derive(temporary, sealed, table, foreign)
         durable.publish_folder(temporary, folder / name)
-        return _read_sealed(folder / name)
+        return segments.read_sealed(folder / name)
 
     def _derive(self, folder: Path, sealed: SealedSegment, table: pa.Table | None = None, foreign: Table | None = None) -> None:
         """Write the derived streams of a segment; they may be written again at any time."""
         began = time.thread_time()
-        derived = streams.derive(sealed.name, ondisk.read(folder / tree.ROWS) if table is None else table, foreign=foreign)
-        for stream in streams.STREAMS:
-            path = stream_path(self.root, stream, sealed.name)
-            if stream in derived.tables:
-                durable.make_folder(path.parent)
-                durable.write_file(path, streams.dump(derived.tables[stream]))
-            else:
-                path.unlink(missing_ok=True)
-        path = coverage_path(self.root, sealed.name)
-        durable.make_folder(path.parent)
-        durable.write_file(path, streams.coverage_file(derived))
+        derived.write(self.root, sealed.name, folder, table, foreign)
         self.deriving += time.thread_time() - began
 
     def _list(self, sealed: SealedSegment) -> None:
@@ -288,7 +292,7 @@ class Writer:
         listed = self.catalog.segments(disposed=True)
         self._last = listed[-1] if listed else None
         names = {sealed.name for sealed in listed}
-        unlisted = [_read_sealed(folder) for name, folder in locate(self.root).items() if name not in names]
+        unlisted = [segments.read_sealed(folder) for name, folder in locate(self.root).items() if name not in names]
         for sealed in sorted(unlisted, key=lambda s: s.number):
             if sealed.number == (self._last.number + 1 if self._last else 1):
                 self._list(sealed)
@@ -314,7 +318,7 @@ class Writer:
         """Derive streams that are missing or come from other parsers."""
         folders = locate(self.root)
         for sealed in self.catalog.segments():
-            if sealed.name in folders and not _is_current(self.root, sealed.name):
+            if sealed.name in folders and not derived.is_current(self.root, sealed.name):
                 try:
                     self._derive(folders[sealed.name], sealed)
                 except tree.DAMAGE:  # which verification names
@@ -332,19 +336,3 @@ class Writer:
 def _name(node: str, before: SealedSegment | None) -> str:
     """Return the name of the segment after another one."""
     return f"{node}-{1 if before is None else before.number + 1:09d}"
-
-
-def _read_sealed(folder: Path) -> SealedSegment:
-    header, _, sha256, sm3 = tree.load(folder)
-    size = sum(path.stat().st_size for path in folder.iterdir())
-    return SealedSegment.from_header(header, file_bytes=size, root_sha256=sha256, root_sm3=sm3)
-
-
-def _is_current(root: Path, name: str) -> bool:
-    try:
-        parsers, rows, _ = streams.coverage_of(coverage_path(root, name).read_bytes())
-        found = [pq.read_metadata(stream_path(root, stream, name)) for stream in rows]
-    except (OSError, pa.ArrowException, ValueError, KeyError, TypeError, AttributeError):
-        return False
-    made_by = {(file.metadata or {}).get(b"parsers", b"").decode() for file in found}
-    return parsers == streams.version() and made_by <= {parsers} and [file.num_rows for file in found] == list(rows.values())

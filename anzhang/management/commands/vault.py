@@ -262,7 +262,7 @@ class Command(Verb):
             if options["verify"]:
                 done = offsite.Copied(segments=len(kept), faults=offsite.verify(kept, target))
             else:
-                done = offsite.copy(vault.root, kept, target)
+                done = offsite.copy(vault.root, target)
         except (offsite.TargetError, OSError) as error:
             raise BadInputError(f"vault copy: {error}") from error
         if options["vault"] is None and settings.HOME.exists:

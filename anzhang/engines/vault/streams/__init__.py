@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from anzhang.engines.vault.block import Block
 from anzhang.engines.vault.jit import Ints, Table, frozen
+from anzhang.engines.vault.scan import REDACTED
 from anzhang.engines.vault.streams import columns, coverage, matcher, reading, schemas, secrets
 from anzhang.engines.vault.streams.claims import Claims, Dispatch, gather
 from anzhang.engines.vault.streams.columns import Coded
@@ -161,7 +162,8 @@ class _Work:
         self.app = columns.coded(table, "app")
         self.source, self.host = columns.coded(table, "source"), columns.coded(table, "host")
         self.enc: Table = self.block.numbers("enc").astype(np.uint8)
-        self.state = np.zeros(table.num_rows, np.uint8)  # 1: of an event, 2: known and none
+        # 1: of an event, 2: known and none
+        self.state: Table = np.where(self.block.numbers("flags") & REDACTED, np.uint8(2), np.uint8(0))
         self.parts: dict[str, list[tuple[Ints, pa.Table]]] = {}
 
     def texts(self, rows: Ints, *, whole_line: bool) -> Texts:
