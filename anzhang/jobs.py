@@ -21,6 +21,7 @@ from anzhang.engines.vault import Vault
 from anzhang.engines.vault.verify import Sealed
 from anzhang.journal import verify
 from anzhang.journal.queries import segment_seals
+from anzhang.monitoring import redactions
 from anzhang.monitoring.procedures import record_check
 from anzhang.registers import sheet_imports
 
@@ -75,11 +76,23 @@ def ledger(now: datetime) -> str:
 def vault(now: datetime) -> str:
     """Recompute every proof of the vault against what the ledger holds, and keep the result (Art. 29)."""
     began = time.monotonic()
-    seals = segment_seals()
-    faults = Vault(settings.HOME.vault).verify([Sealed(seal.number, seal.name, seal.root) for seal in seals])
+    seals = 0
+
+    def heads() -> list[Sealed]:
+        nonlocal seals
+        told = segment_seals()
+        seals = sum(not seal.first_number for seal in told)
+        return [Sealed(seal.number, seal.name, seal.root, seal.first_number) for seal in told]
+
+    faults = Vault(settings.HOME.vault).verify(heads)
     named = [{"segment": fault.segment, "part": fault.part, "why": fault.what} for fault in faults]
-    record_check(permissions.system("vault"), named, segments=len(seals), seconds=time.monotonic() - began, at=now)
-    return f"{len(seals)} segments, {len(faults)} faults"
+    record_check(permissions.system("vault"), named, segments=seals, seconds=time.monotonic() - began, at=now)
+    return f"{seals} segments, {len(faults)} faults"
+
+
+def redact(now: datetime) -> str:
+    """Take the text out of the lines of every redaction that was approved (Art. 29)."""
+    return redactions.carry_out(permissions.system("redactions"), Vault(settings.HOME.vault), now)
 
 
 def imports(now: datetime) -> str:
@@ -96,6 +109,7 @@ JOBS: tuple[Job, ...] = (
     Job("reconcile", timedelta(seconds=settings.HOME.get("worker", "reconcile_seconds", 60)), reconcile),
     Job("ledger", timedelta(days=1), ledger),
     Job("vault", timedelta(days=1), vault),
+    Job("redactions", timedelta(minutes=1), redact),
 )
 
 

@@ -94,6 +94,12 @@ def office(_ground: Ground, at: datetime) -> Iterable[Person]:
     return queries.office_members(at)
 
 
+@role("auditor")
+def auditor(_ground: Ground, at: datetime) -> Iterable[Person]:
+    """Return the auditors: they change nothing, and have a say only where a route asks for theirs."""
+    return queries.auditors(at)
+
+
 @role("leading_group")
 def leading_group(_ground: Ground, at: datetime) -> Iterable[Person]:
     """Return the members of the leading group in term."""

@@ -29,12 +29,13 @@ ROLE_NAMES = {
     "security_officer": _("信息安全管理人员"),
     "system_manager": _("系统管理人员"),
     "office": _("领导小组办公室人员"),
+    "auditor": _("审计管理员"),
     "leading_group": _("领导小组成员"),
     "staff": _("本单位人员"),
 }
 ROLES = frozenset(ROLE_NAMES)
 WHERES = frozenset({"applicant", "managing"})
-BUREAU_ROLES = frozenset({"office", "leading_group"})  # one of each in the bureau: they take no `@where`
+BUREAU_ROLES = frozenset({"office", "leading_group", "auditor"})  # one of each in the bureau: they take no `@where`
 KINDS = frozenset({
     "text", "long_text", "date", "number", "choice", "person", "unit", "system", "parameter", "case", "approval", "finding", "route",
     "rules", "scan",

@@ -108,6 +108,7 @@ WORDING: dict[str, str | Promise] = {
     "source_below_rate": _("日志源“%(source)s”近一天只有 %(lines)s 行，登记为每日至少 %(expected)s 行"),
     "clock_ahead": _("日志源“%(source)s”的时钟快 %(seconds)s 秒，超过 %(tolerance)s 秒"),
     "clock_behind": _("日志源“%(source)s”的时钟慢 %(seconds)s 秒，或日志晚到同样长的时间，超过 %(tolerance)s 秒"),
+    "redaction_waits": _("日志隐去 %(case)s 批准已超过一天，尚未执行：%(why)s"),
     "segment_fault": _("日志段 %(segment)s 未通过验证（%(part)s：%(what)s）"),
     "segment_missing": _("日志段 %(segment)s 缺失"),
     "segment_out_of_chain": _("日志段 %(segment)s 与前一段不相连"),

@@ -5,7 +5,8 @@
 3. Read the registered sources, then open the ports (loopback unless `anzhang.toml` says otherwise).
 4. Receive; every few seconds read the sources again and note quotas that were passed.
 5. Seal when enough waits, or some seconds after the first unsealed line; record the seal in database and ledger in one transaction.
-6. On SIGTERM or SIGINT: stop listening, write what was received, seal, record, leave.
+6. Merge the small segments of each day that is over into large ones; before it does so, the ledger is told.
+7. On SIGTERM or SIGINT: stop listening, write what was received, seal, record, leave.
 
 It says little in its own log: that log is one of its sources, and a line for every seal would make a seal for every line.
 """
@@ -38,11 +39,12 @@ from anzhang.daemons.file_tail import Follower, Tail, expand
 from anzhang.daemons.intake import Intake
 from anzhang.daemons.ports import PortError, Ports
 from anzhang.engines import durable
-from anzhang.engines.vault import Vault, VaultBusyError, Writer
+from anzhang.engines.vault import BusyError, SealedSegment, SuccessionError, Vault, VaultBusyError, Writer, succession
 from anzhang.home import Home
 from anzhang.monitoring import procedures
 from anzhang.monitoring.models import VaultSegment
 from anzhang.monitoring.quarantine import Quarantine
+from anzhang.monitoring.succession import is_recorded, record_successor
 from anzhang.permissions import Via, system
 
 log = logging.getLogger("anzhang.collector")
@@ -70,6 +72,7 @@ class Collector:
         self.ports = Ports(home)
         self.seal_seconds = float(home.get("collector", "seal_seconds", 60))
         self.seal_bytes = home.get("collector", "seal_bytes", 48 << 20)
+        self.merge_seconds = home.get("collector", "merge_seconds", 600)
         self.appenders = ThreadPoolExecutor(APPENDERS, "append")
         self.sealer = ThreadPoolExecutor(1, "seal")
         self.clerk = ThreadPoolExecutor(1, "database")
@@ -77,7 +80,8 @@ class Collector:
         self.tails: dict[tuple[str, Path], tuple[senders.Source, asyncio.Task[None], Follower]] = {}
         self.started_at = clock.now()
         self.trouble = ""
-        self.sealed = 0
+        self.sealed = self.merged = 0
+        self.unmergeable: set[tuple[str, ...]] = set()  # runs of segments that could not be merged, by their names
         self.busy_at: float | None = None  # time.monotonic() of the last large seal whose memory we keep
 
     async def run(self) -> None:
@@ -97,7 +101,7 @@ class Collector:
                 await self.ports.open(self.intake)
             except PortError as error:
                 raise CollectorError(str(error)) from error
-            work = (*self.ports.work(), self.intake.run(), self._refresh(), self._seal())
+            work = (*self.ports.work(), self.intake.run(), self._refresh(), self._seal(), self._merge())
             tasks = [asyncio.create_task(each) for each in work]
             log.info("collector ready: %s; %d sources", self.ports, len(self.intake.senders.sources))
             await self._until_stopped(tasks)
@@ -212,6 +216,39 @@ class Collector:
         self.trouble = ""
         return True
 
+    async def _merge(self) -> None:
+        """Merge the segments of days that are over, once each; between two of them whatever waits is sealed."""
+        while True:
+            await asyncio.sleep(self.merge_seconds)
+            try:
+                await self._compute(partial(self.writer.settle, self._tidy(is_recorded)))
+                for run in await self._compute(lambda: succession.mergeable(self.vault.segments(), clock.day_of(clock.now()))):
+                    if tuple(sealed.name for sealed in run) in self.unmergeable:
+                        continue
+                    announce = self._tidy(partial(record_successor, ACTOR, at=clock.now()))
+                    try:
+                        merged = await self._compute(partial(self.writer.merge, run, clock.now(), announce))
+                    except (SuccessionError, procedures.ChainError) as error:
+                        log.error("segments stay as they are: %s", error)  # noqa: TRY400 - it names what is wrong
+                        self.unmergeable.add(tuple(sealed.name for sealed in run))
+                    else:
+                        self.merged += len(run) if merged is not None else 0
+                        self.busy_at = time.monotonic()
+                    await asyncio.sleep(0)
+            except BusyError:
+                log.info("somebody verifies or copies the vault; segments are merged later")
+            except (OSError, DatabaseError):
+                log.exception("segments could not be merged; the next round tries again")
+
+    def _tidy(self, work: Callable[[SealedSegment], T]) -> Callable[[SealedSegment], T]:
+        """Return what asks the database from a thread that seldom does."""
+
+        def ask(sealed: SealedSegment) -> T:
+            close_old_connections()
+            return work(sealed)
+
+        return ask
+
     async def _record_missing(self) -> None:
         """Record every sealed segment the database does not know yet, in order."""
         last = await self._database(lambda: VaultSegment.objects.aggregate(last=Max("number"))["last"] or 0)
@@ -253,6 +290,7 @@ class Collector:
             "duplicates": self.intake.duplicates,
             "unsealed_bytes": self.writer.pending_bytes,
             "sealed_segments": self.sealed,
+            "merged_segments": self.merged,
             "streams_cpu_seconds": round(self.writer.deriving, 3),
             "failures": self.intake.failures,
             "trouble": self.trouble,

@@ -112,7 +112,7 @@ def collect(home: Home, lines: list[bytes]) -> None:
 
 def sealed_lines() -> int:
     """Return how many lines stand in sealed segments."""
-    return VaultSegment.objects.aggregate(Sum("rows"))["rows__sum"] or 0
+    return VaultSegment.objects.exclude(state=VaultSegment.State.MERGED).aggregate(Sum("rows"))["rows__sum"] or 0
 
 
 def keep_sending(home: Home) -> None:

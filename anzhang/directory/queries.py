@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet
 
 from anzhang import clock
 from anzhang.directory.models import Assignment, Bitemporal, LeadingGroupMember, Person, Unit
+from anzhang.permissions import Administrator
 
 
 def employed(at: datetime) -> Q:
@@ -50,6 +51,11 @@ def office_members(at: datetime) -> QuerySet[Person]:
     duties = [Assignment.Duty.UNIT_HEAD, Assignment.Duty.OFFICE_MEMBER]
     posts = Assignment.objects.filter(Bitemporal.in_force(at), duty__in=duties, unit__function=Unit.Function.OFFICE)
     return Person.objects.filter(employed(at), pk__in=posts.values("person"))
+
+
+def auditors(at: datetime) -> QuerySet[Person]:
+    """Return the people whose account is an auditor's (GB/T 22239-2019 8.1.5.2)."""
+    return Person.objects.filter(employed(at), user__administrator=Administrator.AUDITOR, user__is_active=True)
 
 
 def group_members(at: datetime) -> QuerySet[Person]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,18 +31,25 @@ class Seal:
     root_sm3: str
     rows: int
     index: int
+    first_number: int = 0  # of a successor (ADR 0017): the first number that it stands for; else 0
+
+
+SEALS = (Event.SEGMENT_SEAL, Event.SEGMENT_MERGE, Event.SEGMENT_REDACT)  # the acts that say which root stands for a segment
 
 
 def segment_seals() -> list[Seal]:
-    """Return every segment that was ever sealed, by number: a dense chain that the vault must still hold or have disposed of."""
+    """Return what the ledger says of segments, in its order: every seal, and every successor that came to stand for some.
+
+    The seals are a dense chain that the vault must still hold, have replaced by what the ledger says, or have disposed of.
+    """
     return [
-        Seal(said["number"], said["name"], said["root_sha256"], said["root_sm3"], said["rows"], index)
-        for index, said in _said(Event.SEGMENT_SEAL)
+        Seal(said["number"], said["name"], said["root_sha256"], said["root_sm3"], said["rows"], index, said.get("first_number", 0))
+        for index, said in _said(SEALS)
     ]
 
 
-def _said(act: Event) -> Iterator[tuple[int, dict[str, Any]]]:
-    rows = Payload.objects.filter(entry__act=act).order_by("entry_id").values_list("entry_id", "body")
+def _said(acts: Iterable[Event]) -> Iterator[tuple[int, dict[str, Any]]]:
+    rows = Payload.objects.filter(entry__act__in=acts).order_by("entry_id").values_list("entry_id", "body")
     return ((index, orjson.loads(bytes(body))) for index, body in rows.iterator(1000))
 
 

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.db.models import F, Q, Window
-from django.db.models.functions import Lag
+from django.db.models.functions import Coalesce, Lag
 
 from anzhang import clock
 from anzhang.engines.vault.clocks import clocks
-from anzhang.monitoring.models import LogSource, VaultCheck, VaultSegment
+from anzhang.monitoring.models import LogRedaction, LogSource, VaultCheck, VaultSegment
 from anzhang.monitoring.obligations import activity_of, losses, subject_of
 from anzhang.regulation.checks import Context, check
 from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
@@ -20,6 +20,7 @@ from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
 VERIFIED_WITHIN = timedelta(days=2)  # the vault is verified daily; a day may fail before its result is too old to count
 QUOTA_ECHO = timedelta(hours=1)  # a source that passed its quota is in order after a whole hour in which it did not
 LOSS_ECHO = timedelta(days=1)  # lost datagrams and refused connections are a finding until a whole day went without
+REDACTED_WITHIN = timedelta(days=1)
 RATE_WINDOW = timedelta(days=1)
 CLOCK_WINDOW = timedelta(days=1)  # clocks are read off the newest segment of this span
 VAULT = Subject("vault", "日志库", None)
@@ -31,7 +32,8 @@ def logs_kept_whole(context: Context) -> Outcome:
 
     Breach: a segment failed the last verification, is missing, or does not continue the one before; a source has been silent for
     longer than it may, sends fewer lines a day than registered, its clock is off by more than the tolerance, it passed its quota and was
-    held back, datagrams were lost while it was sending, or connections from its address were refused. A sender is taken to be up: one
+    held back, datagrams were lost while it was sending, or connections from its address were refused; a redaction
+    was approved a day ago and is not carried out. A sender is taken to be up: one
     that is out of service is closed in the register. Source: Art. 29; A29.6.
     """
     sources = list(LogSource.objects.filter(state=LogSource.State.ACTIVE).select_related("unit", "activity").order_by("code"))
@@ -56,6 +58,7 @@ def logs_kept_whole(context: Context) -> Outcome:
         *_faults(verified, {source.code: source for source in heard}),
         *_missing(context, {source.code: source for source in heard}),
         *_chain(),
+        *_not_redacted(context.at),
     ]
     return Outcome((*(subject_of(source) for source in judged), *([VAULT] if verified else [])), tuple(breaches), tuple(unknown))
 
@@ -104,8 +107,12 @@ def _below_rate(heard: Iterable[LogSource], at: datetime) -> Iterator[Breach]:
     if not expected:
         return
     lines: Counter[str] = Counter()
-    for rows in VaultSegment.objects.filter(sealed_at__gt=at - RATE_WINDOW, sealed_at__lte=at).values_list("sources", flat=True):
+    recent = VaultSegment.objects.filter(sealed_at__gt=at - RATE_WINDOW, sealed_at__lte=at)
+    for rows in recent.values_list("sources", flat=True):
         lines.update(rows)
+    whole = recent.filter(first_number__isnull=False).values("number")  # what was merged into one counts by itself
+    for rows in VaultSegment.objects.filter(merged_into__in=whole).values_list("sources", flat=True):
+        lines.subtract(rows)
     for source in expected:
         if lines[source.code] < (source.daily_lines or 0):
             params = {"source": source.name, "lines": lines[source.code], "expected": source.daily_lines}
@@ -185,18 +192,28 @@ def _missing(context: Context, heard: Mapping[str, LogSource]) -> Iterator[Breac
             yield Breach(subject, why, (f"segment:{loss.name}",), loss.sealed_at, f"missing:{loss.number}")
 
 
+def _not_redacted(at: datetime) -> Iterator[Breach]:
+    """Yield the redactions that were approved and that the vault has not followed."""
+    for late in LogRedaction.objects.filter(state=LogRedaction.State.WAITING, approved_at__lt=at - REDACTED_WITHIN).order_by("pk"):
+        why = Why("redaction_waits", {"case": late.code, "why": late.trouble})
+        yield Breach(VAULT, why, (f"case:{late.code}",), late.approved_at, f"redaction:{late.code}")
+
+
 def _concerned(sources: Mapping[str, int], heard: Mapping[str, LogSource]) -> list[Subject]:
     return [subject_of(heard[code]) for code in sorted(sources.keys() & heard.keys())] or [VAULT]
 
 
 def _chain() -> Iterator[Breach]:
     """Yield the recorded segments that do not continue the one before: in number, in line numbers or in root."""
-    before = {name: Window(Lag(name), order_by=F("number").asc()) for name in ("number", "last_seq", "root_sha256")}
-    rows = VaultSegment.objects.annotate(
-        number_before=before["number"], last_before=before["last_seq"], root_before=before["root_sha256"]
-    ).filter(number_before__isnull=False)
+    kept = VaultSegment.objects.exclude(state=VaultSegment.State.MERGED).annotate(
+        first=Coalesce("first_number", "number"), chain=Coalesce("chain_sha256", "root_sha256")
+    )
+    before = {name: Window(Lag(name), order_by=F("number").asc()) for name in ("number", "last_seq", "chain")}
+    rows = kept.annotate(number_before=before["number"], last_before=before["last_seq"], root_before=before["chain"]).filter(
+        number_before__isnull=False
+    )
     broken = rows.filter(
-        ~Q(number=F("number_before") + 1) | ~Q(first_seq=F("last_before") + 1) | ~Q(previous_sha256=F("root_before"))
+        ~Q(first=F("number_before") + 1) | ~Q(first_seq=F("last_before") + 1) | ~Q(previous_sha256=F("root_before"))
     ).order_by("number")
     for segment in broken:
         why = Why("segment_out_of_chain", {"segment": segment.name})

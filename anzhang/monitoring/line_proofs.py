@@ -18,7 +18,6 @@ from anzhang.engines.crypto import SUITES
 from anzhang.engines.ledger.note import Checkpoint, NoteError, Verifier
 from anzhang.engines.ledger.proof import Proof
 from anzhang.engines.ledger.tree import ProofError
-from anzhang.events import Event
 from anzhang.journal import heads, queries
 from anzhang.journal.models import Payload
 from anzhang.monitoring.models import VaultSegment
@@ -55,14 +54,14 @@ def prove_line(actor: Actor, vault: Vault, number: int, seq: int, at: datetime) 
     from anzhang.engines.vault import line_proof
     from anzhang.engines.vault.places import locate
 
-    segment = VaultSegment.objects.filter(number=number).first()
+    segment = standing(number)
     hit = vault.line(segment.name, seq) if segment is not None else None
     if segment is None or hit is None:
         raise NoLineError(f"segment {number} holds no line {seq} here")
     heads.sign_heads(at)
-    index = next((seal.index for seal in queries.segment_seals() if seal.number == number), None)
+    index = next((seal.index for seal in reversed(queries.segment_seals()) if seal.number == segment.number), None)
     if index is None:
-        raise queries.NotProvableError(f"the ledger has no entry about segment {number}")
+        raise queries.NotProvableError(f"the ledger has no entry about segment {segment.number}")
     payload = Payload.objects.get(pk=index)
     seal = {f"{suite.name}{SUFFIX}": queries.prove(index, suite).text().encode() for suite in SUITES}
     seal |= {PAYLOAD: bytes(payload.body), SALT: bytes(payload.salt).hex().encode()}
@@ -70,6 +69,14 @@ def prove_line(actor: Actor, vault: Vault, number: int, seq: int, at: datetime) 
     _joined(line_proof.check(made))
     record_query(actor, {"proof": f"{number}/{seq}"}, hits=1, at=at)
     return made
+
+
+def standing(number: int) -> VaultSegment | None:
+    """Return the segment that holds the lines of one now; None for a number that was never sealed."""
+    segment = VaultSegment.objects.filter(number=number).first()
+    while segment is not None and segment.merged_into is not None:
+        segment = VaultSegment.objects.filter(number=segment.merged_into).first()
+    return segment
 
 
 def check_line(content: bytes, verifiers: Iterable[Verifier]) -> Held:
@@ -99,7 +106,7 @@ def _joined(proved: Proved) -> dict[str, Proof]:
         said = orjson.loads(body)
         for proof in proofs.values():
             entry = orjson.loads(proof.entry)
-            if (entry["act"], entry["object"][0]) != (Event.SEGMENT_SEAL, "vault_segment"):
+            if entry["act"] not in queries.SEALS or entry["object"][0] != "vault_segment":
                 raise ProofError("the entry of the ledger is not about a sealed segment")
             if hashlib.sha256(salt + body).hexdigest() != entry["payload"]:
                 raise ProofError(f"{PAYLOAD} is not what the entry of the ledger commits to")

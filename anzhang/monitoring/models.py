@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from anzhang.journal.models import Ledgered
 
-__all__ = ["LegalHold", "LogSource", "LogSourceActivity", "VaultCheck", "VaultSegment"]
+__all__ = ["LegalHold", "LogRedaction", "LogSource", "LogSourceActivity", "VaultCheck", "VaultSegment"]
 
 
 class LogSource(Ledgered):
@@ -96,12 +98,17 @@ class LogSourceActivity(models.Model):
 
 
 class VaultSegment(Ledgered):
-    """A sealed segment: dense sequence range, counts per source, both roots, the previous root."""
+    """A sealed segment: dense sequence range, counts per source, both roots, the previous root.
+
+    One that stands for others (ADR 0017) says so by `first_number`; its `chain_sha256` is the root of its own first seal, which the
+    next segment names as previous. Those others stay as they were sealed, merged into it.
+    """
 
     class State(models.TextChoices):
-        """Kept or deleted after the floor."""
+        """Kept, part of another one now, or deleted after the floor."""
 
         SEALED = "sealed", _("已封存")
+        MERGED = "merged", _("已并入后段")
         DELETED = "deleted", _("已到期清理")
 
     number = models.BigIntegerField(_("段号"), primary_key=True)  # dense, per node, from 1
@@ -122,6 +129,10 @@ class VaultSegment(Ledgered):
     sealed_at = models.DateTimeField(_("封存时间"))
     state = models.CharField(_("状态"), max_length=16, choices=State.choices, default=State.SEALED)
     deleted_at = models.DateTimeField(_("清理时间"), null=True, blank=True)
+    first_number = models.BigIntegerField(_("合并自段号"), null=True, blank=True)  # None: its own
+    chain_sha256 = models.CharField(_("首次封存的根"), max_length=64, null=True, blank=True)  # noqa: DJ001  # None: its root
+    merged_into = models.BigIntegerField(_("并入段号"), null=True, blank=True)
+    redacted_lines = models.BigIntegerField(_("隐去行数"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("日志段")
@@ -129,7 +140,12 @@ class VaultSegment(Ledgered):
         indexes = (models.Index(fields=["state", "number"], name="segment_state"),)
         constraints = (
             models.CheckConstraint(
-                condition=Q(state="sealed", deleted_at=None) | Q(state="deleted", deleted_at__isnull=False), name="segment_deleted_has_time"
+                condition=Q(state="deleted", deleted_at__isnull=False) | (~Q(state="deleted") & Q(deleted_at=None)),
+                name="segment_deleted_has_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="merged", merged_into__isnull=False) | (~Q(state="merged") & Q(merged_into=None)),
+                name="segment_merged_into",
             ),
             models.CheckConstraint(condition=Q(last_seq__gte=F("first_seq")), name="segment_seq_range"),
         )
@@ -158,6 +174,36 @@ class LegalHold(Ledgered):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class LogRedaction(Ledgered):
+    """Lines whose text a case lets be taken out: approved first, then carried out by the worker (`redactions`)."""
+
+    class State(models.TextChoices):
+        """Whether the vault has followed."""
+
+        WAITING = "waiting", _("待执行")
+        DONE = "done", _("已隐去")
+        REVOKED = "revoked", _("批准已撤销，未执行")
+
+    LEDGER_EXCLUDE: ClassVar[frozenset[str]] = frozenset({"trouble"})
+
+    code = models.CharField(_("事项编号"), max_length=32, unique=True)
+    case = models.ForeignKey("anzhang.Case", models.PROTECT, verbose_name=_("事项"), related_name="+")
+    reason = models.CharField(_("隐去理由"), max_length=200)
+    lines = models.JSONField(_("行序号"))  # [[first, last], …]
+    salt = models.CharField(_("盐"), max_length=64, editable=False)  # hex; with it the digest of a line can be shown to be its
+    approved_at = models.DateTimeField(_("批准时间"))
+    state = models.CharField(_("状态"), max_length=16, choices=State.choices, default=State.WAITING)
+    done_at = models.DateTimeField(_("执行时间"), null=True, blank=True)
+    trouble = models.CharField(_("未执行的原因"), max_length=500, blank=True)
+
+    class Meta:
+        verbose_name = _("日志隐去")
+        ordering = ("-pk",)
+
+    def __str__(self) -> str:
+        return self.code
 
 
 class VaultCheck(models.Model):

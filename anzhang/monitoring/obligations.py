@@ -96,8 +96,9 @@ def losses(context: Context) -> Iterator[Loss]:
     for row in VaultSegment.objects.filter(state=VaultSegment.State.DELETED):
         yield Loss(row.number, row.name, row.sealed_at, row.sources, "disposed")
     if context.vault is not None:
-        sealed = VaultSegment.objects.filter(state=VaultSegment.State.SEALED).values_list("name", flat=True)
-        for row in VaultSegment.objects.filter(name__in=sorted(set(sealed) - set(locate(context.vault.root)))):
+        kept = VaultSegment.objects.filter(state=VaultSegment.State.SEALED)
+        sealed = kept.values_list("name", flat=True)  # asked again below: of one that was replaced meanwhile the name is gone
+        for row in kept.filter(name__in=sorted(set(sealed) - set(locate(context.vault.root)))):
             yield Loss(row.number, row.name, row.sealed_at, row.sources, "file_missing")
     yield from _rows_gone()
 
@@ -118,7 +119,9 @@ def _too_young(at: datetime, floor: timedelta, heard: list[LogSource]) -> Iterat
     oldest = _oldest_kept({source.code for source in heard})
     for source in heard:
         segment, activity = oldest.get(source.code), activity_of(source)
-        if segment is None or activity is None or segment.number == activity.first_segment or at - segment.sealed_at >= floor:
+        if segment is None or activity is None or at - segment.sealed_at >= floor:
+            continue
+        if activity.first_segment is not None and (segment.first_number or segment.number) <= activity.first_segment <= segment.number:
             continue
         days = (at - segment.sealed_at).days
         why = Why("kept_too_short", {"source": source.code, "days": days, "floor": floor.days, "segment": segment.name})

@@ -112,11 +112,11 @@ def record_segment(actor: Actor, sealed: SealedSegment, at: datetime) -> VaultSe
     with transaction.atomic():
         known = VaultSegment.objects.filter(number=sealed.number).first()
         if known is not None:
-            if known.root_sha256 != sealed.root_sha256:
+            if (known.chain_sha256 or known.root_sha256) != sealed.chain[0]:
                 raise ChainError(f"segment {sealed.number}: recorded root {known.root_sha256}, sealed root {sealed.root_sha256}")
             return known
         last = VaultSegment.objects.order_by("-number").first()
-        expected = (1, "") if last is None else (last.number + 1, last.root_sha256)
+        expected = (1, "") if last is None else (last.number + 1, last.chain_sha256 or last.root_sha256)
         if (sealed.number, sealed.previous_sha256) != expected:
             raise ChainError(
                 f"segment {sealed.number} after {sealed.previous_sha256 or 'none'}: expected {expected[0]} after {expected[1] or 'none'}"

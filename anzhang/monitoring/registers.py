@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
+from anzhang.engines.vault.batch import dump_seqs
 from anzhang.monitoring import bulk as _bulk  # noqa: F401  # named procedures
 from anzhang.monitoring import holds as _holds  # noqa: F401  # named procedures
-from anzhang.monitoring.models import LegalHold, LogSource, VaultSegment
+from anzhang.monitoring import redactions as _redactions  # noqa: F401  # named procedures
+from anzhang.monitoring.models import LegalHold, LogRedaction, LogSource, VaultSegment
 from anzhang.registers.declaration import Kind, Register, Writer, declare
 from anzhang.registers.filters import by_choice, by_unit
 
@@ -59,7 +61,7 @@ declare(
         chapter="monitoring",
         model=VaultSegment,
         kind=Kind.OBSERVED,
-        columns=("number", "day", "node", "rows", "raw_bytes", "file_bytes", "sealed_at", "state"),
+        columns=("number", "day", "rows", "raw_bytes", "file_bytes", "sealed_at", "redacted_lines", "state"),
         order=("-number",),
         search=("name",),
         filters=(by_choice(VaultSegment, "state"),),
@@ -87,6 +89,23 @@ declare(
             "release_reason": _("保全期间留空。由保全人以外的人填写，即解除保全，不能恢复。"),
         },
         writers=frozenset({Writer.OFFICE}),
+        articles=(29,),
+    )
+)
+declare(
+    Register(
+        id="log_redaction",
+        chapter="monitoring",
+        model=LogRedaction,
+        kind=Kind.AUTHORITY,
+        columns=("code", "reason", "lines", "approved_at", "state", "done_at", "trouble"),
+        order=("-approved_at",),
+        search=("code", "reason"),
+        filters=(by_choice(LogRedaction, "state"),),
+        key=("code",),
+        route="log_redaction",
+        hidden=frozenset({"salt"}),
+        words={"lines": dump_seqs},
         articles=(29,),
     )
 )

@@ -25,8 +25,14 @@ def of(references: Iterable[str]) -> list[Evidence]:
     """Return the links of references; an unknown form is shown as it is."""
     references = list(references)
     names = {reference.split(":")[1] for reference in references if reference.startswith("line:")}
-    segments = dict(VaultSegment.objects.filter(name__in=names).values_list("name", "number"))
+    segments = {name: number for name in names if (number := _number(name)) is not None}
     return [_one(reference, segments) for reference in references]
+
+
+def _number(name: str) -> int | None:
+    """Return the number of a segment by any name it ever had: that of a successor is its number's with a generation behind."""
+    digits = name.partition(".")[0].rpartition("-")[2]
+    return int(digits) if digits.isascii() and digits.isdigit() and VaultSegment.objects.filter(number=int(digits)).exists() else None
 
 
 def _one(reference: str, segments: Mapping[str, int]) -> Evidence:

@@ -24,8 +24,9 @@ from anzhang import clock
 from anzhang.casework import exports
 from anzhang.directory.scoping import visible
 from anzhang.engines import masking
-from anzhang.events import Event
 from anzhang.journal.models import Entry
+from anzhang.journal.queries import SEALS
+from anzhang.monitoring.line_proofs import standing
 from anzhang.monitoring.models import LogSource, VaultSegment
 from anzhang.monitoring.procedures import record_query
 from anzhang.permissions import Actor, RefusedError
@@ -118,8 +119,8 @@ def line(request: HttpRequest, number: int, seq: int) -> HttpResponse:
     from anzhang.engines.vault import Vault
 
     now, actor = clock.now(), actor_of(request)
-    segment = VaultSegment.objects.filter(number=number, first_seq__lte=seq, last_seq__gte=seq).first()
-    if segment is None:
+    segment = standing(number)
+    if segment is None or not segment.first_seq <= seq <= segment.last_seq:
         raise Http404(f"line {number}/{seq}")
     sources = {source.code: source for source in sources_of(actor, now)}
     vault = Vault(settings.HOME.vault)
@@ -129,7 +130,8 @@ def line(request: HttpRequest, number: int, seq: int) -> HttpResponse:
     record_query(actor, {"line": f"{number}/{seq}"}, hits=1, at=now)
     before, after = vault.around(segment.name, seq, AROUND)
     names = {source.code: source.name for source in sources.values()}
-    entry = Entry.objects.filter(act=Event.SEGMENT_SEAL, object_key=str(number)).values_list("index", flat=True).first()
+    sealed = Entry.objects.filter(act__in=SEALS, object_type="vault_segment", object_key=str(segment.number))
+    entry = sealed.order_by("-index").values_list("index", flat=True).first()
     context = {
         "hit": hit,
         "at": searching.wall(hit.at),

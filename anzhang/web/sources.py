@@ -200,7 +200,8 @@ def _context(source: LogSource, actor: Actor, at: datetime) -> dict[str, object]
     (standing,) = standings([source], collector(settings.HOME, at), _silence(at), at)
     sight = Sight(actor, at)
     wrong = findings_page.seen(sight).exclude(state=Finding.State.CLOSED).filter(subject=f"source:{source.code}")
-    segments = [each for each in VaultSegment.objects.order_by("-number")[:500] if source.code in each.sources][:RECENT_SEGMENTS]
+    newest = VaultSegment.objects.exclude(state=VaultSegment.State.MERGED).order_by("-number")[:500]
+    segments = [each for each in newest if source.code in each.sources][:RECENT_SEGMENTS]
     return {
         "source": source,
         "standing": standing,

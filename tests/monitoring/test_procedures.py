@@ -41,6 +41,10 @@ class Sealed:
     root_sm3: str = "b1" * 32
     previous_sha256: str = ""
 
+    @property
+    def chain(self) -> tuple[str, str]:
+        return self.root_sha256, self.root_sm3
+
 
 SECOND = replace(Sealed(), number=2, name="s2", first_seq=11, last_seq=20, root_sha256="a2" * 32, previous_sha256="a1" * 32)
 

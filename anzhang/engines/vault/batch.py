@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Literal
@@ -265,3 +265,8 @@ def instant(us: int) -> datetime:
 def stamp(value: datetime) -> str:
     """Return an instant as it stands in headers: UTC, microseconds."""
     return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def dump_seqs(runs: Iterable[Sequence[int]]) -> str:
+    """Return runs of sequence numbers as people write them: `5-9, 12`."""
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)

@@ -44,7 +44,7 @@ LOCK = "successor.lock"
 MOST_BYTES = 64 << 20  # raw bytes of a segment that others were merged into: as much as a seal takes at once
 HIDDEN = ".new"  # what a folder's name ends with while it is filled
 
-Announce = Callable[[SealedSegment], None]
+Announce = Callable[[SealedSegment], object]
 Runs = Sequence[tuple[int, int]]
 
 
@@ -389,11 +389,6 @@ def _lines(block: Block) -> pa.Array:
     data, starts, ends = block.lines
     offsets = np.concatenate([starts, ends[-1:]]).astype(np.int32)
     return pa.Array.from_buffers(pa.binary(), len(starts), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
-
-
-def dump_seqs(runs: Runs) -> str:
-    """Return runs of numbers as people write them: `5-9, 12`."""
-    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
 
 
 def digest_of(salt: bytes, line: bytes) -> str:

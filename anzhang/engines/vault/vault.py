@@ -309,16 +309,18 @@ class Vault:
         """Take the text of lines out of every segment that holds some of them; return those that hold none of it now.
 
         Done twice is done once. `announce` is called with each successor before it stands. Lines that are not sealed yet, or are of
-        a segment that was disposed of, are not found. Raises SuccessionError.
+        a segment that was disposed of, are not found. Raises BusyError, SuccessionError.
         """
         runs = redaction.seqs
-        with succession.alone(self.root), self._changing() as catalog:
+        with succession.alone(self.root, wait=False), self._changing() as catalog:
             holding = [s for s in catalog.segments() if any(first <= s.last_seq and last >= s.first_seq for first, last in runs)]
             return [succession.redact(self.root, catalog, sealed, redaction, salt, announce) for sealed in holding]
 
     def settle(self, is_announced: Callable[[SealedSegment], bool]) -> None:
-        """Finish or undo what a kill left of a segment that was being replaced."""
-        with succession.alone(self.root), self._changing() as catalog:
+        """Finish or undo what a kill left of a segment that was being replaced. Raises BusyError."""
+        if not (self.root / "catalog.sqlite3").is_file():
+            return
+        with succession.alone(self.root, wait=False), self._changing() as catalog:
             succession.settle(self.root, catalog, is_announced)
 
     @contextmanager

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -23,19 +25,24 @@ from anzhang.engines.ledger.note import NoteError, Verifier
 from anzhang.engines.ledger.tree import ProofError
 from anzhang.engines.masking import mask
 from anzhang.engines.vault import (
+    BusyError,
     EncodingError,
     LineTooLongError,
     Query,
     QueryError,
     RetentionError,
+    SealedSegment,
+    SuccessionError,
     Vault,
     VaultBusyError,
     Writer,
     batches,
     offsite,
 )
+from anzhang.engines.vault.batch import dump_seqs
 from anzhang.engines.vault.query import FIELDS
 from anzhang.engines.vault.search import describe
+from anzhang.engines.vault.succession import mergeable
 from anzhang.engines.vault.vault import FLOOR
 from anzhang.engines.vault.verify import Sealed
 from anzhang.management import BadInputError, FailedError, Verb
@@ -44,15 +51,14 @@ SEAL_BYTES = 128 << 20
 
 
 class Command(Verb):
-    """One sub-verb each: ingest, search, export, stats, verify, prove, check, copy, dispose, seal, rebuild, warm."""
+    """One sub-verb each: ingest, search, export, stats, verify, prove, check, copy, dispose, seal, merge, redacted, rebuild, warm."""
 
     help = "take log files in, search, verify and seal the log vault"
 
     def arguments(self, parser: ArgumentParser) -> None:
         """Declare the sub-verbs."""
-        verbs = parser.add_subparsers(
-            dest="verb", required=True, metavar="ingest|search|export|stats|verify|prove|check|copy|dispose|seal|rebuild|warm"
-        )
+        names = "ingest|search|export|stats|verify|prove|check|copy|dispose|seal|merge|redacted|rebuild|warm"
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar=names)
         ingest = _verb(verbs, "ingest", "store log files and seal them")
         ingest.add_argument("files", nargs="+", type=Path, metavar="FILE")
         ingest.add_argument("--source", required=True, help="code of the log source")
@@ -81,6 +87,11 @@ class Command(Verb):
         dispose.add_argument("--keep-days", type=int, default=FLOOR.days, metavar="N", help=f"at least {FLOOR.days}, the default")
         dispose.add_argument("--json", action="store_true", dest="as_json", help="print JSON")
         _verb(verbs, "seal", "seal what waits in the write-ahead log")
+        _verb(verbs, "merge", "let one segment stand for the small ones of each day that is over, as the collector does by itself")
+        redacted = verbs.add_parser("redacted", help="say which redacted lines of a case a file's lines were; exit 1 when none")
+        redacted.add_argument("case", metavar="CASE", help="its number")
+        redacted.add_argument("file", type=Path, metavar="FILE", help="lines as they were, without terminators in them")
+        redacted.add_argument("--json", action="store_true", dest="as_json", help="print JSON")
         _verb(verbs, "rebuild", "derive the event streams again from the sealed lines")
         verbs.add_parser("warm", help="compile the vault's kernels ahead of use")
 
@@ -175,29 +186,36 @@ class Command(Verb):
             self.stdout.write(f"source {code}: {heard['rows']} lines, {heard['first_at']} .. {heard['last_at']}")
 
     def _verify(self, vault: Vault, options: dict[str, Any]) -> None:
-        faults = vault.verify(self._heads(options))
+        faults = vault.verify(partial(self._heads, options) if self._has_heads(options) else None)
+        kept = vault.segments()
+        redacted = [(sealed.name, each) for sealed in kept for each in sealed.redactions]
         if options["as_json"]:
-            self.print_json({"ok": not faults, "segments": len(vault.segments()), "faults": [asdict(fault) for fault in faults]})
+            told = [{"segment": name, "case": r.case, "reason": r.reason, "lines": r.lines, "seqs": r.seqs} for name, r in redacted]
+            self.print_json({"ok": not faults, "segments": len(kept), "faults": [asdict(fault) for fault in faults], "redacted": told})
         else:
             for fault in faults:
                 self.stdout.write(str(fault))
+            for name, each in redacted:
+                self.stdout.write(f"{name}: redacted: {each.lines} lines ({dump_seqs(each.seqs)}), case {each.case}: {each.reason}")
         if faults:
             raise FailedError(f"vault: {len(faults)} faults")
         if not options["as_json"]:
-            self.stdout.write(f"{len(vault.segments())} segments, every proof holds")
+            self.stdout.write(f"{len(kept)} segments, every proof holds{f'; {len(redacted)} redactions' if redacted else ''}")
 
-    def _heads(self, options: dict[str, Any]) -> list[Sealed] | None:
+    def _has_heads(self, options: dict[str, Any]) -> bool:
+        return options["heads"] is not None or (options["vault"] is None and settings.HOME.exists)
+
+    def _heads(self, options: dict[str, Any]) -> list[Sealed]:
         """Return what the ledger holds: from a file, or from the database when this is the installation's own vault."""
         if options["heads"] is not None:
             try:
-                return [Sealed(int(x["number"]), str(x["name"]), str(x["root"])) for x in orjson.loads(options["heads"].read_bytes())]
+                said = orjson.loads(options["heads"].read_bytes())
+                return [Sealed(int(x["number"]), str(x["name"]), str(x["root"]), int(x.get("first_number", 0))) for x in said]
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise BadInputError(f"{options['heads']}: {error!r}") from error
-        if options["vault"] is not None or not settings.HOME.exists:
-            return None
         from anzhang.journal.queries import segment_seals
 
-        return [Sealed(seal.number, seal.name, seal.root) for seal in segment_seals()]
+        return [Sealed(seal.number, seal.name, seal.root, seal.first_number) for seal in segment_seals()]
 
     def _seal(self, vault: Vault, options: dict[str, Any]) -> None:
         with vault.writer() as writer:
@@ -206,6 +224,54 @@ class Command(Verb):
             self.print_json({"segments": [_segment(s) for s in sealed]})
         else:
             self.stdout.write("\n".join(f"{s.name}: {s.rows} lines" for s in sealed) or "nothing waits")
+
+    def _merge(self, vault: Vault, options: dict[str, Any]) -> None:
+        announce: Callable[[SealedSegment], object] = lambda _sealed: None  # noqa: E731
+        known: Callable[[SealedSegment], bool] = lambda _sealed: False  # noqa: E731
+        if options["vault"] is None and settings.HOME.exists:
+            from anzhang.directory.tickets import cli_actor
+            from anzhang.monitoring.succession import is_recorded, record_successor
+
+            announce, known = partial(record_successor, cli_actor("vault"), at=clock.now()), is_recorded
+        made: list[SealedSegment] = []
+        faults: list[str] = []
+        with vault.writer() as writer:
+            try:
+                writer.settle(known)
+                for run in mergeable(vault.segments(), clock.day_of(clock.now())):
+                    try:
+                        merged = writer.merge(run, clock.now(), announce)
+                        made += [merged] if merged is not None else []
+                    except SuccessionError as error:
+                        faults.append(str(error))
+            except BusyError as error:
+                raise FailedError(f"vault merge: {error}: somebody verifies or copies the vault; try again later") from error
+        if options["as_json"]:
+            self.print_json({"segments": [_segment(sealed) for sealed in made], "faults": faults})
+        else:
+            said = [f"{sealed.name}: {len(sealed.replaces)} segments, {sealed.rows} lines" for sealed in made]
+            self.stdout.write("\n".join([*said, *faults]) or "nothing to merge")
+        if faults:
+            raise FailedError(f"vault merge: {len(faults)} runs of segments stay as they are")
+
+    def _redacted(self, vault: Vault, options: dict[str, Any]) -> None:
+        from anzhang.monitoring.models import LogRedaction
+        from anzhang.monitoring.redactions import matching
+
+        if not settings.HOME.exists or (redaction := LogRedaction.objects.filter(code=options["case"]).first()) is None:
+            raise BadInputError(f"{options['case']}: no such redaction here")
+        try:
+            lines = options["file"].read_bytes().splitlines()
+        except OSError as error:
+            raise BadInputError(f"{options['file']}: {error.strerror}") from error
+        found = [{"line": number, "seq": seq, "sha256": digest} for number, line in enumerate(lines, 1)
+                 for seq, digest in matching(vault, redaction, line)]  # fmt: skip
+        if options["as_json"]:
+            self.print_json({"found": found})
+        for each in found if not options["as_json"] else ():
+            self.stdout.write(f"line {each['line']} of the file was line {each['seq']}: {each['sha256']}")
+        if not found:
+            raise FailedError(f"{options['file']}: none of its lines was redacted by case {options['case']}")
 
     def _rebuild(self, vault: Vault, options: dict[str, Any]) -> None:
         count = vault.rebuild_streams()
