@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import orjson
@@ -8,7 +9,9 @@ import pytest
 from django.core.management import call_command
 
 from anzhang.engines.vault import Vault
-from tests.engines.logs import lines
+from tests.engines.logs import AT, lines
+from tests.engines.test_vault import fill
+from tests.engines.test_vault_verify import flip
 
 
 def run(*arguments: object) -> int:
@@ -86,3 +89,25 @@ def test_bad_input_exits_with_two_and_one_line(tmp_path: Path, arguments: list[s
         capsys.readouterr()
     assert run(*arguments, "--vault", tmp_path) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_small_segments_are_merged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(Vault(tmp_path / "vault"), lines(400), per_batch=50, per_segment=1)
+    assert run("merge", "--vault", tmp_path / "vault", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert ([each["name"] for each in told["segments"]], told["faults"]) == (["n1-000000008.1"], [])
+    assert run("merge", "--vault", tmp_path / "vault") == 0
+    assert capsys.readouterr().out.strip() == "nothing to merge"
+    assert run("verify", "--vault", tmp_path / "vault") == 0
+
+
+def test_a_damaged_segment_is_left_and_the_rest_is_merged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    vault = Vault(tmp_path / "vault")
+    fill(vault, lines(400), per_batch=50, per_segment=1)
+    fill(vault, lines(400), per_batch=50, per_segment=1, at=AT + timedelta(days=1))
+    flip(next((vault.root / "segments").glob("day=*/n1-000000003")) / "rows.parquet", 60)
+    assert run("merge", "--vault", vault.root) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "n1-000000016.1: 8 segments, 400 lines"
+    assert said[1].startswith("n1-000000003 is not what was sealed")
+    assert len(vault.segments()) == 9

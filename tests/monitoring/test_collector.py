@@ -8,8 +8,11 @@ import sqlite3
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 
 from anzhang.daemons import syslog_tcp
+from tests.engines.logs import lines
+from tests.engines.test_vault import fill
 from tests.monitoring.installation import Installation
 from tests.programs import wait_until
 
@@ -176,6 +179,28 @@ def test_segments_sealed_before_a_kill_are_recorded_at_the_next_start(collector:
     wait_until(lambda: collector.rows("select rows from anzhang_vaultsegment") == [(1,)], what="the record")
     collector.stop()
     collector.check()
+
+
+def test_small_segments_of_a_day_that_is_over_are_merged_and_the_ledger_is_told_first(installation: Installation) -> None:
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    fill(installation.vault, lines(600), per_batch=60, per_segment=1, source="OTHER", at=yesterday)
+    raw = installation.received("OTHER")
+    installation.more = "merge_seconds = 1\n"
+    installation.start()
+    wait_until(lambda: [sealed.name for sealed in installation.vault.segments()] == ["n1-000000010.1"], what="the merge")
+    installation.send(b"<13>one more\n", "127.0.0.4")
+    installation.stop()
+    assert installation.received("OTHER") == [*raw, b"<13>one more\n"]
+    assert installation.status["merged_segments"] == 10
+    assert installation.rows("select number, state, merged_into, rows from anzhang_vaultsegment where number > 8 order by number") == [
+        (9, "merged", 10, 60), (10, "sealed", None, 600), (11, "sealed", None, 1),
+    ]  # fmt: skip
+    command = [sys.executable, "-m", "anzhang", "--home", str(installation.home), "vault"]
+    verified = subprocess.run([*command, "verify"], capture_output=True, text=True, check=False, timeout=60)
+    assert (verified.returncode, verified.stdout) == (0, "2 segments, every proof holds\n"), verified.stderr
+    proof = installation.home / "line.zip"  # of a line that is named by the segment it was sealed in
+    proved = subprocess.run([*command, "prove", "3", "125", "--out", str(proof)], capture_output=True, text=True, check=False, timeout=60)
+    assert (proved.returncode, proof.exists()) == (0, True), proved.stderr
 
 
 def test_a_second_collector_is_refused(collector: Installation) -> None:
