@@ -10,6 +10,7 @@ The order makes the parts fit, though the collector may go on sealing:
 2. The write-ahead log: what it holds twice, a segment consumed and its reader passes over.
 3. The vault's catalog, the same way as the database.
 4. The segments and streams that this catalog lists; later ones belong to the next backup.
+Meanwhile no segment is replaced by a successor, nor disposed of (`engines/vault/locks.py`).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from typing import IO, Any
 from anzhang import __version__
 from anzhang.engines import durable
 from anzhang.engines.crypto import seal
+from anzhang.engines.vault import locks
 from anzhang.home import Home
 from anzhang.journal import heads
 from anzhang.operate import copies, postgres
@@ -119,7 +121,7 @@ def make(home: Home, target: Path, passphrase: str, at: datetime) -> Made:
         building.rename(path)
         durable.sync_folder(path.parent)
     except FileNotFoundError as error:
-        raise BackupError(f"{error.filename} was removed while it was read (a segment past its time?); run the backup again") from error
+        raise BackupError(f"{error.filename} was removed while it was read; run the backup again") from error
     except (OSError, copies.ForeignDatabaseError, postgres.PostgresError) as error:
         raise BackupError(f"{error}") from error
     finally:
@@ -136,7 +138,7 @@ def _check(home: Home, passphrase: str) -> None:
 
 
 def _fill(writer: _Writer, home: Home, passphrase: str, at: datetime, made: Made) -> None:
-    with tempfile.TemporaryDirectory(prefix=".backup-", dir=home.path) as work:
+    with tempfile.TemporaryDirectory(prefix=".backup-", dir=home.path) as work, locks.unchanged(home.vault):
         database = Path(work) / copies.kind()
         notes = copies.take(home, database)
         made.head = max((int(note.split("\n")[1]) for note in notes), default=0)

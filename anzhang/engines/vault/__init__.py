@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from anzhang.engines.vault.batch import Ack, Batch, Fault, Heard, Redaction, SealedSegment
     from anzhang.engines.vault.encodings import EncodingError
     from anzhang.engines.vault.files import LineTooLongError, batches
+    from anzhang.engines.vault.locks import BusyError
     from anzhang.engines.vault.query import Query, QueryError
     from anzhang.engines.vault.search import Hit, Result
-    from anzhang.engines.vault.succession import BusyError, SuccessionError
+    from anzhang.engines.vault.succession import SuccessionError
     from anzhang.engines.vault.vault import RetentionError, Stats, Vault
     from anzhang.engines.vault.verify import Sealed
     from anzhang.engines.vault.wal import WriterDeadError
@@ -52,9 +53,10 @@ _HOMES = {
     "batch": ("Ack", "Batch", "Fault", "Heard", "Redaction", "SealedSegment"),
     "encodings": ("EncodingError",),
     "files": ("LineTooLongError", "batches"),
+    "locks": ("BusyError",),
     "query": ("Query", "QueryError"),
     "search": ("Hit", "Result"),
-    "succession": ("BusyError", "SuccessionError"),
+    "succession": ("SuccessionError",),
     "vault": ("RetentionError", "Stats", "Vault"),
     "verify": ("Sealed",),
     "wal": ("WriterDeadError",),

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from anzhang.engines import durable
-from anzhang.engines.vault import derived, succession, tree
+from anzhang.engines.vault import derived, locks, tree
 from anzhang.engines.vault.batch import Fault, SealedSegment
 from anzhang.engines.vault.catalog import Catalog
 from anzhang.engines.vault.places import locate
@@ -50,7 +50,7 @@ class Copied:
 
 def copy(root: Path, target: Path) -> Copied:
     """Bring the copy in `target` up to date with the vault at `root`; no segment is replaced meanwhile. Raises TargetError, OSError."""
-    with succession.unchanged(root):
+    with locks.unchanged(root):
         catalog = Catalog(root / CATALOG, write=False)
         try:
             return _copy(root, catalog.segments(), catalog.replaced(), catalog.founding(), target)

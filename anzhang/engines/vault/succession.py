@@ -11,14 +11,11 @@ Why a kill at any moment loses nothing:
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
-import os
 import secrets
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -40,7 +37,6 @@ from anzhang.engines.vault.scan import REDACTED
 from anzhang.engines.vault.text import mark_foreign
 from anzhang.engines.vault.verify import sealed_parts
 
-LOCK = "successor.lock"
 MOST_BYTES = 64 << 20  # raw bytes of a segment that others were merged into: as much as a seal takes at once
 HIDDEN = ".new"  # what a folder's name ends with while it is filled
 
@@ -48,41 +44,8 @@ Announce = Callable[[SealedSegment], object]
 Runs = Sequence[tuple[int, int]]
 
 
-class BusyError(Exception):
-    """Somebody verifies the vault, or replaces or deletes segments of it."""
-
-
 class SuccessionError(Exception):
     """A successor cannot be made: what it would replace is damaged, or is not there; nothing was changed."""
-
-
-@contextlib.contextmanager
-def alone(root: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold the right to replace segments; waits for whoever has it, or raises BusyError."""
-    descriptor = os.open(root / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BusyError(str(root)) from error
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def unchanged(root: Path) -> Iterator[None]:
-    """Keep segments from being replaced meanwhile; where nobody ever did, nothing is locked."""
-    try:
-        descriptor = os.open(root / LOCK, os.O_RDONLY)
-    except FileNotFoundError:
-        yield
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def mergeable(kept: Iterable[SealedSegment], before: date) -> list[list[SealedSegment]]:
@@ -105,7 +68,7 @@ def _size(run: Iterable[SealedSegment]) -> int:
 def merge(
     root: Path, catalog: Catalog, run: Sequence[SealedSegment], known: Mapping[int, int], at: datetime, announce: Announce
 ) -> tuple[SealedSegment, list[Template]]:
-    """Let one segment stand for several; return it and the templates it uses first. Call it holding `alone`.
+    """Let one segment stand for several; return it and the templates it uses first. Call it holding `locks.alone`.
 
     `known` are the writer's templates. Lines that had none, being too few of their kind in their segment, may have one now.
     Raises SuccessionError, and what `announce` raises.
@@ -131,7 +94,7 @@ def redact(
     """Let a segment be followed by itself without the text of some lines: `redaction.seqs`, as far as it holds them.
 
     A line becomes the case, the reason and the SHA-256 of salt and line; host, program and what else its header said go, source,
-    address and times stay. Call it holding `alone`. Raises SuccessionError, and what `announce` raises.
+    address and times stay. Call it holding `locks.alone`. Raises SuccessionError, and what `announce` raises.
     """
     if any(each.case == redaction.case for each in sealed.redactions):
         return sealed
@@ -162,7 +125,7 @@ def redact(
 def settle(root: Path, catalog: Catalog, is_announced: Callable[[SealedSegment], bool]) -> None:
     """Finish what a kill left undone: a published successor stands where the ledger was told of it, and goes where it was not.
 
-    Call it holding `alone`.
+    Call it holding `locks.alone`.
     """
     for leftover in (root / "segments").glob(f"day=*/.*{HIDDEN}"):
         derived.remove(root, leftover.name.removeprefix(".").removesuffix(HIDDEN))

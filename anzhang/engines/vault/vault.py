@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from anzhang.engines import durable
-from anzhang.engines.vault import derived, filters, ondisk, streams, succession, tree, wal
+from anzhang.engines.vault import derived, filters, locks, ondisk, streams, succession, tree, wal
 from anzhang.engines.vault import segment as segments
 from anzhang.engines.vault.batch import Fault, Heard, Redaction, SealedSegment, instant, micros, stamp
 from anzhang.engines.vault.block import Block
@@ -183,7 +183,7 @@ class Vault:
 
         No segment is replaced meanwhile.
         """
-        with succession.unchanged(self.root):
+        with locks.unchanged(self.root):
             return self._verify(list(heads() if callable(heads) else heads) if heads is not None else None)
 
     def _verify(self, listed: list[Sealed] | None) -> list[Fault]:
@@ -298,7 +298,7 @@ class Vault:
             raise RetentionError(f"{name}: kept until {stamp(free_from)}, nobody may delete it before")
         if older := [each.name for each in kept if each.number < sealed.number and each.name not in held]:
             raise RetentionError(f"{name}: {older[0]} is older and goes first")
-        with succession.alone(self.root), self._changing() as catalog:
+        with locks.alone(self.root), self._changing() as catalog:
             catalog.set_disposed(sealed.number, stamp(at))
             folder = locate(self.root)[name]
             shutil.rmtree(folder)
@@ -312,7 +312,7 @@ class Vault:
         a segment that was disposed of, are not found. Raises BusyError, SuccessionError.
         """
         runs = redaction.seqs
-        with succession.alone(self.root, wait=False), self._changing() as catalog:
+        with locks.alone(self.root, wait=False), self._changing() as catalog:
             holding = [s for s in catalog.segments() if any(first <= s.last_seq and last >= s.first_seq for first, last in runs)]
             return [succession.redact(self.root, catalog, sealed, redaction, salt, announce) for sealed in holding]
 
@@ -320,7 +320,7 @@ class Vault:
         """Finish or undo what a kill left of a segment that was being replaced. Raises BusyError."""
         if not (self.root / "catalog.sqlite3").is_file():
             return
-        with succession.alone(self.root, wait=False), self._changing() as catalog:
+        with locks.alone(self.root, wait=False), self._changing() as catalog:
             succession.settle(self.root, catalog, is_announced)
 
     @contextmanager

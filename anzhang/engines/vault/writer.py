@@ -27,7 +27,7 @@ import numpy as np
 import pyarrow as pa
 
 from anzhang.engines import durable
-from anzhang.engines.vault import derived, succession, tree, wal
+from anzhang.engines.vault import derived, locks, succession, tree, wal
 from anzhang.engines.vault import segment as segments
 from anzhang.engines.vault.batch import Ack, Batch, SealedSegment, instant, micros
 from anzhang.engines.vault.catalog import Catalog, Key
@@ -66,6 +66,7 @@ class Writer:
         self.deriving = 0.0  # CPU seconds that went into streams
         for name in ("segments", "wal", "streams"):
             durable.make_folder(root / name)
+        locks.prepare(root)
         self._lock_file = os.open(root / "writer.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -206,7 +207,7 @@ class Writer:
 
         Raises BusyError, SuccessionError, and what `announce` raises; then nothing was replaced.
         """
-        with self._sealing, succession.alone(self.root, wait=False):
+        with self._sealing, locks.alone(self.root, wait=False):
             standing = {sealed.number: sealed for sealed in self.catalog.segments()}
             if any(standing.get(sealed.number) != sealed for sealed in run):
                 return None
@@ -216,7 +217,7 @@ class Writer:
 
     def settle(self, is_announced: Callable[[SealedSegment], bool]) -> None:
         """Finish or undo what a kill left of a segment that was being replaced. Raises BusyError."""
-        with self._sealing, succession.alone(self.root, wait=False):
+        with self._sealing, locks.alone(self.root, wait=False):
             succession.settle(self.root, self.catalog, is_announced)
             self._known = {int(t.hash, 16): t.tid for t in self.catalog.templates()}
 
