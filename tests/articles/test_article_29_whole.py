@@ -8,12 +8,17 @@ from datetime import timedelta
 import pytest
 
 from anzhang import jobs
-from anzhang.engines.vault import Batch, Vault
+from anzhang.casework import procedures as cases
+from anzhang.engines.vault import Batch, Sealed, Vault, succession
 from anzhang.engines.vault.places import locate
-from anzhang.monitoring import procedures
+from anzhang.journal.queries import segment_seals
+from anzhang.monitoring import procedures, redactions
 from anzhang.monitoring.models import LogSource, VaultSegment
+from anzhang.monitoring.succession import record_successor
 from anzhang.permissions import Via, system
+from anzhang.web import evidence
 from tests.articles.stories import measure, opened, state, verdict
+from tests.casework.paths import walk
 
 pytestmark = pytest.mark.usefixtures("bureau")
 A29_6 = "A29.6"
@@ -208,3 +213,66 @@ def test_a_device_whose_clock_is_not_set_is_not_judged_by_it(clock, vault):
     seal(vault, clock.now, line(clock.now + timedelta(seconds=600)))
     measure(clock, A29_6, vault=vault)
     assert codes() == set()
+
+
+def verify_with_ledger(vault: Vault, clock) -> None:
+    heads = [Sealed(seal.number, seal.name, seal.root, seal.first_number) for seal in segment_seals()]
+    faults = [{"segment": f.segment, "part": f.part, "why": f.what} for f in vault.verify(heads)]
+    procedures.record_check(system("vault"), faults, segments=1, seconds=0.1, at=clock.now)
+
+
+def test_merged_segments_leave_the_articles_as_they_were(clock, vault):
+    """A source heard in the first of them, one in the last, both kept; a finding about one of them leads to where its lines are."""
+    for hour in range(4):
+        seal(vault, clock.now, source=JY if hour < 3 else "SSH-SB01")
+        clock.advance(minutes=5)
+    clock.advance(hours=23)
+    seal(vault, clock.now)
+    seal(vault, clock.now, source="SSH-SB01")
+    with vault.writer() as writer:
+        (run,) = succession.mergeable(vault.segments(), clock.now.date())
+        writer.merge(run, clock.now, lambda sealed: record_successor(system("collector", Via.DAEMON), sealed, clock.now))
+    verify_with_ledger(vault, clock)
+    measure(clock, A29_6, vault=vault)
+    measure(clock, "A29.7", vault=vault)
+    assert (state(A29_6, "JYC"), state(A29_6, "IC"), state(A29_6, None)) == ("met", "met", "met")
+    assert (opened("A29.7", "JYC"), opened("A29.7", "IC")) == ([], [])
+    assert [piece.href for piece in evidence.of(["line:n1-000000002:2"])] == ["/search/2/2/"]
+    assert vault.line("n1-000000002", 2).segment == "n1-000000004.1"
+    shutil.rmtree(locate(vault.root)["n1-000000004.1"])
+    measure(clock, A29_6, vault=vault)
+    assert {finding.reason["code"] for finding in opened(A29_6, "JYC")} == {"segment_missing"}
+
+
+def test_a_redaction_that_is_not_carried_out_is_found_until_it_is(clock, vault, bureau, acting):
+    seal(vault, clock.now, line(clock.now), b"<38>Nov 24 09:10:00 jyapp01 app: what was not to be kept\n")
+    person = bureau.user["luona"].person
+    case = cases.file_case(acting("luona"), "log_redaction", person.unit, person, "", {"lines": "2", "reason": "误收"}, clock.now)
+    walk(case, bureau.named("郑凯"), bureau.user["chenjing"].person, at=clock.now)
+    clock.advance(hours=25)
+    seal(vault, clock.now)
+    verify_with_ledger(vault, clock)
+    measure(clock, A29_6, vault=vault)
+    (finding,) = opened(A29_6, None)
+    assert (finding.reason["code"], finding.reason["params"]["case"]) == ("redaction_waits", case.number)
+        ("redaction_waits", case.number)
+    }
+    redactions.carry_out(system("redactions"), vault, clock.now)
+    verify_with_ledger(vault, clock)
+    measure(clock, A29_6, vault=vault)
+    assert (state(A29_6, None), opened(A29_6, None)) == ("met", [])
+
+
+def test_the_text_put_back_is_found(clock, vault, bureau, acting, tmp_path):
+    seal(vault, clock.now, line(clock.now), b"<38>Nov 24 09:10:00 jyapp01 app: what was not to be kept\n")
+    shutil.copytree(vault.root, tmp_path / "before")
+    person = bureau.user["luona"].person
+    given = {"lines": "2", "reason": "误收"}
+    case = cases.file_case(acting("luona"), "log_redaction", person.unit, person, "", given, clock.now)
+    walk(case, bureau.named("郑凯"), bureau.user["chenjing"].person, at=clock.now)
+    redactions.carry_out(system("redactions"), vault, clock.now)
+    shutil.rmtree(vault.root)
+    shutil.copytree(tmp_path / "before", vault.root)
+    verify_with_ledger(vault, clock)
+    measure(clock, A29_6, vault=vault)
+    assert "segment_fault" in codes() | codes(None)

@@ -67,6 +67,7 @@ TRIALS = by_key(
         key="t_when", field=[ROWS, SORT, MATTER, {**SYSTEM, "required": False}],
     ),
     route(step("m", "system_manager@managing"), key="t_managing", field=[SYSTEM]),
+    route(step("o", "office"), step("a", "auditor"), key="t_audited"),
     route(step("h", HEAD), key="t_filers", filers=[OFFICER]),
     route(step("h", HEAD), key="t_unbound", effect="no_such_procedure"),
     route(step("h", HEAD), key="t_failing", effect="breaks_a_constraint"),
@@ -388,6 +389,13 @@ def test_a_heads_own_case_goes_to_the_head_above_and_its_approval_ends_by_the_ca
     stage.clock.now = approval.valid_to
     assert revocation.expire(sweep, stage.clock.now) == 1
     assert stage.forge("zhengkai", case, "revoke") == "ended"
+
+
+@tells("role.auditor")
+def test_the_auditor_has_a_say_where_a_route_asks_for_it(stage):
+    case = stage.agree(stage.file("luona", "t_audited"), "zhengkai")
+    assert waiting(case) == {"陈静"}
+    assert stage.agree(case, "chenjing").state == Case.State.APPROVED
 
 
 # Conditions, places, effects
