@@ -255,8 +255,6 @@ def test_a_redaction_that_is_not_carried_out_is_found_until_it_is(clock, vault, 
     measure(clock, A29_6, vault=vault)
     (finding,) = opened(A29_6, None)
     assert (finding.reason["code"], finding.reason["params"]["case"]) == ("redaction_waits", case.number)
-        ("redaction_waits", case.number)
-    }
     redactions.carry_out(system("redactions"), vault, clock.now)
     verify_with_ledger(vault, clock)
     measure(clock, A29_6, vault=vault)
