@@ -38,6 +38,7 @@ from anzhang.daemons.evtx_tail import EVTX, EvtxTail
 from anzhang.daemons.file_tail import Follower, Tail, expand
 from anzhang.daemons.intake import Intake
 from anzhang.daemons.ports import PortError, Ports
+from anzhang.daemons.receivers import Receivers
 from anzhang.engines import durable
 from anzhang.engines.vault import BusyError, SealedSegment, SuccessionError, Vault, VaultBusyError, Writer, succession
 from anzhang.home import Home
@@ -81,6 +82,7 @@ class Collector:
         self.started_at = clock.now()
         self.trouble = ""
         self.sealed = self.merged = 0
+        self.receivers: Receivers | None = None
         self.unmergeable: set[tuple[str, ...]] = set()  # runs of segments that could not be merged, by their names
         self.busy_at: float | None = None  # time.monotonic() of the last large seal whose memory we keep
 
@@ -94,20 +96,35 @@ class Collector:
             self.writer = await self._compute(self._open_vault)
             await self._compute(warm)
             await self._record_missing()
-            quarantine = Quarantine(self.folder / "quarantine", self.home.get("collector", "quarantine_bytes", 64 << 20))
-            self.intake = Intake(self.writer, quarantine, self.appenders, await self._database(senders.load))
+            self.strangers = Quarantine(self.folder / "quarantine", self.home.get("collector", "quarantine_bytes", 64 << 20))
+            self.intake = Intake(self.writer, self.strangers, self.appenders, await self._database(senders.load))
             self.intake.unsealed_since = time.monotonic() if self.writer.pending_bytes else None
             try:
-                await self.ports.open(self.intake)
-            except PortError as error:
-                raise CollectorError(str(error)) from error
-            work = (*self.ports.work(), self.intake.run(), self._refresh(), self._seal(), self._merge())
+                await self._listen()
+            except (PortError, TimeoutError) as error:
+                raise CollectorError(str(error) or "the receivers did not start") from error
+            receiving = [self.receivers.run()] if self.receivers is not None else self.ports.work()
+            work = (*receiving, self.intake.run(), self._refresh(), self._seal(), self._merge())
             tasks = [asyncio.create_task(each) for each in work]
             log.info("collector ready: %s; %d sources", self.ports, len(self.intake.senders.sources))
             await self._until_stopped(tasks)
             await self._finish(tasks)
         if self.intake.broken.is_set():
             raise CollectorError("the disk could not make the write-ahead file durable; nothing unwritten was acknowledged")
+
+    async def _listen(self) -> None:
+        """Open the ports, here or in processes of their own. Raises PortError."""
+        count = self.home.get("collector", "receivers", 0)
+        if not count:
+            await self.ports.open(self.intake)
+            return
+        self.ports.probe()
+        self.receivers = Receivers(self.home, self.intake, count)
+        try:
+            await self.receivers.start()
+        except BaseException:
+            await self.receivers.close()
+            raise
 
     @property
     def senders(self) -> Mapping[str, senders.Source]:
@@ -134,7 +151,7 @@ class Collector:
             task.cancel()
 
     async def _finish(self, tasks: list[asyncio.Task[None]]) -> None:
-        await self.ports.close()
+        await (self.ports if self.receivers is None else self.receivers).close()
         followers = [task for _, task, _ in self.tails.values()]
         for task in (*followers, *tasks):
             task.cancel()
@@ -142,7 +159,7 @@ class Collector:
         if not self.intake.broken.is_set():
             await self.intake.flush()
             await self._seal_now()
-        self.intake.strangers.save()
+        self.strangers.save()
         self._write_status(stopped=True)
         await self._compute(self.writer.close)
         for pool in (self.appenders, self.sealer, self.clerk):
@@ -163,7 +180,7 @@ class Collector:
             except DatabaseError:
                 log.exception("the sources cannot be read; the last known ones hold")
             self._follow()
-            self.intake.strangers.save()
+            self.strangers.save()
             self._write_status()
             await asyncio.sleep(REFRESH_SECONDS)
 
@@ -285,9 +302,9 @@ class Collector:
             "pid": 0 if stopped else os.getpid(),
             "started_at": self.started_at.isoformat(),
             "at": now.isoformat(),
-            **self.ports.status(),
+            **(self.ports if self.receivers is None else self.receivers).status(),
             "received_bytes": self.intake.bytes,
-            "duplicates": self.intake.duplicates,
+            "duplicates": self.intake.duplicates + (self.receivers.duplicates if self.receivers is not None else 0),
             "unsealed_bytes": self.writer.pending_bytes,
             "sealed_segments": self.sealed,
             "merged_segments": self.merged,

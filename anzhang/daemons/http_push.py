@@ -97,12 +97,12 @@ class PushServer:
     reader: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "push"))
     stopping: bool = False
 
-    async def listen(self, host: str, port: int, files: tls.Files | None = None) -> None:
-        """Open one listener, behind TLS where there are certificates."""
+    async def listen(self, host: str, port: int, files: tls.Files | None = None, *, shared: bool = False) -> None:
+        """Open one listener, behind TLS where there are certificates; `shared`: other processes listen there too."""
         if files is None:
-            self.servers.append(await asyncio.get_running_loop().create_server(lambda: PushConnection(self), host, port, backlog=512))
+            self.servers.append(await tls.open_port(lambda: PushConnection(self), host, port, shared=shared))
             return
-        self.servers.append(await tls.Door(files, lambda: PushConnection(self)).listen(host, port))
+        self.servers.append(await tls.Door(files, lambda: PushConnection(self)).listen(host, port, shared=shared))
 
     async def close(self) -> None:
         """Stop listening; a request that is being stored gets its answer, the others are cut off."""

@@ -13,13 +13,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Protocol
 
 from anzhang import clock
 from anzhang.daemons.senders import TCP, Quotas, Senders, Source
 from anzhang.engines.durable import DurabilityError
-from anzhang.engines.vault import Ack, Batch, VaultFullError, Writer, WriterDeadError
+from anzhang.engines.vault import Ack, Batch, VaultFullError, WriterDeadError
 from anzhang.engines.vault.batch import Framing
-from anzhang.monitoring.quarantine import Quarantine
+from anzhang.monitoring.quarantine import Index
 
 log = logging.getLogger("anzhang.collector.intake")
 
@@ -51,11 +52,37 @@ class Run:
         return same and self.size + size <= LARGEST_RECORD
 
 
+class Appends(Protocol):
+    """What makes batches durable: the vault's writer, or the wire to the process that has it."""
+
+    @property
+    def pending_bytes(self) -> int:
+        """How many bytes wait to be sealed."""
+
+    def append(self, batch: Batch) -> Ack:
+        """Store a batch and return when it is on disk."""
+
+    def append_all(self, batches: Sequence[Batch]) -> list[Ack]:
+        """Store batches in order and return when they are on disk."""
+
+
+class Strangers(Protocol):
+    """Where bytes of nobody's go."""
+
+    index: Index
+
+    def put(self, address: str, why: str, data: bytes, at: datetime) -> None:
+        """Keep bytes of one sender."""
+
+
 class Intake:
     """The collector's single way into the vault; everything but the appends runs on the event loop."""
 
-    def __init__(self, writer: Writer, quarantine: Quarantine, pool: ThreadPoolExecutor, senders: Senders | None = None) -> None:
-        """Take the vault's writer; `over`, `lost` and `refused` collect what happened to sources until the collector notes it."""
+    def __init__(self, writer: Appends, quarantine: Strangers, pool: ThreadPoolExecutor, senders: Senders | None = None) -> None:
+        """Take the vault's writer, or what hands on to it.
+
+        `over`, `lost` and `refused` collect what happened to sources until the collector notes it.
+        """
         self.writer, self.pool = writer, pool
         self.strangers = quarantine
         self.senders = senders or Senders()
@@ -155,8 +182,12 @@ class Intake:
         if ack.duplicate or ack.conflict:
             self.duplicates += 1
         else:
-            self.charge(source, len(block))
+            self.stored(source, len(block))
         return ack
+
+    def stored(self, source: Source, size: int) -> None:
+        """Count bytes that were stored with an answer."""
+        self.charge(source, size)
 
     async def run(self) -> None:
         """Write what is offered, round after round, until cancelled."""
@@ -196,16 +227,17 @@ class Intake:
                 log.exception("the write-ahead file cannot be written; senders are held back")
                 await asyncio.sleep(RETRY_SECONDS)
             else:
-                self._count(batches[: len(acks)])
+                self.count(batches[: len(acks)])
                 del batches[: len(acks)]
 
     async def _append(self, batch: Batch) -> Ack:
         ack = await asyncio.get_running_loop().run_in_executor(self.pool, self.writer.append, batch)
         if not (ack.duplicate or ack.conflict):
-            self._count([batch])
+            self.count([batch])
         return ack
 
-    def _count(self, stored: Sequence[Batch]) -> None:
+    def count(self, stored: Sequence[Batch]) -> None:
+        """Count batches that are on disk."""
         self.bytes += sum(len(batch.data) for batch in stored)
         self.unsealed_since = self.unsealed_since or time.monotonic()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import socket
 from collections.abc import Coroutine, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -36,8 +37,9 @@ class PortError(Exception):
 class Ports:
     """What the settings say; `open` makes it so."""
 
-    def __init__(self, home: Home) -> None:
-        """Read the settings. Raises HomeError naming the key that is wrong."""
+    def __init__(self, home: Home, *, shared: bool = False) -> None:
+        """Read the settings; `shared`: other processes open the same ports. Raises HomeError naming the key that is wrong."""
+        self.shared = shared
         defaults = dict(DEFAULTS)
         tcp = home.get("collector", "syslog_tcp", DEFAULTS["syslog_tcp"]) or DEFAULTS["syslog_tcp"]
         defaults["syslog_udp"] = f"127.0.0.1:{tcp.rpartition(':')[2]}"
@@ -58,6 +60,18 @@ class Ports:
                 raise PortError(f"cannot listen at {place} (collector.{name}): {error.strerror or error}") from error
             except tls.CertificateError as error:
                 raise PortError(f"collector.{name}: {error}") from error
+
+    def probe(self) -> None:
+        """See that nobody else has the ports before several processes share them. Raises PortError."""
+        for name, place in self.places.items():
+            kind = socket.SOCK_DGRAM if name == "syslog_udp" else socket.SOCK_STREAM
+            try:
+                with socket.socket(socket.AF_INET6 if ":" in place.host else socket.AF_INET, kind) as tried:
+                    if kind == socket.SOCK_STREAM:
+                        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    tried.bind((place.host, place.port))
+            except OSError as error:
+                raise PortError(f"cannot listen at {place} (collector.{name}): {error.strerror or error}") from error
 
     def work(self) -> list[Coroutine[Any, Any, None]]:
         """Return what the receivers do all the time."""
@@ -86,13 +100,14 @@ class Ports:
     async def _listen(self, name: str, place: listen.Listen) -> None:
         files = self.files.get(name)
         if name == "syslog_udp":
-            self.udp.listen(place.host, place.port)
+            self.udp.listen(place.host, place.port, shared=self.shared)
         elif name == "http":
-            await self.push.listen(place.host, place.port, files)
+            await self.push.listen(place.host, place.port, files, shared=self.shared)
         elif name in {"relp", "relp_tls"}:
-            await self.relp.listen(place.host, place.port, files)
+            await self.relp.listen(place.host, place.port, files, shared=self.shared)
         else:
-            await (self.secure if name in PROVED else self.syslog).listen(place.host, place.port, files)
+            server = self.secure if name in PROVED else self.syslog
+            await server.listen(place.host, place.port, files, shared=self.shared)
 
 
 def _files(home: Home, name: str, place: listen.Listen) -> tls.Files | None:

@@ -106,13 +106,13 @@ class RelpServer:
     addresses: Counter[str] = field(default_factory=Counter)
     servers: list[asyncio.Server] = field(default_factory=list)
 
-    async def listen(self, host: str, port: int, files: tls.Files | None = None) -> None:
-        """Open one listener, behind TLS where there are certificates."""
+    async def listen(self, host: str, port: int, files: tls.Files | None = None, *, shared: bool = False) -> None:
+        """Open one listener, behind TLS where there are certificates; `shared`: other processes listen there too."""
         if files is None:
-            self.servers.append(await asyncio.get_running_loop().create_server(lambda: Session(self), host, port, backlog=512))
+            self.servers.append(await tls.open_port(lambda: Session(self), host, port, shared=shared))
             return
         door = tls.Door(files, lambda: Session(self, secure=True), self.refuse)
-        self.servers.append(await door.listen(host, port))
+        self.servers.append(await door.listen(host, port, shared=shared))
 
     async def run(self) -> None:
         """Let held-back sessions go on and end unfinished ones, until cancelled."""

@@ -70,13 +70,13 @@ class SyslogServer:
     door: tls.Door | None = None
     buffers: Budget = field(default_factory=lambda: Budget(BUFFERS_BYTES))
 
-    async def listen(self, host: str, port: int, files: tls.Files | None = None) -> None:
-        """Open one listener, behind TLS where there are certificates."""
+    async def listen(self, host: str, port: int, files: tls.Files | None = None, *, shared: bool = False) -> None:
+        """Open one listener, behind TLS where there are certificates; `shared`: other processes listen there too."""
         if files is None:
-            self.servers.append(await asyncio.get_running_loop().create_server(lambda: Connection(self), host, port, backlog=512))
+            self.servers.append(await tls.open_port(lambda: Connection(self), host, port, shared=shared))
             return
         self.door = tls.Door(files, lambda: Connection(self), lambda address, why: self.intake.refuse(address, why, self.transport))
-        self.servers.append(await self.door.listen(host, port))
+        self.servers.append(await self.door.listen(host, port, shared=shared))
 
     async def run(self) -> None:
         """Flush every connection's buffer twenty times a second and let held-back ones go on, until cancelled."""

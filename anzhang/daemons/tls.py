@@ -89,6 +89,11 @@ class Files:
         return times
 
 
+async def open_port(make: Callable[[], asyncio.BaseProtocol], host: str, port: int, *, shared: bool = False) -> asyncio.Server:
+    """Listen; `shared`: the kernel deals connections out among the processes that listen there (SO_REUSEPORT)."""
+    return await asyncio.get_running_loop().create_server(make, host, port, backlog=512, reuse_port=shared or None)
+
+
 class Behind(Protocol):
     """A protocol behind a door: it has its transport once it was let in."""
 
@@ -105,10 +110,10 @@ class Door:
     refused: Counter[str] = field(default_factory=Counter)
     waiting: Counter[str] = field(default_factory=Counter)  # handshakes by address
 
-    async def listen(self, host: str, port: int) -> asyncio.Server:
+    async def listen(self, host: str, port: int, *, shared: bool = False) -> asyncio.Server:
         """Open the port."""
         self.files.context()
-        return await asyncio.get_running_loop().create_server(lambda: _Handshake(self), host, port, backlog=512)
+        return await open_port(lambda: _Handshake(self), host, port, shared=shared)
 
     def has_room(self, address: str) -> bool:
         """Whether one more handshake with an address may begin."""

@@ -248,13 +248,15 @@ class UdpServer:
         self._loop = asyncio.get_running_loop()
         self.failed: BaseException | None = None
 
-    def listen(self, host: str, port: int) -> None:
-        """Bind and start to receive. Raises OSError."""
+    def listen(self, host: str, port: int, *, shared: bool = False) -> None:
+        """Bind and start to receive; `shared`: the kernel deals senders out among the processes that do. Raises OSError."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         opened = socket.socket(family, socket.SOCK_DGRAM)
         try:
             self.counters.buffer_bytes = _widen(opened, self.wanted)
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, int(WAIT_SECONDS * 1e6)))
+            if shared:
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             opened.bind((host, port))
         except OSError:
             opened.close()
