@@ -102,6 +102,7 @@ WORDING: dict[str, str | Promise] = {
     "deleted_inside_floor": _("日志段 %(segment)s 不满留存期即已缺失（%(rows)s 行）"),
     "kept_too_short": _("日志源 %(source)s 只留存了 %(days)s 天，应留存 %(floor)s 天（最早一段 %(segment)s）"),
     "source_silent": _("日志源“%(source)s”自 %(since)s 起没有日志，超过 %(minutes)s 分钟"),
+    "source_gap": _("日志源“%(source)s”的序号不连续：主机 %(host)s 等近一天共缺 %(missing)s 条，最近缺 %(numbers)s，发现于 %(at)s"),
     "source_over_quota": _("日志源“%(source)s”超出每小时 %(quota_bytes)s 字节的配额，已被限速"),
     "source_lossy": _("日志源“%(source)s”发送期间有报文丢失，累计至多 %(lost)s 条，最近一次在 %(at)s"),
     "source_refused": _("日志源“%(source)s”登记地址上的连接被拒绝，最近一次在 %(at)s（%(why)s）"),

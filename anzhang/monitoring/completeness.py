@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce, Lag
 
 from anzhang import clock
 from anzhang.engines.vault.clocks import clocks
+from anzhang.engines.vault.sequences import Gap, counts, gaps
 from anzhang.monitoring.models import LogRedaction, LogSource, VaultCheck, VaultSegment
 from anzhang.monitoring.obligations import activity_of, losses, subject_of
 from anzhang.regulation.checks import Context, check
@@ -22,6 +23,8 @@ QUOTA_ECHO = timedelta(hours=1)  # a source that passed its quota is in order af
 LOSS_ECHO = timedelta(days=1)  # lost datagrams and refused connections are a finding until a whole day went without
 REDACTED_WITHIN = timedelta(days=1)
 RATE_WINDOW = timedelta(days=1)
+GAP_ECHO = timedelta(days=1)
+GAP_SETTLES = timedelta(minutes=5)  # for which a number may be late: its line waits to be sealed
 CLOCK_WINDOW = timedelta(days=1)  # clocks are read off the newest segment of this span
 VAULT = Subject("vault", "日志库", None)
 
@@ -31,10 +34,10 @@ def logs_kept_whole(context: Context) -> Outcome:
     """Judge per active log source whether its lines are whole, and of the vault whether its chain is.
 
     Breach: a segment failed the last verification, is missing, or does not continue the one before; a source has been silent for
-    longer than it may, sends fewer lines a day than registered, its clock is off by more than the tolerance, it passed its quota and was
-    held back, datagrams were lost while it was sending, or connections from its address were refused; a redaction
-    was approved a day ago and is not carried out. A sender is taken to be up: one
-    that is out of service is closed in the register. Source: Art. 29; A29.6.
+    longer than it may, sends fewer lines a day than registered, its clock is off by more than the tolerance, numbers of its own count
+    (RFC 5424 sequenceId) did not come, it passed its quota and was held back, datagrams were lost while it was sending, or
+    connections from its address were refused; a redaction was approved a day ago and is not carried out. A sender is taken to be
+    up: one that is out of service is closed in the register. Source: Art. 29; A29.6.
     """
     sources = list(LogSource.objects.filter(state=LogSource.State.ACTIVE).select_related("unit", "activity").order_by("code"))
     heard = [source for source in sources if activity_of(source) is not None]
@@ -55,6 +58,7 @@ def logs_kept_whole(context: Context) -> Outcome:
         *_refused(refused),
         *_below_rate(heard, context.at),
         *_clocks_off(heard, context),
+        *_gaps(heard, context),
         *_faults(verified, {source.code: source for source in heard}),
         *_missing(context, {source.code: source for source in heard}),
         *_chain(),
@@ -167,6 +171,27 @@ def _clocks_off(heard: Iterable[LogSource], context: Context) -> Iterator[Breach
                 yield Breach(subject_of(source), why, (f"segment:{segment.name}",), segment.sealed_at, "clock")
         if not wanted:
             return
+
+
+def _gaps(heard: Iterable[LogSource], context: Context) -> Iterator[Breach]:
+    """Yield the sources whose senders count what they send, and of whose numbers some did not come within the last day."""
+    if context.vault is None:
+        return
+    recent = VaultSegment.objects.filter(state=VaultSegment.State.SEALED, sealed_at__gt=context.at - GAP_ECHO).order_by("number")
+    root, found = Path(context.vault.root), defaultdict[str, list[Gap]](list)
+    counted = (count for segment in recent.iterator(chunk_size=200) for count in counts(root, segment.name, segment.root_sha256))
+    for gap in gaps(counted):
+        if context.at - GAP_ECHO < gap.at <= context.at - GAP_SETTLES:
+            found[gap.source].append(gap)
+    for source in heard:
+        if missing := found.get(source.code):
+            last = max(missing, key=lambda gap: gap.at)
+            numbers = f"{last.first}–{last.last}" if last.missing > 1 else str(last.first)
+            params = {
+                "source": source.name, "host": last.host or last.address, "missing": sum(gap.missing for gap in missing),
+                "numbers": numbers, "at": _written(last.at),
+            }  # fmt: skip
+            yield Breach(subject_of(source), Why("source_gap", params), (f"log_source:{source.pk}",), last.at, "gap")
 
 
 def _faults(verified: VaultCheck | None, heard: Mapping[str, LogSource]) -> Iterator[Breach]:

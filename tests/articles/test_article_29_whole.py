@@ -274,3 +274,30 @@ def test_the_text_put_back_is_found(clock, vault, bureau, acting, tmp_path):
     verify_with_ledger(vault, clock)
     measure(clock, A29_6, vault=vault)
     assert "segment_fault" in codes() | codes(None)
+
+
+def test_a_gap_in_the_senders_own_numbers_is_found_and_ends_after_a_whole_day(clock, vault):
+    def numbered(*numbers: int) -> bytes:
+        text = '<38>1 {at:%Y-%m-%dT%H:%M:%S}Z jyapp01 app 1 - [meta sequenceId="{n}"] line\n'
+        return "".join(text.format(at=clock.now, n=n) for n in numbers).encode()
+
+    seal(vault, clock.now, numbered(1, 2, 3, 7, 8))
+    verify(vault, clock)
+    measure(clock, A29_6, vault=vault)
+    assert codes() == set(), "the missing ones may still wait to be sealed"
+    clock.advance(minutes=6)
+    seal(vault, clock.now, numbered(9, 11))
+    measure(clock, A29_6, vault=vault)
+    (finding,) = opened(A29_6, "JYC")
+    told = finding.reason["params"]
+    assert (finding.reason["code"], told["host"], told["missing"], told["numbers"]) == ("source_gap", "jyapp01", 3, "4–6")
+    clock.advance(minutes=6)
+    seal(vault, clock.now, numbered(12))
+    measure(clock, A29_6, vault=vault)
+    assert codes() == {"source_gap"}
+    for _ in range(25):
+        clock.advance(hours=1)
+        seal(vault, clock.now)
+    verify(vault, clock)
+    measure(clock, A29_6, vault=vault)
+    assert opened(A29_6, "JYC") == []
