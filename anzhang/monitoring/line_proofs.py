@@ -52,11 +52,12 @@ def prove_line(actor: Actor, vault: Vault, number: int, seq: int, at: datetime) 
     vault differs from its roots.
     """
     from anzhang.engines.vault import line_proof
-    from anzhang.engines.vault.places import locate
+    from anzhang.engines.vault.places import folder_of
 
     segment = standing(number)
     hit = vault.line(segment.name, seq) if segment is not None else None
-    if segment is None or hit is None:
+    folder = folder_of(vault.root, segment.name) if segment is not None else None
+    if segment is None or hit is None or folder is None:
         raise NoLineError(f"segment {number} holds no line {seq} here")
     heads.sign_heads(at)
     index = next((seal.index for seal in reversed(queries.segment_seals()) if seal.number == segment.number), None)
@@ -65,7 +66,7 @@ def prove_line(actor: Actor, vault: Vault, number: int, seq: int, at: datetime) 
     payload = Payload.objects.get(pk=index)
     seal = {f"{suite.name}{SUFFIX}": queries.prove(index, suite).text().encode() for suite in SUITES}
     seal |= {PAYLOAD: bytes(payload.body), SALT: bytes(payload.salt).hex().encode()}
-    made = line_proof.prove(locate(vault.root)[segment.name], hit, seal)
+    made = line_proof.prove(folder, hit, seal)
     _joined(line_proof.check(made))
     record_query(actor, {"proof": f"{number}/{seq}"}, hits=1, at=at)
     return made

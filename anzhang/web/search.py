@@ -24,6 +24,7 @@ from anzhang import clock
 from anzhang.casework import exports
 from anzhang.directory.scoping import visible
 from anzhang.engines import masking
+from anzhang.engines.vault.tree import DAMAGE
 from anzhang.journal.models import Entry
 from anzhang.journal.queries import SEALS
 from anzhang.monitoring.line_proofs import standing
@@ -124,11 +125,15 @@ def line(request: HttpRequest, number: int, seq: int) -> HttpResponse:
         raise Http404(f"line {number}/{seq}")
     sources = {source.code: source for source in sources_of(actor, now)}
     vault = Vault(settings.HOME.vault)
-    hit = vault.line(segment.name, seq)
+    try:
+        hit = vault.line(segment.name, seq)
+        before, after = vault.around(segment.name, seq, AROUND) if hit is not None else ([], [])
+    except DAMAGE as error:
+        message = _("日志段 %s 已损坏，这一行或它的前后文无法读取。") % segment.name
+        raise RefusedError("segment_unreadable", message, _("请系统管理员运行 anzhang vault verify，并从异地副本恢复。")) from error
     if hit is None or hit.source not in sources:
         raise Http404(f"line {number}/{seq}")
     record_query(actor, {"line": f"{number}/{seq}"}, hits=1, at=now)
-    before, after = vault.around(segment.name, seq, AROUND)
     names = {source.code: source.name for source in sources.values()}
     sealed = Entry.objects.filter(act__in=SEALS, object_type="vault_segment", object_key=str(segment.number))
     entry = sealed.order_by("-index").values_list("index", flat=True).first()

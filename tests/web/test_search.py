@@ -17,11 +17,12 @@ from django.urls import reverse
 
 from anzhang.casework import exports, procedures
 from anzhang.demo.bureau import Bureau
-from anzhang.engines.vault import Batch, Vault
+from anzhang.engines.vault import Batch, Redaction, Vault
 from anzhang.engines.vault.vault import _contents
 from anzhang.home import Home
 from anzhang.journal.models import Entry
 from anzhang.monitoring.procedures import record_segment
+from anzhang.monitoring.succession import record_successor
 from anzhang.permissions import Via, system
 from tests import world
 
@@ -264,3 +265,27 @@ def _search(**asked: Any) -> Any:
     from anzhang.engines.vault import Query
 
     return Query(**asked)
+
+
+def test_a_line_of_a_damaged_segment_is_refused_in_words(browser: Callable[[str], Client], tmp_path: Path) -> None:
+    client = browser("liming")
+    rows = next((tmp_path / "vault" / "segments").glob("day=*/*/rows.parquet"))
+    rows.write_bytes(rows.read_bytes()[:200])
+    answer = client.get("/search/1/1/")
+    assert answer.status_code == 409
+    assert "已损坏" in answer.content.decode()
+
+
+def test_a_redacted_line_says_so_and_a_line_leads_to_the_form(browser: Callable[[str], Client], tmp_path: Path, clock: world.Clock) -> None:
+    client = browser("sunli")
+    page = client.get("/search/1/1/").content.decode()
+    assert "/cases/new/log_redaction/?lines=1" in page
+    form = client.get("/cases/new/log_redaction/", {"lines": "1"}).content.decode()
+    assert 'value="1"' in form
+    redaction = Redaction("2026-0007", "误收", ((1, 1),), clock.now)
+    Vault(tmp_path / "vault").redact(redaction, b"salt", lambda sealed: record_successor(system("redactions"), sealed, clock.now))
+    page = client.get("/search/1/1/").content.decode()
+    assert "此行原文已按审批隐去" in page
+    assert "case 2026-0007: 误收" in page
+    assert "log_redaction" not in page
+    assert "zhanghua" not in page

@@ -41,18 +41,15 @@ def clocks(root: Path, segment: str, digest: str) -> dict[str, Clock]:
 
     `digest` is the segment's root: a file replaced is read anew.
     """
-    folder = places.locate(root).get(segment)
-    if folder is None:
-        return {}
     try:
-        return _read(folder / tree.ROWS, digest)
+        return _read(root, segment, digest)
     except tree.DAMAGE as error:
         log.warning("%s: its clocks cannot be read: %s", segment, error)
         return {}
 
 
 @lru_cache(maxsize=1024)
-def _read(file: Path, digest: str) -> dict[str, Clock]:
+def _read(root: Path, segment: str, digest: str) -> dict[str, Clock]:
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -60,7 +57,10 @@ def _read(file: Path, digest: str) -> dict[str, Clock]:
     from anzhang.engines.vault import ondisk
 
     del digest
-    table = ondisk.read(file, ["ts", "rts", "source", "flags"])
+    folder = places.folder_of(root, segment)
+    if folder is None:
+        raise FileNotFoundError(segment)
+    table = ondisk.read(folder / tree.ROWS, ["ts", "rts", "source", "flags"])
     table = table.filter(pc.equal(pc.bit_wise_and(table["flags"], pa.scalar(NO_STAMP, table["flags"].type)), 0))
     sources = table["source"].cast(pa.binary()).to_numpy(zero_copy_only=False)
     apart = (table["ts"].cast(pa.int64()).to_numpy() - table["rts"].cast(pa.int64()).to_numpy()).astype(np.int64)

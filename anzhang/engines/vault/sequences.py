@@ -62,11 +62,8 @@ def counts(root: Path, segment: str, digest: str) -> tuple[Count, ...]:
 
     `digest` is the segment's root: a file replaced is read anew.
     """
-    folder = places.locate(root).get(segment)
-    if folder is None:
-        return ()
     try:
-        return _read(folder / tree.ROWS, digest)
+        return _read(root, segment, digest)
     except tree.DAMAGE as error:
         log.warning("%s: the numbers of its senders cannot be read: %s", segment, error)
         return ()
@@ -107,7 +104,7 @@ def _continues(number: int, highest: int) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _read(file: Path, digest: str) -> tuple[Count, ...]:
+def _read(root: Path, segment: str, digest: str) -> tuple[Count, ...]:
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -116,8 +113,11 @@ def _read(file: Path, digest: str) -> tuple[Count, ...]:
     from anzhang.engines.vault.block import Block
 
     del digest
+    folder = places.folder_of(root, segment)
+    if folder is None:
+        raise FileNotFoundError(segment)
     rows: dict[tuple[bytes, bytes, bytes], list[tuple[int, int, int]]] = defaultdict(list)
-    with ondisk.open_file(file) as opened:
+    with ondisk.open_file(folder / tree.ROWS) as opened:
         for k in range(opened.num_row_groups):
             texts = Block(ondisk.read_group(opened, k, ["sd"])).coded("sd")[1]
             if not pc.any(pc.match_substring(texts, NAME)).as_py():

@@ -32,7 +32,7 @@ from anzhang.engines.vault.batch import Redaction, Replaced, SealedSegment, Succ
 from anzhang.engines.vault.block import Block
 from anzhang.engines.vault.catalog import Catalog, Key, Template
 from anzhang.engines.vault.jit import Ints, Table
-from anzhang.engines.vault.places import locate
+from anzhang.engines.vault.places import folder_of, locate
 from anzhang.engines.vault.scan import REDACTED
 from anzhang.engines.vault.text import mark_foreign
 from anzhang.engines.vault.verify import sealed_parts
@@ -203,12 +203,13 @@ class _Build:
 
 
 def _take_over(root: Path, catalog: Catalog, successor: SealedSegment) -> None:
-    folders = locate(root)
-    own = folders[successor.name]
+    own = folder_of(root, successor.name)
+    if own is None:
+        raise FileNotFoundError(successor.name)
     catalog.replace(successor, segments.read_templates(own), segments.read_keys(own))
     for each in successor.replaces:
-        if each.name in folders:
-            _remove(root, folders[each.name])
+        if (folder := folder_of(root, each.name)) is not None:
+            _remove(root, folder)
 
 
 def _remove(root: Path, folder: Path) -> None:
@@ -226,7 +227,7 @@ def _read(folder: Path) -> SealedSegment | None:
 
 def _checked(root: Path, sealed: SealedSegment) -> Path:
     """Return the folder of a segment whose every byte is what was sealed. Raises SuccessionError."""
-    folder = locate(root).get(sealed.name)
+    folder = folder_of(root, sealed.name)
     if folder is None:
         raise SuccessionError(f"{sealed.name}: its folder is gone")
     try:

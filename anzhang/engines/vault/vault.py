@@ -28,7 +28,7 @@ from anzhang.engines.vault.block import Block
 from anzhang.engines.vault.catalog import Catalog
 from anzhang.engines.vault.derived import coverage_path, stream_path
 from anzhang.engines.vault.parse import parse, wire
-from anzhang.engines.vault.places import locate
+from anzhang.engines.vault.places import folder_of, locate
 from anzhang.engines.vault.query import Query
 from anzhang.engines.vault.search import Contents, Filters, Hit, Place, Result, Shelf, hits_of, search
 from anzhang.engines.vault.verify import Sealed, verify
@@ -124,7 +124,7 @@ class Vault:
         return name
 
     def _line(self, name: str, seq: int) -> Hit | None:
-        folder = locate(self.root).get(name)
+        folder = folder_of(self.root, name)
         if folder is None:
             return None
         for k, group in enumerate(_blocks.all(folder / tree.ROWS)):
@@ -160,7 +160,10 @@ class Vault:
 
     def _near(self, sealed: SealedSegment, line: Hit, most: int, *, before: bool) -> list[Hit]:
         """Return the lines of a segment next to one, on one side of it."""
-        groups = _blocks.all(locate(self.root)[sealed.name] / tree.ROWS)
+        folder = folder_of(self.root, sealed.name)
+        if folder is None:
+            raise FileNotFoundError(sealed.name)
+        groups = _blocks.all(folder / tree.ROWS)
         found: list[tuple[int, int, int]] = []
         for k, group in enumerate(groups):
             block = Block(group.whole(["seq", "source", "address", "host"]))

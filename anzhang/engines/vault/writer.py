@@ -34,7 +34,7 @@ from anzhang.engines.vault.catalog import Catalog, Key
 from anzhang.engines.vault.encodings import encoding_code
 from anzhang.engines.vault.jit import Table
 from anzhang.engines.vault.parse import parse
-from anzhang.engines.vault.places import locate
+from anzhang.engines.vault.places import folder_of, locate
 
 log = logging.getLogger(__name__)
 
@@ -197,9 +197,9 @@ class Writer:
     def rebuild(self) -> int:
         """Derive every stream anew from the sealed rows; return how many segments there are."""
         with self._sealing:
-            listed = self.catalog.segments()
+            listed, folders = self.catalog.segments(), locate(self.root)
             for sealed in listed:
-                self._derive(locate(self.root)[sealed.name], sealed)
+                self._derive(folders[sealed.name], sealed)
             return len(listed)
 
     def merge(self, run: Sequence[SealedSegment], at: datetime, announce: succession.Announce) -> SealedSegment | None:
@@ -279,7 +279,9 @@ class Writer:
 
     def _list(self, sealed: SealedSegment) -> None:
         """Put a published segment into the catalog."""
-        folder = locate(self.root)[sealed.name]
+        folder = folder_of(self.root, sealed.name)
+        if folder is None:
+            raise FileNotFoundError(sealed.name)
         templates = segments.read_templates(folder)
         self.catalog.insert(sealed, templates, segments.read_keys(folder))
         self._known.update({int(t.hash, 16): t.tid for t in templates})
