@@ -104,7 +104,7 @@ WORDING: dict[str, str | Promise] = {
     "source_silent": _("日志源“%(source)s”自 %(since)s 起没有日志，超过 %(minutes)s 分钟"),
     "source_gap": _("日志源“%(source)s”的序号不连续：主机 %(host)s 等近一天共缺 %(missing)s 条，最近缺 %(numbers)s，发现于 %(at)s"),
     "source_over_quota": _("日志源“%(source)s”超出每小时 %(quota_bytes)s 字节的配额，已被限速"),
-    "source_lossy": _("日志源“%(source)s”发送期间有报文丢失，累计至多 %(lost)s 条，最近一次在 %(at)s"),
+    "source_lossy": _("日志源“%(source)s”有日志丢失（报文被丢弃，或文件来不及读取），累计至多 %(lost)s 条或处，最近一次在 %(at)s"),
     "source_refused": _("日志源“%(source)s”登记地址上的连接被拒绝，最近一次在 %(at)s（%(why)s）"),
     "source_below_rate": _("日志源“%(source)s”近一天只有 %(lines)s 行，登记为每日至少 %(expected)s 行"),
     "clock_ahead": _("日志源“%(source)s”的时钟快 %(seconds)s 秒，超过 %(tolerance)s 秒"),

@@ -144,11 +144,13 @@ class EvtxTail(Follower):
         for number, _line in block:
             if number > before + 1:
                 self.state.gaps += 1
+                self.intake.lose(self.source.code, number - before - 1)
                 log.warning("source %s: records %d to %d are not in %s", self.source.code, before + 1, number - 1, self.path)
             before = number
 
     def _damaged(self, what: str) -> None:
         self.state.gaps += 1
+        self.intake.lose(self.source.code, 1)
         log.warning("source %s: %s: %s", self.source.code, self.path, what)
 
     def _save(self) -> None:

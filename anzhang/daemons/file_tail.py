@@ -193,6 +193,7 @@ class Tail(Follower):
             return False
         if self.state.inode:
             self.state.gaps += 1
+            self.intake.lose(self.source.code, 1)
             log.warning("source %s: the file read last is gone; what was appended to it since is lost", self.source.code)
         self.descriptor = _open_regular(self.path)
         self._begin(os.fstat(self.descriptor))

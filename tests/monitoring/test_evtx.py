@@ -67,6 +67,8 @@ def test_a_cleared_log_begins_again_and_what_was_overwritten_is_counted(installa
     put(log, logins(9, 12))  # 6 to 8 are gone
     wait_until(lambda: len(numbers(installation)) == 9, 30, "the records after the gap")
     wait_until(lambda: installation.status["files"]["OTHER"]["gaps"] == 1, 30, "the gap in the status")
+    lost = "select lost from anzhang_logsourceactivity where lost > 0"
+    wait_until(lambda: installation.rows(lost) == [(3,)], 30, "what the article judges by")
     put(log, logins(1, 3, "李明"))
     wait_until(lambda: numbers(installation) == [1, 2, 3, 4, 5, 9, 10, 11, 12, 1, 2, 3], 30, "the records of the cleared log")
     installation.stop()

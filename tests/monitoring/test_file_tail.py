@@ -117,6 +117,19 @@ def test_a_file_that_was_compressed_while_it_was_away_is_read_on(installation: I
     assert installation.received("OTHER") == expected
 
 
+def test_a_file_that_is_gone_before_it_was_read_is_a_loss_that_the_article_judges_by(installation: Installation, log: Path) -> None:
+    expected = write(log, "before")
+    installation.start()
+    arrives(installation, expected)
+    installation.stop()
+    write(log, "while away")
+    log.unlink()
+    expected += write(log, "now")
+    installation.start()
+    arrives(installation, expected)
+    wait_until(lambda: installation.rows("select lost from anzhang_logsourceactivity where lost > 0") == [(1,)], what="the loss")
+
+
 def test_a_path_with_wildcards_is_many_files_each_read_once(installation: Installation, log: Path) -> None:
     with sqlite3.connect(installation.home / "db.sqlite3") as database:
         database.execute("update anzhang_logsource set file_path = ? where code = 'OTHER'", [str(log.parent / "*.log*")])
