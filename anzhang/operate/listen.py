@@ -70,10 +70,18 @@ def web(home: Home) -> Listen:
     return listen
 
 
-def free_port(preferred: int) -> int:
-    """Return `preferred` when it is free on 127.0.0.1, else a free one above it."""
-    for port in range(preferred, preferred + 200):
-        if Listen("127.0.0.1", port).is_free:
-            return port
-    msg = f"no free port from {preferred} to {preferred + 199} on 127.0.0.1"
-    raise HomeError(msg)
+def free_ports(*preferred: int) -> list[int]:
+    """Return each preferred port when it is free on 127.0.0.1, else a free one above it; no port twice."""
+    found: list[int] = []
+    for wanted in preferred:
+        free = (
+            port
+            for port in range(wanted, wanted + 200)
+            if port not in {*found, *preferred} - {wanted} and Listen("127.0.0.1", port).is_free
+        )
+        port = next(free, None)
+        if port is None:
+            msg = f"no free port from {wanted} to {wanted + 199} on 127.0.0.1"
+            raise HomeError(msg)
+        found.append(port)
+    return found

@@ -1,5 +1,6 @@
 """Where the processes listen, and what is refused."""
 
+import contextlib
 import socket
 
 import pytest
@@ -62,4 +63,15 @@ def test_it_finds_a_free_port_beside_a_taken_one():
         taken.listen()
         port = taken.getsockname()[1]
         assert not listen.Listen("127.0.0.1", port).is_free
-        assert listen.free_port(port) > port
+        (found,) = listen.free_ports(port)
+        assert found > port
+
+
+def test_two_ports_that_are_both_taken_do_not_become_the_same():
+    with contextlib.ExitStack() as stack:
+        first = next(port for port in range(20_000, 60_000) if all(listen.Listen("127.0.0.1", port + n).is_free for n in range(5)))
+        for port in (first, first + 1):
+            taken = stack.enter_context(socket.socket())
+            taken.bind(("127.0.0.1", port))
+            taken.listen()
+        assert listen.free_ports(first, first + 1) == [first + 2, first + 3]

@@ -71,7 +71,7 @@ class Command(Verb):
         if fresh:
             if home.path.exists() and any(home.path.iterdir()):
                 raise BadInputError(f"{home.path} is not empty and holds no demo; remove it and run again")
-            make_directory(home, name=BUREAU, demo=True, ports=Ports(*(listen.free_port(port) for port in (8600, 5514, 8601))))
+            make_directory(home, name=BUREAU, demo=True, ports=Ports(*listen.free_ports(8600, 5514, 8601)))
             self.child(home, "demo", "build")
         elif supervise.behind(home):
             self.child(home, "demo", "migrate")
