@@ -35,7 +35,7 @@ class Command(Verb):
             self.database()
             return
         home = settings.HOME
-        ports = Ports(listen.free_port(8600), listen.free_port(5514), listen.free_port(8601))
+        ports = Ports(*listen.free_ports(8600, 5514, 8601))
         try:
             make_directory(home, name=options["name"], demo=False, ports=ports, catalog=self.catalog(options["catalog"]))
         except (NotEmptyError, OSError, CatalogError, RouteError) as error:
