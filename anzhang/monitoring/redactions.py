@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from anzhang.engines.vault import Vault
 
 ROUTE = "log_redaction"
+SHOWN = 5
 MOST_LINES = 10_000  # by one case
 _BUSY = gettext_lazy("日志库正在校验或复制，稍后自动再试。")
 _RUN = re.compile(r"(\d{1,18})(?:\s*[-–—~至]\s*(\d{1,18}))?")
@@ -109,6 +110,17 @@ def _missing(runs: Runs, segments: Iterable[VaultSegment]) -> Iterator[int]:
                 place = end + 1
         if place <= last:
             yield place
+
+
+def references(form: Mapping[str, Any]) -> list[str]:
+    """Return where the first lines that a case names can be read, for those who decide it: `line:<segment>:<seq>`."""
+    try:
+        runs = parse(form.get("lines") or "")
+    except LinesError:
+        return []
+    segments = _holding(runs[:SHOWN])
+    within = ((seq, next((s for s in segments if s.first_seq <= seq <= s.last_seq), None)) for seq, _last in runs[:SHOWN])
+    return [f"line:{segment.number}:{seq}" for seq, segment in within if segment is not None]
 
 
 @procedure("redact_lines")

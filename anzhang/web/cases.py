@@ -22,11 +22,12 @@ from anzhang.casework import eligibility, emergency, forms, parameters, procedur
 from anzhang.casework.models import Act, Approval, Case, Todo
 from anzhang.casework.routes import Field, Route
 from anzhang.directory.models import Person, Unit
+from anzhang.monitoring import redactions
 from anzhang.permissions import Actor, RefusedError
 from anzhang.registers import attachments, text_index
 from anzhang.registers.rights import Sight
 from anzhang.regulation.checks import page
-from anzhang.web import chain, turns
+from anzhang.web import chain, evidence, turns
 from anzhang.web import findings as findings_page
 from anzhang.web import unit_routes as unit_routes_page
 from anzhang.web.access import login_needed, second_factor_needed
@@ -298,6 +299,7 @@ def page_of(
         "route": way,
         "chain": chain.links(way, case, acts, todos),
         "asked": forms.display(way, case.form),
+        "named": evidence.of(redactions.references(case.form)) if way.key == redactions.ROUTE else (),
         "checked": chain.checked(case, todos, at, _stuck_findings(case, actor, at)),
         "acts": acts,
         "verbs": dict(Act.Verb.choices),

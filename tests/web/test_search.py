@@ -289,3 +289,12 @@ def test_a_redacted_line_says_so_and_a_line_leads_to_the_form(browser: Callable[
     assert "case 2026-0007: 误收" in page
     assert "log_redaction" not in page
     assert "zhanghua" not in page
+    assert "jyfw" in page, "its neighbours are shown"
+
+
+def test_who_decides_a_redaction_is_led_to_the_lines(browser: Callable[[str], Client], bureau: Bureau, clock: world.Clock) -> None:
+    person = bureau.user["sunli"].person
+    form = {"lines": "1-2, 4", "reason": "误收"}
+    case = procedures.file_case(world.actor(bureau, "sunli"), "log_redaction", person.unit, person, "", form, clock.now)
+    page = browser("zhengkai").get(f"/cases/{case.number}/").content.decode()
+    assert re.findall(r'href="(/search/1/\d+/)"', page) == ["/search/1/1/", "/search/1/4/"]

@@ -169,7 +169,8 @@ class Vault:
             block = Block(group.whole(["seq", "source", "address", "host"]))
             seqs = block.numbers("seq")
             keep = seqs < line.seq if before else seqs > line.seq
-            for column, value in (("source", line.source), ("address", line.address), ("host", line.host)):
+            alike = [("source", line.source), ("address", line.address), ("host", line.host)]
+            for column, value in alike[:2] if line.redacted else alike:  # whose host went with its text
                 keep &= block.holds(column, [value.encode(), value.encode("gb18030", "replace")])
             rows = np.flatnonzero(keep)
             nearest = rows[np.argsort(seqs[rows])]
