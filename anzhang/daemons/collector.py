@@ -5,7 +5,7 @@
 3. Read the registered sources, then open the ports (loopback unless `anzhang.toml` says otherwise).
 4. Receive; every few seconds read the sources again and note quotas that were passed.
 5. Seal when enough waits, or some seconds after the first unsealed line; record the seal in database and ledger in one transaction.
-6. Merge the small segments of each day that is over into large ones; before it does so, the ledger is told.
+6. Merge small segments into large ones; before it does so, the ledger is told.
 7. On SIGTERM or SIGINT: stop listening, write what was received, seal, record, leave.
 
 It says little in its own log: that log is one of its sources, and a line for every seal would make a seal for every line.
@@ -234,7 +234,7 @@ class Collector:
         return True
 
     async def _merge(self) -> None:
-        """Merge the segments of days that are over, once each; between two of them whatever waits is sealed."""
+        """Merge small segments, those of the present day when they are many; between two merges whatever waits is sealed."""
         while True:
             await asyncio.sleep(self.merge_seconds)
             try:

@@ -166,6 +166,26 @@ def test_a_day_is_merged_when_it_is_over_and_once(vault: Vault) -> None:
     assert ledger.faults() == []
 
 
+def test_of_the_present_day_many_are_merged_and_once_more_when_it_is_over(vault: Vault) -> None:
+    made = lines(700)
+    ledger = small(vault, made, per_segment=10)
+    with vault.writer() as writer:
+        for _ in range(3):
+            for run in succession.mergeable(vault.segments(), AT.date()):
+                writer.merge(run, AT, ledger.announce)
+    assert [sealed.name for sealed in vault.segments()] == ["n1-000000070.1"]
+    with vault.writer() as writer:
+        for number in range(59):
+            writer.append(Batch("S0", b"more %d\n" % number, AT))
+            writer.seal(AT)
+    ledger.seals()
+    assert succession.mergeable(vault.segments(), AT.date()) == [], "not many yet"
+    (whole,) = merged(vault, ledger)
+    assert (whole.name, whole.first_number, whole.rows) == ("n1-000000129.1", 1, 759)
+    assert [each.name for each in whole.replaces][:2] == ["n1-000000070.1", "n1-000000071"]
+    assert ledger.faults() == []
+
+
 def test_a_run_is_no_larger_than_a_seal_makes_it(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = small(vault, lines(3000))
     sizes = [sealed.raw_bytes for sealed in vault.segments()]

@@ -38,6 +38,7 @@ from anzhang.engines.vault.text import mark_foreign
 from anzhang.engines.vault.verify import sealed_parts
 
 MOST_BYTES = 64 << 20  # raw bytes of a segment that others were merged into: as much as a seal takes at once
+MANY = 60  # segments of the present day that are worth merging before it is over
 HIDDEN = ".new"  # what a folder's name ends with while it is filled
 
 Announce = Callable[[SealedSegment], object]
@@ -48,17 +49,23 @@ class SuccessionError(Exception):
     """A successor cannot be made: what it would replace is damaged, or is not there; nothing was changed."""
 
 
-def mergeable(kept: Iterable[SealedSegment], before: date) -> list[list[SealedSegment]]:
-    """Return runs of segments that one may stand for: neighbours of one day before `before`, together no larger than a seal makes them."""
+def mergeable(kept: Iterable[SealedSegment], today: date) -> list[list[SealedSegment]]:
+    """Return runs of segments that one may stand for: neighbours of one day, together no larger than a seal makes them.
+
+    Of a day before `today` all are merged, of today (and of days that a wrong clock put after it) those that were not yet, when there
+    are many: what came today is searched most.
+    """
     found: list[list[SealedSegment]] = []
     run: list[SealedSegment] = []
     for sealed in kept:
-        if run and (run[-1].number + 1, run[0].day) == (sealed.first_number, sealed.day) and _size([*run, sealed]) <= MOST_BYTES:
+        over = sealed.day < today
+        follows = run and (run[-1].number + 1, run[0].day) == (sealed.first_number, sealed.day) and _size([*run, sealed]) <= MOST_BYTES
+        if follows and (over or (sealed.succession is None and run[-1].succession is None)):
             run.append(sealed)
             continue
         found.append(run)
         run = [sealed]
-    return [run for run in [*found, run] if len(run) > 1 and run[0].day < before]
+    return [run for run in [*found, run] if len(run) >= (2 if run and run[0].day < today else MANY)]
 
 
 def _size(run: Iterable[SealedSegment]) -> int:
