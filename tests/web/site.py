@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from anzhang.operate.listen import free_port
+from anzhang.operate.listen import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,7 +46,7 @@ def serving(home: Path) -> Iterator[Site]:
     """Build the demo under `home` and serve it until the block ends."""
     site = Site(home, "")
     site.anzhang("demo", "--once")
-    port = free_port(18700)
+    (port,) = free_ports(18700)
     settings = home / "anzhang.toml"
     text = re.sub(r'(?m)^bind = "[^"]+"', f'bind = "127.0.0.1:{port}"', settings.read_text(encoding="utf-8"))
     settings.write_text(text, encoding="utf-8")
