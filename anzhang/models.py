@@ -7,6 +7,7 @@ from anzhang.directory.credentials import *  # noqa: F403
 from anzhang.directory.models import *  # noqa: F403
 from anzhang.journal.models import *  # noqa: F403
 from anzhang.monitoring.models import *  # noqa: F403
+from anzhang.network.models import *  # noqa: F403
 from anzhang.organization.models import *  # noqa: F403
 from anzhang.registers.models import *  # noqa: F403
 from anzhang.systems.models import *  # noqa: F403

@@ -1,0 +1,72 @@
+"""Columns that the network's registers have and others have not: hardware addresses, lists of addresses, networks and names."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils.translation import gettext as _
+
+if TYPE_CHECKING:
+    Text = models.CharField[Any, Any]
+else:
+    Text = models.CharField
+
+HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}", re.ASCII)
+
+
+class MacField(Text):
+    """A hardware address, however it is written (`AA-BB-…`, `aabb.ccdd.eeff`), kept as the event streams have it: `aa:bb:cc:dd:ee:ff`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Fix the length."""
+        super().__init__(*args, **{**kwargs, "max_length": 17})
+
+    def deconstruct(self) -> Any:
+        """Leave out what is fixed."""
+        name, path, args, kwargs = super().deconstruct()
+        kwargs.pop("max_length")
+        return name, path, args, kwargs
+
+    def to_python(self, value: Any) -> Any:
+        """Return the one form. Raises ValidationError."""
+        if value in {None, ""}:
+            return value
+        digits = re.sub(r"[-:.\s]", "", str(value)).lower()
+        if not re.fullmatch(r"[0-9a-f]{12}", digits):
+            raise ValidationError(_("“%s”不是 MAC 地址，写成 00:1a:2b:3c:4d:5e 这样。") % str(value)[:40])
+        return ":".join(digits[place : place + 2] for place in range(0, 12, 2))
+
+
+def addresses(value: Any) -> None:
+    """Refuse what is no list of IP addresses."""
+    for each in _strings(value):
+        try:
+            ipaddress.ip_address(each)
+        except ValueError as error:
+            raise ValidationError(_("“%s”不是 IP 地址。") % each[:40]) from error
+
+
+def networks(value: Any) -> None:
+    """Refuse what is no list of networks."""
+    for each in _strings(value):
+        try:
+            ipaddress.ip_network(each, strict=True)
+        except ValueError as error:
+            raise ValidationError(_("“%s”不是网段，写成 10.20.0.0/16 这样。") % each[:40]) from error
+
+
+def hosts(value: Any) -> None:
+    """Refuse what is no list of host names."""
+    for each in _strings(value):
+        if not HOST.fullmatch(each):
+            raise ValidationError(_("“%s”不是主机名。") % each[:40])
+
+
+def _strings(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise ValidationError(_("每行写一个。"))
+    return value

@@ -1,0 +1,132 @@
+"""Zones, devices and their interfaces (Art. 8, 9): what ought to be on the network, until when, and by what it is known there."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from anzhang.journal.models import Ledgered
+from anzhang.network import fields
+
+__all__ = ["Device", "Interface", "Zone"]
+
+
+class Zone(Ledgered):
+    """A part of the network that is kept apart: the internet, business, office, management, test."""
+
+    class Kind(models.TextChoices):
+        """What a zone is for."""
+
+        INTERNET = "internet", _("互联网")
+        DMZ = "dmz", _("对外服务区")
+        BUSINESS = "business", _("业务专网")
+        OFFICE = "office", _("办公网")
+        MANAGEMENT = "management", _("管理网")
+        TEST = "test", _("测试网")
+        OTHER = "other", _("其他")
+
+    code = models.CharField(_("区域编号"), max_length=32, unique=True)
+    name = models.CharField(_("区域名称"), max_length=100)
+    kind = models.CharField(_("区域类别"), max_length=16, choices=Kind.choices)
+    networks = models.JSONField(_("网段"), default=list, blank=True, validators=[fields.networks])
+    unit = models.ForeignKey("anzhang.Unit", models.PROTECT, verbose_name=_("运维单位"))
+    version = models.PositiveIntegerField(_("版本"), default=1, editable=False)
+
+    class Meta:
+        verbose_name = _("网络区域")
+        ordering = ("code",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Device(Ledgered):
+    """A device: whose it is, where it stands, from when until when it may be on the network, and what takes its place."""
+
+    class Kind(models.TextChoices):
+        """Kinds of devices."""
+
+        ROUTER = "router", _("路由器")
+        SWITCH = "switch", _("交换机")
+        FIREWALL = "firewall", _("防火墙")
+        SECURITY = "security", _("安全设备")
+        SERVER = "server", _("服务器")
+        STORAGE = "storage", _("存储")
+        WIRELESS = "wireless", _("无线设备")
+        TERMINAL = "terminal", _("终端")
+        PRINTER = "printer", _("打印设备")
+        OTHER = "other", _("其他")
+
+    class State(models.TextChoices):
+        """Life of a device."""
+
+        STOCK = "stock", _("备用")
+        IN_SERVICE = "in_service", _("在用")
+        RETIRED = "retired", _("停用")
+
+    NAMED_BY = ("unit",)
+
+    code = models.CharField(_("设备编号"), max_length=32, unique=True)
+    name = models.CharField(_("设备名称"), max_length=100)
+    kind = models.CharField(_("设备类别"), max_length=16, choices=Kind.choices)
+    model = models.CharField(_("品牌型号"), max_length=100, blank=True)
+    zone = models.ForeignKey(Zone, models.PROTECT, verbose_name=_("网络区域"), null=True, blank=True)
+    unit = models.ForeignKey("anzhang.Unit", models.PROTECT, verbose_name=_("使用单位"))
+    person = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("责任人"), null=True, blank=True)
+    hosts = models.JSONField(_("主机名"), default=list, blank=True, validators=[fields.hosts])  # by which its own log lines call it
+    state = models.CharField(_("状态"), max_length=16, choices=State.choices, default=State.IN_SERVICE)
+    in_service_on = models.DateField(_("启用日期"), null=True, blank=True)
+    vendor_end_on = models.DateField(_("厂商停止支持日"), null=True, blank=True)
+    approved_end_on = models.DateField(_("批准使用至"), null=True, blank=True)
+    retired_on = models.DateField(_("停用日期"), null=True, blank=True)
+    successor = models.ForeignKey("self", models.PROTECT, verbose_name=_("接替设备"), null=True, blank=True, related_name="+")
+    no_successor = models.CharField(_("不需接替的理由"), max_length=500, blank=True)
+    version = models.PositiveIntegerField(_("版本"), default=1, editable=False)
+
+    class Meta:
+        verbose_name = _("设备")
+        ordering = ("code",)
+        indexes = (models.Index(fields=["unit", "state"], name="device_unit_state"),)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(state="retired", retired_on__isnull=False) | (~Q(state="retired") & Q(retired_on=None)),
+                name="device_retired_has_day",
+                violation_error_message=_("停用的设备写停用日期，其他状态不写。"),
+            ),
+            models.CheckConstraint(
+                condition=Q(successor=None) | ~Q(successor=F("id")),
+                name="device_not_its_own_successor",
+                violation_error_message=_("接替设备不能是它自己。"),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Interface(Ledgered):
+    """A port of a device: its hardware address and its fixed IP addresses."""
+
+    device = models.ForeignKey(Device, models.PROTECT, verbose_name=_("设备"))
+    name = models.CharField(_("接口"), max_length=64)
+    mac = fields.MacField(_("MAC 地址"), blank=True)
+    addresses = models.JSONField(_("IP 地址"), default=list, blank=True, validators=[fields.addresses])  # none where DHCP gives them
+    version = models.PositiveIntegerField(_("版本"), default=1, editable=False)
+
+    class Meta:
+        verbose_name = _("设备接口")
+        ordering = ("device", "name")
+        indexes = (models.Index(fields=["mac"], name="interface_mac"),)
+        constraints = (
+            models.UniqueConstraint(fields=["device", "name"], name="one_interface_name_per_device"),
+            models.UniqueConstraint(
+                fields=["mac"],
+                condition=~Q(mac=""),
+                name="one_interface_per_mac",
+                violation_error_message=_("这个 MAC 地址已登记在另一接口上。"),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,97 @@
+"""The registers of the network (Art. 8, 9): zones, devices, interfaces."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from anzhang.network import procedures as _procedures  # noqa: F401  # named procedures
+from anzhang.network.models import Device, Interface, Zone
+from anzhang.registers.declaration import Kind, Register, Writer, declare
+from anzhang.registers.filters import by_choice, by_unit
+
+declare(
+    Register(
+        id="zone",
+        chapter="network",
+        model=Zone,
+        kind=Kind.PLAIN,
+        columns=("code", "name", "kind", "networks", "unit"),
+        order=("code",),
+        search=("code", "name"),
+        filters=(by_unit("unit"), by_choice(Zone, "kind")),
+        scope=("unit__path",),
+        key=("code",),
+        fields=("code", "name", "kind", "networks", "unit"),
+        create="register_zone",
+        change="change_zone",
+        bulk="register_zones",
+        fixed=frozenset({"code"}),
+        writers=frozenset({Writer.OFFICE, Writer.UNIT}),
+        hints={"networks": _("每行一个网段，例如 10.20.0.0/16。")},
+        articles=(9,),
+    )
+)
+declare(
+    Register(
+        id="device",
+        chapter="network",
+        model=Device,
+        kind=Kind.PLAIN,
+        columns=("code", "name", "kind", "zone", "unit", "state", "in_service_on", "retired_on", "successor"),
+        order=("code",),
+        search=("code", "name"),
+        filters=(by_unit("unit"), by_choice(Device, "kind"), by_choice(Device, "state")),
+        scope=("unit__path",),
+        key=("code",),
+        fields=(
+            "code",
+            "name",
+            "kind",
+            "model",
+            "zone",
+            "unit",
+            "person",
+            "hosts",
+            "state",
+            "in_service_on",
+            "vendor_end_on",
+            "approved_end_on",
+            "retired_on",
+            "successor",
+            "no_successor",
+        ),
+        create="register_device",
+        change="change_device",
+        bulk="register_devices",
+        fixed=frozenset({"code"}),
+        writers=frozenset({Writer.OFFICE, Writer.UNIT}),
+        hints={
+            "hosts": _("每行一个，设备自己发出的日志里的主机名。"),
+            "approved_end_on": _("有批准的以批准为准，其次厂商停止支持日，都没有时自启用日期起算使用年限。"),
+            "no_successor": _("停用或临近到期而不更换的，写明理由。"),
+        },
+        articles=(9,),
+    )
+)
+declare(
+    Register(
+        id="interface",
+        chapter="network",
+        model=Interface,
+        kind=Kind.PLAIN,
+        columns=("device", "name", "mac", "addresses"),
+        order=("device__code", "name"),
+        search=("device__code", "name", "mac"),
+        filters=(by_unit("device__unit"),),
+        scope=("device__unit__path",),
+        key=("device", "name"),
+        fields=("device", "name", "mac", "addresses"),
+        create="register_interface",
+        change="change_interface",
+        bulk="register_interfaces",
+        fixed=frozenset({"device", "name"}),
+        writers=frozenset({Writer.OFFICE, Writer.UNIT}),
+        hints={"addresses": _("每行一个固定 IP 地址；由 DHCP 分配的不填。")},
+        articles=(8, 9),
+    )
+)
