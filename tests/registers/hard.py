@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Field, ForeignKey
 
+from anzhang.network import fields as network
 from anzhang.registers.declaration import Register
 
 TEXTS = (
@@ -20,6 +21,11 @@ TEXTS = (
     "ＡＢ１２",
     "𠮷野家",    "<b>&amp;</b>", "%s %(x)d {0}", "\\n", "/etc", "e\u0301", "\u00e9",
 )  # fmt: skip
+_CHECKED: tuple[tuple[Any, tuple[list[str], ...]], ...] = (  # lists that hold no text whatever, by what checks them
+    (network.addresses, ([], ["10.20.1.7"], ["fe80::1", "10.0.0.1"])),
+    (network.networks, ([], ["10.20.0.0/16", "fd00::/8"])),
+    (network.hosts, ([], ["000123"], ["a.b-c_d", "1E5"])),
+)
 FIRST = date(2024, 2, 29)
 _LISTS = ([], ["000123"], ["a;b", "c；d"], ["=1+1", " 两端 "], ['["x"]'], ["第一行\n第二行", "尾"])
 _MAKERS: tuple[tuple[type[Field[Any, Any]], Callable[[Field[Any, Any], int], Any]], ...] = (
@@ -29,6 +35,7 @@ _MAKERS: tuple[tuple[type[Field[Any, Any]], Callable[[Field[Any, Any], int], Any
     (models.DecimalField, lambda field, place: Decimal(place).scaleb(-min(getattr(field, "decimal_places", 0), 1))),
     (models.IntegerField, lambda _f, place: 1 + place % 3),
     (models.JSONField, lambda _f, place: _LISTS[place % len(_LISTS)]),
+    (network.MacField, lambda _f, place: f"02:00:00:00:00:{place:02x}"),
     (models.EmailField, lambda _f, place: f"a{place}@example.cn"),
 )
 
@@ -57,11 +64,17 @@ def _value(field: Field[Any, Any], place: int, text: str) -> Any:
     if field.choices:
         offered = [value for value, _label in field.flatchoices]
         return offered[place % len(offered)]
-    maker = next((make for kind, make in _MAKERS if isinstance(field, kind)), None)
+    maker = _listing(field) or next((make for kind, make in _MAKERS if isinstance(field, kind)), None)
     if maker is not None:
         return maker(field, place)
     most = min(field.max_length or 2000, 2000)
     return ("长" * most if text == "long" else text)[:most]
+
+
+def _listing(field: Field[Any, Any]) -> Callable[[Field[Any, Any], int], Any] | None:
+    """Return what makes lists for a field whose lists hold no text whatever."""
+    lists = next((lists for check, lists in _CHECKED if check in field.validators), None)
+    return None if lists is None else lambda _f, place: lists[place % len(lists)]
 
 
 def _related(field: ForeignKey[Any, Any]) -> Any:

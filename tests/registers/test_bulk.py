@@ -15,6 +15,7 @@ from anzhang.directory.models import Assignment
 from anzhang.events import Event
 from anzhang.journal import verify
 from anzhang.journal.models import Entry
+from anzhang.network import procedures as network
 from anzhang.permissions import Actor, RefusedError, Via
 from anzhang.registers import importing, plans, sheet_imports
 from anzhang.registers.declaration import REGISTERS
@@ -43,6 +44,18 @@ SOURCES = (
     ("code", "name", "transport", "addresses", "hosts", "unit", "registered_on"),
     lambda n: (f"N{n:06}", f"设备{n}", "syslog_tcp", f"10.{100 + n // 62500}.{n // 250 % 250}.{n % 250 + 1}", f"h{n}", "IC", "2026-03-01"),
 )
+ZONES = (
+    ("区域编号", "区域名称", "区域类别", "网段", "运维单位"),
+    lambda n: (f"N{n:06}", f"区域{n}", "业务专网", f"10.{n % 250}.0.0/16", "IC"),
+)
+DEVICES = (
+    ("设备编号", "设备名称", "设备类别", "使用单位", "主机名", "启用日期", "状态", "停用日期"),
+    lambda n: (f"N{n:06}", f"设备{n}", "交换机", "IC", f"sw{n}", "2020-03-01", *(("停用", "2026-03-01") if n % 7 == 3 else ("在用", ""))),
+)
+INTERFACES = (
+    ("设备", "接口", "MAC 地址", "IP 地址"),
+    lambda n: ("DEV1", f"ge{n}", f"02-00-00-{n // 65536:02X}-{n // 256 % 256:02X}-{n % 256:02X}", f"10.20.{n // 250 % 250}.{n % 250 + 1}"),
+)
 SHEETS = {
     "person": PEOPLE,
     "system": SYSTEMS,
@@ -50,12 +63,16 @@ SHEETS = {
     "training_record": TRAININGS,
     "provider": PROVIDERS,
     "log_source": SOURCES,
+    "zone": ZONES,
+    "device": DEVICES,
+    "interface": INTERFACES,
 }
 
 
 @pytest.fixture(autouse=True)
 def _posted(bureau, clock, monkeypatch):
-    """P021 may work with every system; and thousands begin at thirty."""
+    """P021 may work with every system, one device stands; and thousands begin at thirty."""
+    network.register_device(SETUP, at=clock.now, code="DEV1", name="核心交换机", kind="switch", unit=bureau.unit["IC"])
     monkeypatch.setattr(plans, "REHEARSED", 30)
     person = bureau.person["P021"]
     procedures.start_assignment(SETUP, person=person, duty="maintainer", unit=person.unit, basis=None, valid_from=clock.now, at=clock.now)
@@ -117,6 +134,8 @@ WRONG = {  # what the class's own rules refuse, by register: how to spoil a line
     "training_record": lambda cells: cells.__setitem__(2, "2026-12-31"),  # in the future
     "log_source": lambda cells: cells.__setitem__(0, "小写"),
     "person": lambda cells: cells.__setitem__(4, "0202-03-01"),
+    "zone": lambda cells: cells.__setitem__(3, "10.20.0.1/16"),
+    "interface": lambda cells: cells.__setitem__(2, "00:1a"),
 }
 
 

@@ -12,6 +12,7 @@ from anzhang.casework.models import Holiday
 from anzhang.directory.models import Person, Unit
 from anzhang.journal.models import Entry
 from anzhang.monitoring.models import LegalHold
+from anzhang.network.models import Device, Interface, Zone
 from anzhang.permissions import Actor, Administrator, RefusedError, Via
 from anzhang.registers import exporting, importing, listing, rights, sheets
 from anzhang.registers.declaration import REGISTERS, Kind
@@ -51,6 +52,10 @@ def test_an_export_imports_back_as_unchanged(register_id, form, clock):
     LegalHold.objects.create(
         code="BQ01", reason="案件调查", sources=["SSH-SB01"], since=clock.now, placed_by="user:liming", placed_at=clock.now
     )
+    unit = Unit.objects.get(code="IC")
+    zone = Zone.objects.create(code="Z1", name="业务专网", kind="business", networks=["10.20.0.0/16"], unit=unit)
+    device = Device.objects.create(code="D1", name="交换机", kind="switch", zone=zone, unit=unit, hosts=["sw1"])
+    Interface.objects.create(device=device, name="ge0/1", mac="00:1a:2b:3c:4d:5e", addresses=["10.20.0.1"])
     register = REGISTERS[register_id]
     rows = listing.select(register, listing.Query(), Sight(OPERATOR, clock.now))
     body, count = exporting.export(register, rows, form)
