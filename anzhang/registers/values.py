@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import FieldDoesNotExist
+from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import models
 from django.db.models import Field, ForeignKey, Model
 from django.utils import translation
@@ -133,7 +133,10 @@ def read(field: Field[Any, Any], cell: Any, rows: Mapping[str, Any] | None = Non
     for kind, reader in _READERS:
         if isinstance(field, kind):
             return reader(cell)
-    return _text(cell)
+    try:
+        return field.to_python(_text(cell))  # what has one form of several is compared in that form
+    except ValidationError as error:
+        raise ValueFaultError("；".join(error.messages)) from error
 
 
 def _relation(field: ForeignKey[Any, Any], cell: Any, rows: Mapping[str, Any]) -> Any:
