@@ -73,8 +73,12 @@ class Receivers:
             for number, task in list(self._serving.items()):
                 if task.done() and not self.stopping:
                     await asyncio.sleep(AGAIN_SECONDS)
-                    self.restarts += 1
-                    await self._spawn(number)
+                    try:
+                        await self._spawn(number)
+                    except OSError:
+                        log.exception("receiver %d cannot be started; the next round tries again", number)
+                    else:
+                        self.restarts += 1
 
     async def close(self) -> None:
         """Let each hand on what it received, and end."""
