@@ -27,7 +27,7 @@ def mac(value: str) -> None:
 class MacField(Text):
     """A hardware address, however it is written (`AA-BB-…`, `aabb.ccdd.eeff`), kept as the event streams have it: `aa:bb:cc:dd:ee:ff`."""
 
-    default_validators: list[Any] = [mac]  # noqa: RUF012  # as the base class declares it
+    default_validators: list[Any] = [mac]  # as the base class declares it
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Fix the length."""
