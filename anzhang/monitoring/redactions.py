@@ -27,6 +27,7 @@ from anzhang.events import Event
 from anzhang.journal.procedures import write
 from anzhang.monitoring import holds
 from anzhang.monitoring.models import LogRedaction, VaultSegment
+from anzhang.monitoring.procedures import ChainError
 from anzhang.monitoring.succession import is_recorded, record_successor
 from anzhang.permissions import Actor
 from anzhang.regulation.checks import procedure
@@ -179,8 +180,8 @@ def _carried_out(actor: Actor, vault: Vault, redaction: LogRedaction, at: dateti
         made = vault.redact(wanted, bytes.fromhex(redaction.salt), lambda sealed: record_successor(actor, sealed, at))
     except BusyError:
         return str(_BUSY)
-    except (SuccessionError, OSError) as error:
-        return str(error)
+    except (SuccessionError, ChainError, OSError) as error:
+        return str(error)  # said beside this one; the others go on
     redaction.state, redaction.done_at, redaction.trouble = LogRedaction.State.DONE, at, ""
     lines = sum(each.lines for sealed in made for each in sealed.redactions if each.case == redaction.code)
     with transaction.atomic():

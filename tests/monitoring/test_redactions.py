@@ -251,6 +251,19 @@ def test_a_damaged_segment_is_named_and_waits(vault: Vault, bureau: Bureau, acti
     assert redactions.carry_out(JOB, vault, clock.now) == "1 redactions done, 0 waiting"
 
 
+def test_what_the_database_does_not_know_so_is_said_and_the_other_redactions_go_on(
+    vault: Vault, bureau: Bureau, acting: Acting, clock: Clock
+) -> None:
+    approve(bureau, acting, clock)
+    approve(bureau, acting, clock, "200")
+    VaultSegment.objects.filter(number=3).update(root_sha256="0" * 64)
+    assert redactions.carry_out(JOB, vault, clock.now) == "1 redactions done, 1 waiting"
+    stuck, done = LogRedaction.objects.order_by("pk")
+    assert (stuck.state, done.state) == ("waiting", "done")
+    assert "not what is recorded" in stuck.trouble
+    assert vault.search(Query(term=SECRET)).total == 1
+
+
 def test_a_redaction_goes_on_after_its_segment_was_merged(vault: Vault, bureau: Bureau, acting: Acting, clock: Clock) -> None:
     approve(bureau, acting, clock, "50-51, 123")
     merge(vault, clock)

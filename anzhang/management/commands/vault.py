@@ -233,6 +233,8 @@ class Command(Verb):
             from anzhang.monitoring.succession import is_recorded, record_successor
 
             announce, known = partial(record_successor, cli_actor("vault"), at=clock.now()), is_recorded
+        from anzhang.monitoring.procedures import ChainError
+
         made: list[SealedSegment] = []
         faults: list[str] = []
         with vault.writer() as writer:
@@ -242,7 +244,7 @@ class Command(Verb):
                     try:
                         merged = writer.merge(run, clock.now(), announce)
                         made += [merged] if merged is not None else []
-                    except SuccessionError as error:
+                    except (SuccessionError, ChainError) as error:
                         faults.append(str(error))
             except BusyError as error:
                 raise FailedError(f"vault merge: {error}: somebody verifies or copies the vault; try again later") from error
