@@ -47,6 +47,7 @@ class Event(StrEnum):
     APPROVAL_WARN = "casework:approval:warn"
     APPROVAL_EXPIRE = "casework:approval:expire"
     ROUTE_CHANGE = "casework:unit_route:change"
+    RULE_CHANGE = "casework:rule_version:change"
     FINDING_OPEN = "casework:finding:open"
     FINDING_CLOSE = "casework:finding:close"
     FINDING_REOPEN = "casework:finding:reopen"

@@ -39,6 +39,7 @@ class Tally:
     opened: list[str] = field(default_factory=list)
     reopened: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
+    regularized: list[str] = field(default_factory=list)
 
 
 def fingerprint(obligation: str, breach: Breach) -> str:
@@ -63,27 +64,52 @@ def sync(actor: Actor, measured: Iterable[tuple[Obligation, Outcome]], deadlines
         for finding in Finding.objects.exclude(state=Finding.State.CLOSED).filter(obligation__in=[o.id for o, _outcome in measured])
     }
     failing = {fingerprint(o.id, breach): (o, breach) for o, outcome in measured for breach in outcome.breaches}
+    allowed = {fingerprint(o.id, breach): (o, breach) for o, outcome in measured for breach in outcome.regularized}
+    allowed = {key: pair for key, pair in allowed.items() if key not in failing}
     tally = Tally()
-    new = {key: pair for key, pair in failing.items() if key not in active}
-    gone = [finding for key, finding in active.items() if key not in failing]
-    if new or gone:
+    new = {key: pair for key, pair in (failing | allowed).items() if key not in active}
+    gone = [finding for key, finding in active.items() if key not in failing and key not in allowed]
+    moved = [finding for key, finding in active.items() if (finding.state == Finding.State.REGULARIZED) != (key in allowed)]
+    if new or gone or moved:
         register = Posts()
         closed = {f.fingerprint: f for f in Finding.objects.filter(state=Finding.State.CLOSED, fingerprint__in=new).order_by("pk")}
         calendar = workdays.calendar()
         for key, (obligation, breach) in new.items():
+            if key in closed and key in allowed:
+                continue  # it was told once; nothing is owed
             due = calendar.deadline(at, max(1, int(deadlines[obligation.severity])))
             if key in closed:
                 tally.reopened.append(_reopen(actor, closed[key], breach, register, due, at).number)
             else:
-                tally.opened.append(_open(actor, obligation, breach, register, due, at).number)
+                finding = _open(actor, obligation, breach, register, due, at)
+                tally.opened.append(finding.number)
+                moved += [finding] if key in allowed else []
+        for finding in moved:
+            _follow_approval(actor, finding, failing, allowed, tally, at)
         outcomes = {obligation.id: outcome for obligation, outcome in measured}
         for finding in gone:
             if _was_measured(finding, outcomes[finding.obligation], register):
                 tally.closed.append(_close(actor, finding, register, at).number)
-    Finding.objects.filter(fingerprint__in=set(failing) & set(active), state__in=_ACTIVE).update(last_seen_at=at)
+    seen = (set(failing) | set(allowed)) & set(active)
+    Finding.objects.filter(fingerprint__in=seen, state__in=_ACTIVE).update(last_seen_at=at)
     return tally
 
 
+def _follow_approval(actor: Actor, finding: Finding, failing: Found, allowed: Found, tally: Tally, at: datetime) -> None:
+    """Say that an act was approved after it (补批), or that the approval no longer holds."""
+    if finding.fingerprint in allowed and finding.state in {Finding.State.OPEN, Finding.State.PLANNED}:
+        finding.state, finding.reason = Finding.State.REGULARIZED, _reason(allowed[finding.fingerprint][1])
+        tally.regularized.append(finding.number)
+    elif finding.fingerprint in failing and finding.state == Finding.State.REGULARIZED:
+        finding.state, finding.reason = Finding.State.OPEN, _reason(failing[finding.fingerprint][1])
+        tally.reopened.append(finding.number)
+    else:
+        return
+    act = Event.FINDING_REGULARIZE if finding.state == Finding.State.REGULARIZED else Event.FINDING_REOPEN
+    write(actor, act, finding, at=at, payload={**_payload(finding), "state": finding.state})
+
+
+Found = Mapping[str, tuple[Obligation, Breach]]
 _ACTIVE = [state for state in Finding.State if state is not Finding.State.CLOSED]
 
 

@@ -23,7 +23,7 @@ from django.apps import apps
 from django.db import transaction
 
 from anzhang import clock
-from anzhang.casework import breaches, findings, parameters
+from anzhang.casework import breaches, findings, parameters, rule_history
 from anzhang.casework.models import Verdict
 from anzhang.directory.models import Unit
 from anzhang.events import Event
@@ -60,6 +60,7 @@ class Summary:
     opened: list[str] = field(default_factory=list)
     reopened: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
+    regularized: list[str] = field(default_factory=list)
     escalated: int = 0
     failed: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -70,22 +71,25 @@ class Summary:
 
     def __str__(self) -> str:
         changes = f"{len(self.opened)} opened, {len(self.reopened)} reopened, {len(self.closed)} closed"
+        changes += f", {len(self.regularized)} regularized" if self.regularized else ""
         failures = f", checks failed: {', '.join(self.failed)}" if self.failed else ""
         return f"{self.judged} obligations judged, {self.verdicts_written} verdicts written, findings: {changes}{failures}"
 
 
-def run(actor: Actor, at: datetime, vault: Any = None, obligations: Collection[str] | None = None) -> Summary:
+def run(
+    actor: Actor, at: datetime, vault: Any = None, obligations: Collection[str] | None = None, *, tables: Any = None, anew: bool = False
+) -> Summary:
     """Judge the obligations (all, or those of the given ids) at an instant and return what changed.
 
-    `vault` is the log vault, or None where none stands. Raises KeyError for an id that the catalog lacks.
+    `vault` is the log vault, or None where none stands. `tables` are registers as a run before read them, kept by whoever calls often
+    (`rule_tables.Tables`); `anew` makes every fact of the sealed lines again. Raises KeyError for an id that the catalog lacks.
     """
     started = time.perf_counter()
     catalog, values = parameters.catalog(), parameters.values(at)
     chosen = catalog.obligations if obligations is None else [catalog.by_id[key] for key in obligations]
     own = breaches.concerned(catalog, at)
-    measurements = [
-        with_own_breaches(catalog, measure(catalog, obligation, values, at, vault), own.get(obligation.id)) for obligation in chosen
-    ]
+    context = Context(at, values, vault, _tables() if tables is None else tables, anew)
+    measurements = [with_own_breaches(catalog, measure(catalog, each, values, at, vault, context), own.get(each.id)) for each in chosen]
     summary = Summary(
         at,
         failed=[
@@ -97,14 +101,25 @@ def run(actor: Actor, at: datetime, vault: Any = None, obligations: Collection[s
         measured = [(m.obligation, m.outcome) for m in measurements if m.outcome is not None]
         tally = findings.sync(actor, measured, values["remediation_days"], at)
         summary.escalated = findings.escalate(actor, at)
+        rule_history.keep(context.runs, at)
     summary.judged, summary.states = len(measured), dict(states)
     summary.opened, summary.reopened, summary.closed = tally.opened, tally.reopened, tally.closed
+    summary.regularized = tally.regularized
     summary.seconds = round(time.perf_counter() - started, 3)
     return summary
 
 
-def measure(catalog: Catalog, obligation: Obligation, values: Values, at: datetime, vault: Any) -> Measurement:
-    """Run the check of one obligation and judge what it returns; reads only."""
+def _tables() -> Any:
+    """Return registers that nobody has read yet, for the rules of one run to share."""
+    from anzhang.casework.rule_tables import Tables  # with Arrow, which only a run needs
+
+    return Tables()
+
+
+def measure(
+    catalog: Catalog, obligation: Obligation, values: Values, at: datetime, vault: Any, context: Context | None = None
+) -> Measurement:
+    """Run the check of one obligation and judge what it returns; reads only. `context` is that of the run it belongs to."""
     if obligation.is_informative:
         return Measurement(obligation, [Judgement(None, State.NOT_APPLICABLE, Why("informative"))], None, provisional=False)
     check = CHECKS.get(obligation.check) if obligation.check else None
@@ -112,7 +127,7 @@ def measure(catalog: Catalog, obligation: Obligation, values: Values, at: dateti
         return Measurement(obligation, [Judgement(None, State.UNKNOWN, waits_for(catalog, obligation))], None, provisional=False)
     tracked = Tracked(values)
     try:
-        outcome = check(Context(at, tracked, vault))
+        outcome = check(replace(context or Context(at, tracked, vault), parameters=tracked))
         judgements = judge(outcome, watches=obligation.watches)
     except MissingParameterError as error:  # another regulation binds the check without giving the value it needs
         why = Why("parameter_missing", {"check": obligation.check, "parameter": error.name})

@@ -14,7 +14,8 @@ from anzhang.casework.legal_basis import LegalBasis
 from anzhang.casework.models import Approval, Case, Finding, Holiday, Interpretation
 from anzhang.casework.route_changes import described
 from anzhang.casework.routes import parse
-from anzhang.casework.tables import UnitRoute
+from anzhang.casework import rule_versions as _rule_versions  # noqa: F401  # route `rule_change` and its effect
+from anzhang.casework.tables import RuleVersion, UnitRoute
 from anzhang.directory.models import Unit
 from anzhang.registers import values
 from anzhang.registers.declaration import Kind, Register, Writer, declare
@@ -120,6 +121,21 @@ declare(
         search=("route", "unit__name"),
         filters=(by_unit("unit"), in_force()),
         scope=("unit__path",),
+    )
+)
+
+
+# Its rows come from cases of route `rule_change`; the page of a rule shows them side by side.
+declare(
+    Register(
+        id="rule_version",
+        chapter="casework",
+        model=RuleVersion,
+        kind=Kind.AUTHORITY,
+        columns=("rule", "version", "valid_from", "valid_to", "basis"),
+        order=("rule", "-version"),
+        search=("rule",),
+        filters=(in_force(),),
     )
 )
 

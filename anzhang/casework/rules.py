@@ -1,50 +1,67 @@
-"""Reconciliation rules: a `.sql` file with TOML front matter becomes a check (DESIGN 8, ADR 0004).
+"""Reconciliation rules: a `.sql` file with TOML front matter becomes a check (DESIGN 8, ADR 0004, ADR 0019).
 
     /* +++
     name = "staff_logins_entitled"
-    streams = ["auth_event"]                 # loaded from the vault for the window, event time
-    registers = ["account", "person"]        # loaded by register id, every column, as they stand
+    title = "..."
+    streams = ["auth_event"]                 # event streams it reads
+    registers = ["account", "person"]        # read by register id, every column, as they stand
     parameters = ["leaver_hours"]            # bound as $leaver_hours
     window_days = 30
+    mode = "snapshot"                        # or append, window: see below
     +++ */
     SELECT ...
 
-DuckDB runs it over snapshots, without files, network or extensions. Instants are UTC without zone; JSON columns are text.
-Bound besides the parameters: $at (the instant checked) and $since (start of the window). The view `heard(source, first_at,
-last_at, rows)` says what the vault has heard of each log source.
+- *snapshot*: one SELECT that reads all events of the window at each run.
+- *append* and *window*: two SELECTs, parted by a semicolon. The first reduces events to facts and reads streams only; it sees each sealed
+  line once (`engines/facts.py` says what facts are and how they are merged). The second judges: it reads the table `facts` in place of
+  the streams. The window way has more keys: `entity` (columns by which events belong together), `bucket_hours`, `lookback_hours`.
 
-The SELECT returns one row per subject, breach or unwatched ground:
+`group_by` and `episode_gap_minutes` (append and window) add two columns to `facts`: `episode` numbers the runs of facts of one group
+that no longer pause parts, and `episode_at` is when that run began.
 
-    kind      'subject' | 'breach' | 'unknown'
+All run in a process without files and network (`engines/sqlbox`), with known functions only. Instants are UTC without zone; JSON columns are text.
+Bound besides the parameters: $at (the instant checked) and $since (start of the window). The table `heard(source, first_at,
+last_at, rows)` says what the vault has heard of each log source. Events have a column `line`, the reference of evidence.
+
+The judging SELECT returns one row per subject, breach or unwatched ground:
+
+    kind      'subject' | 'breach' | 'regularized' | 'unknown'
     key label unit person     the Subject (`unit`, `person`: codes or NULL)
     code params               the Why; params a JSON object or NULL
     evidence                  list of references, or NULL
     since detail              of a breach, or NULL
+
+'regularized' is an act that an approval recorded after it covers: a finding says so, the verdict does not turn.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from django.apps import apps
 from django.db import models
 
 from anzhang.regulation.checks import CHECKS, Check, Context, check
-from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
+from anzhang.regulation.verdicts import Outcome
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # loaded by whoever runs a rule: pages bind rules and run none
+    from anzhang.engines.facts import Recipe  # loaded by whoever runs a rule: pages bind rules and run none
+    from anzhang.engines.sqlbox import Statement
 
 FRONT = re.compile(r"\A\s*/\*\s*\+\+\+\s*\n(.*?)\n\s*\+\+\+\s*\*/", re.DOTALL)
 KEYS = {"name": str, "title": str, "streams": list, "registers": list, "parameters": list, "window_days": int}
-COLUMNS = ("kind", "key", "label", "unit", "person", "code", "params", "evidence", "since", "detail")
+MAY = {"mode": str, "entity": list, "bucket_hours": int, "lookback_hours": int, "group_by": list, "episode_gap_minutes": int}
+OF_WINDOW = ("entity", "bucket_hours", "lookback_hours")
+MOST_DAYS = 184  # what is kept at least (Art. 29); a longer window would read what nobody promises to keep
+FACTS, HEARD = "facts", "heard"
+BOUND = frozenset({"at", "since"})
+
+Mode = Literal["snapshot", "append", "window"]
 
 
 class RuleError(Exception):
@@ -53,7 +70,7 @@ class RuleError(Exception):
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule file."""
+    """One rule: its text and what its front matter says. `path` is where the shipped one lies."""
 
     path: Path
     name: str
@@ -62,7 +79,42 @@ class Rule:
     registers: tuple[str, ...]
     parameters: tuple[str, ...]
     window: timedelta
-    sql: str
+    judging: Statement
+    text: str
+    mode: Mode = "snapshot"
+    recipe: Recipe | None = None
+    group_by: tuple[str, ...] = ()
+    episode_gap: timedelta = timedelta()
+
+
+@dataclass(frozen=True)
+class _Front:
+    """The front matter of a file, each key of its kind."""
+
+    file: str
+    said: dict[str, Any]
+    kinds: dict[str, type] = field(default_factory=lambda: {**KEYS, **MAY})
+
+    def refuse(self) -> None:
+        """Raise RuleError for the first key that is missing, strange or of another kind."""
+        for key, kind in self.kinds.items():
+            if (key in KEYS or key in self.said) and (not isinstance(self.said.get(key), kind) or isinstance(self.said.get(key), bool)):
+                raise RuleError(f"{self.file}: {key}: must be {kind.__name__}")
+            if kind is list and not all(isinstance(each, str) for each in self.said.get(key, ())):
+                raise RuleError(f"{self.file}: {key}: must be a list of names")
+        if strange := set(self.said) - set(self.kinds):
+            raise RuleError(f"{self.file}: {min(strange)}: is not a key of a rule")
+        if not 0 < self.said["window_days"] <= MOST_DAYS:
+            raise RuleError(f"{self.file}: window_days: must be 1 to {MOST_DAYS}")
+        mode = self.said.get("mode", "snapshot")
+        if mode not in {"snapshot", "append", "window"}:
+            raise RuleError(f"{self.file}: mode: must be snapshot, append or window")
+        wrong = [key for key in OF_WINDOW if (key in self.said) != (mode == "window")]
+        wrong += [key for key in ("group_by", "episode_gap_minutes") if key in self.said and mode == "snapshot"]
+        if wrong:
+            raise RuleError(f"{self.file}: {wrong[0]}: does not go with mode {mode!r}" if wrong[0] in self.said else f"{self.file}: {wrong[0]}: is missing")
+        if ("group_by" in self.said) != ("episode_gap_minutes" in self.said):
+            raise RuleError(f"{self.file}: group_by and episode_gap_minutes go together")
 
 
 def bind(path: Path) -> Check:
@@ -78,68 +130,74 @@ def bind(path: Path) -> Check:
     return CHECKS[rule.name] if rule.name in CHECKS else check(rule.name)(run)
 
 
+def bound() -> dict[str, Rule]:
+    """Return the shipped rules by name: those that are checks of their own, and those that a check evaluates."""
+    found = {name: getattr(each, "rule", None) for name, each in CHECKS.items()}
+    return {name: rule for name, rule in sorted(found.items()) if rule is not None}
+
+
 def parse(path: Path) -> Rule:
     """Return a rule file. Raises RuleError naming file, key and why."""
-    text = path.read_text(encoding="utf-8")
+    return parse_text(path.read_text(encoding="utf-8"), path)
+
+
+def parse_text(text: str, path: Path) -> Rule:
+    """Return the rule that a text is; `path` names it in errors. Raises RuleError."""
+    from anzhang.engines.facts import Recipe
+    from anzhang.engines.sqlbox import StatementError, split
+    from anzhang.engines.sqlbox import parse as select
+
     match = FRONT.match(text)
     if match is None:
         raise RuleError(f"{path.name}: begins with no front matter between /* +++ and +++ */")
     try:
-        front = tomllib.loads(match[1])
+        said = tomllib.loads(match[1])
     except tomllib.TOMLDecodeError as error:
         raise RuleError(f"{path.name}: front matter: {error}") from error
-    for key, kind in KEYS.items():
-        if not isinstance(front.get(key), kind):
-            raise RuleError(f"{path.name}: {key}: must be {kind.__name__}")
-    if strange := set(front) - set(KEYS):
-        raise RuleError(f"{path.name}: {min(strange)}: is not a key of a rule")
-    for register in front["registers"]:
+    _Front(path.name, said).refuse()
+    for register in said["registers"]:
         model(register)
-    streams, registers, names = (tuple(front[key]) for key in ("streams", "registers", "parameters"))
-    window = timedelta(days=front["window_days"])
-    return Rule(path, front["name"], front["title"], streams, registers, names, window, text[match.end() :])
+    streams, registers, names = (tuple(said[key]) for key in ("streams", "registers", "parameters"))
+    _refuse_streams(streams, path.name)
+    mode = cast("Mode", said.get("mode", "snapshot"))
+    try:
+        statements = split(text[match.end() :])
+        wanted = 1 if mode == "snapshot" else 2
+        if len(statements) != wanted:
+            raise RuleError(f"{path.name}: holds {len(statements)} statements; mode {mode!r} wants {wanted}")
+        judged = {*registers, HEARD, *(streams if mode == "snapshot" else (FACTS,))}
+        judging = select(statements[-1], judged)
+        facts = None if mode == "snapshot" else select(statements[0], set(streams))
+    except StatementError as error:
+        raise RuleError(f"{path.name}: {error}") from error
+    if strange := sorted(judging.parameters - BOUND - set(names)):
+        raise RuleError(f"{path.name}: ${strange[0]}: is no parameter that it declares")
+    if facts is not None and facts.parameters:
+        raise RuleError(f"{path.name}: ${min(facts.parameters)}: facts are kept, so they depend on no parameter")
+    window = timedelta(days=said["window_days"])
+    hours = {key: timedelta(hours=said.get(key, 0)) for key in OF_WINDOW[1:]}
+    recipe = None
+    if facts is not None:
+        bucket = hours["bucket_hours"] if mode == "window" else None
+        recipe = Recipe(said["name"], facts, streams, window, tuple(said.get("entity", ())), bucket, hours["lookback_hours"])
+    return Rule(
+        path, said["name"], said["title"], streams, registers, names, window, judging, text, mode, recipe,
+        tuple(said.get("group_by", ())), timedelta(minutes=said.get("episode_gap_minutes", 0)),
+    )  # fmt: skip
+
+
+def _refuse_streams(streams: tuple[str, ...], file: str) -> None:
+    from anzhang.engines.vault.streams.schemas import STREAMS
+
+    if strange := sorted(set(streams) - set(STREAMS)):
+        raise RuleError(f"{file}: {strange[0]}: is no event stream")
 
 
 def evaluate(rule: Rule, context: Context) -> Outcome:
-    """Run a rule at the context's instant: one query per register, one read per stream, one SELECT."""
-    import duckdb
+    """Run a rule at the context's instant, as it is in force. Raises RuleError, BoxError."""
+    from anzhang.casework import rule_runs, rule_versions
 
-    since = context.at - rule.window
-    tables = {register: snapshot(register) for register in rule.registers}
-    for stream in rule.streams:
-        tables[stream] = events(context.vault, stream, since, context.at)
-    tables["heard"] = heard(context.vault)
-    bound = {name: context.parameters[name] for name in rule.parameters}
-    bound |= {"at": naive(context.at), "since": naive(since)}
-    with duckdb.connect(":memory:", config={"enable_external_access": "false", "threads": "1"}) as connection:
-        for name, table in tables.items():
-            connection.register(name, table)
-        used = {name: value for name, value in bound.items() if re.search(rf"\${name}\b", rule.sql)}
-        cursor = connection.execute(rule.sql, used)
-        columns = tuple(column[0] for column in cursor.description or ())
-        if columns != COLUMNS:
-            raise RuleError(f"{rule.path.name}: returns {', '.join(columns)}; it owes {', '.join(COLUMNS)}")
-        return outcome(rule, cursor.fetchall())
-
-
-def outcome(rule: Rule, rows: list[tuple[Any, ...]]) -> Outcome:
-    """Return the Outcome that a rule's rows say."""
-    subjects: list[Subject] = []
-    breaches: list[Breach] = []
-    grounds: list[Ground] = []
-    for kind, key, label, unit, person, code, params, evidence, since, detail in rows:
-        subject = Subject(key, label, unit, person)
-        why = Why(code or "", json.loads(params) if params else {})
-        if kind == "subject":
-            subjects.append(subject)
-        elif kind == "breach":
-            begun = since.replace(tzinfo=UTC) if since else None
-            breaches.append(Breach(subject, why, tuple(evidence or ()), begun, detail or ""))
-        elif kind == "unknown":
-            grounds.append(Ground(unit, why))
-        else:
-            raise RuleError(f"{rule.path.name}: kind {kind!r} is neither subject, breach nor unknown")
-    return Outcome(tuple(subjects), tuple(breaches), tuple(grounds))
+    return rule_runs.evaluate(rule_versions.standing(rule, context.at), context)
 
 
 def model(register: str) -> type[models.Model]:
@@ -148,70 +206,3 @@ def model(register: str) -> type[models.Model]:
         return apps.get_model("anzhang", register.replace("_", ""))
     except LookupError as error:
         raise RuleError(f"register {register!r} has no table") from error
-
-
-def snapshot(register: str) -> pa.Table:
-    """Return a register as an Arrow table of all its columns by column name; one query."""
-    import pyarrow as pa
-
-    fields = list(model(register)._meta.concrete_fields)
-    names = [field.attname for field in fields]
-    rows = list(model(register)._default_manager.values_list(*names))
-    columns = zip(*rows, strict=True) if rows else ([] for _name in names)
-    return pa.table(
-        {
-            name: pa.array([_value(value) for value in column], type=_type(field))
-            for name, field, column in zip(names, fields, columns, strict=True)
-        }
-    )
-
-
-def events(vault: Any, stream: str, since: datetime, until: datetime) -> pa.Table:
-    """Return a stream's events of `since <= event time < until` with naive UTC instants; empty where no vault stands."""
-    import pyarrow as pa
-
-    from anzhang.engines.vault.streams.schemas import schema
-
-    table = schema(stream).empty_table() if vault is None else vault.events(stream, since=since, until=until)
-    return table.cast(pa.schema([(f.name, pa.timestamp("us") if pa.types.is_timestamp(f.type) else f.type) for f in table.schema]))
-
-
-def heard(vault: Any) -> pa.Table:
-    """Return what the vault has heard of each source."""
-    import pyarrow as pa
-
-    schema = pa.schema([("source", pa.string()), ("first_at", pa.timestamp("us")), ("last_at", pa.timestamp("us")), ("rows", pa.int64())])
-    rows = [] if vault is None else sorted(vault.heard().items())
-    columns = {
-        "source": [source for source, _h in rows],
-        "first_at": [naive(h.first_at) for _source, h in rows],
-        "last_at": [naive(h.last_at) for _source, h in rows],
-        "rows": [h.rows for _source, h in rows],
-    }
-    return pa.table(columns, schema=schema)
-
-
-def naive(instant: datetime) -> datetime:
-    """Return an aware instant as UTC without zone, which is what rules compare."""
-    return instant.astimezone(UTC).replace(tzinfo=None)
-
-
-def _value(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return naive(value)
-    if value is None or isinstance(value, str | int | float | date):
-        return value
-    return float(value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _type(field: models.Field[Any, Any]) -> pa.DataType:
-    import pyarrow as pa
-
-    kinds: tuple[tuple[tuple[type, ...], pa.DataType], ...] = (
-        ((models.DateTimeField,), pa.timestamp("us")),
-        ((models.DateField,), pa.date32()),
-        ((models.BooleanField,), pa.bool_()),
-        ((models.FloatField, models.DecimalField), pa.float64()),
-        ((models.IntegerField, models.AutoField, models.ForeignKey), pa.int64()),
-    )
-    return next((kind for classes, kind in kinds if isinstance(field, classes)), pa.string())

@@ -1,4 +1,4 @@
-"""Tables beside the cases: routes of single units, deliveries of notices, evidence that people point to."""
+"""Tables beside the cases: routes of single units, rules as changed, deliveries of notices, evidence that people point to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from anzhang.casework.models import Approval, Notice
 from anzhang.directory.models import Bitemporal
 from anzhang.journal.models import Ledgered
 
-__all__ = ["Delivery", "EvidenceLink", "UnitRoute"]
+__all__ = ["Delivery", "EvidenceLink", "RuleDay", "RuleVersion", "UnitRoute"]
 
 
 class UnitRoute(Bitemporal):
@@ -31,6 +31,42 @@ class UnitRoute(Bitemporal):
 
     def __str__(self) -> str:
         return f"{self.unit} {self.route} v{self.version}"
+
+
+class RuleVersion(Bitemporal):
+    """The text of a reconciliation rule that stands for the shipped one. Changed only by an approved case."""
+
+    rule = models.CharField(_("规则"), max_length=64)
+    version = models.PositiveIntegerField(_("版次"))
+    text = models.TextField(_("规则文本"))
+    basis = models.ForeignKey(Approval, models.PROTECT, verbose_name=_("批准"), related_name="+")
+
+    class Meta:
+        verbose_name = _("核对规则版本")
+        ordering = ("rule", "-version")
+        constraints = (models.UniqueConstraint(fields=["rule", "version"], condition=Q(superseded_at=None), name="one_rule_version"),)
+
+    def __str__(self) -> str:
+        return f"{self.rule} v{self.version}"
+
+
+class RuleDay(models.Model):
+    """What the runs of a rule cost and found on a Beijing day; the last four columns are those of its last run. No act: not ledgered."""
+
+    rule = models.CharField(_("规则"), max_length=64)
+    day = models.DateField(_("日期"))
+    runs = models.PositiveIntegerField(_("运行次数"), default=0)
+    fresh = models.BigIntegerField(_("新事件数"), default=0)
+    seconds = models.FloatField(_("用时（秒）"), default=0)
+    slowest = models.FloatField(_("最长用时（秒）"), default=0)
+    population = models.PositiveIntegerField(_("对象数"), default=0)
+    hits = models.PositiveIntegerField(_("命中数"), default=0)
+    regularized = models.PositiveIntegerField(_("补批数"), default=0)
+    unknown = models.PositiveIntegerField(_("未知数"), default=0)
+
+    class Meta:
+        verbose_name = _("规则运行")
+        constraints = (models.UniqueConstraint(fields=["rule", "day"], name="one_rule_day"),)
 
 
 class Delivery(models.Model):

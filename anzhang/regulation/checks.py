@@ -6,7 +6,7 @@ A name belongs to one callable; binding twice, or to a name that nothing carries
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -24,12 +24,16 @@ class Context:
     """What a check may read: the instant, the catalog's parameters in force, the vault reader.
 
     `parameters[name]` is the value in force (signed interpretation, else the catalog's default).
-    `vault` is an `anzhang.engines.vault.Reader` or None where no vault stands.
+    `vault` is an `anzhang.engines.vault.Vault` or None where no vault stands. `tables` keeps what rules read of registers from one check to
+    the next (`casework.rule_tables.Tables`); None: each reads anew. `anew`: nothing that was derived of events before is believed.
     """
 
     at: datetime
     parameters: Mapping[str, Any]
     vault: Any = None
+    tables: Any = None
+    anew: bool = False
+    runs: list[Any] = field(default_factory=list)
 
 
 Check = Callable[[Context], Outcome]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T", "Breach", "Ground")
 
 
 class State(StrEnum):
@@ -65,18 +68,38 @@ class Ground:
     subject: Subject | None = None
 
 
+class Subjects(Protocol):
+    """Any number of subjects: a tuple of them, or what counts them without making each; then it has `by_unit` too."""
+
+    def __iter__(self) -> Iterator[Subject]:
+        """Yield each."""
+        ...
+
+    def __len__(self) -> int:
+        """Return how many rows there are, of which several may be of one subject."""
+        ...
+
+
+def by_unit(subjects: Subjects) -> Mapping[str | None, int]:
+    """Return how many different subjects each unit has."""
+    counted: Callable[[], Mapping[str | None, int]] | None = getattr(subjects, "by_unit", None)
+    return counted() if counted is not None else Counter(unit for unit, _key in {(subject.unit, subject.key) for subject in subjects})
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a check returns.
 
     `population` are the subjects that owe (modality must) or the watched subjects (must_not, may_if_approved).
+    `regularized` are acts that an approval recorded after them covers: findings that turn no verdict.
     `coverage` maps a unit code (or None) to the watched share, 0.0 to 1.0; absent where the check needs no watching.
     """
 
-    population: tuple[Subject, ...]
+    population: Subjects
     breaches: tuple[Breach, ...] = ()
     unknown: tuple[Ground, ...] = ()
     coverage: Mapping[str | None, float] = field(default_factory=dict)
+    regularized: tuple[Breach, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,22 +132,32 @@ def judge(outcome: Outcome, *, watches: bool) -> list[Judgement]:
     worded as "none observed" with its coverage, and nothing watched at all is Unknown, never green. For the other
     modalities the population are the subjects that owe; where none could owe it the obligation does not apply.
     """
-    units = {subject.unit for subject in outcome.population}
-    units |= {breach.subject.unit for breach in outcome.breaches} | {ground.unit for ground in outcome.unknown}
+    population = by_unit(outcome.population)
+    breaches, grounds = _grouped(outcome.breaches), _grouped(outcome.unknown)
+    units = {*population, *breaches, *grounds}
     if watches:
         units |= set(outcome.coverage)
     if not units:
         if watches:
             return [Judgement(None, State.UNKNOWN, Why("nothing_watched"))]
         return [Judgement(None, State.NOT_APPLICABLE, Why("no_subject"))]
-    return [_judge_unit(outcome, unit, watches=watches) for unit in sorted(units, key=lambda unit: (unit is not None, unit or ""))]
+    return [
+        _judge_unit(unit, population.get(unit, 0), breaches.get(unit, []), grounds.get(unit, []), outcome.coverage.get(unit), watches=watches)
+        for unit in sorted(units, key=lambda unit: (unit is not None, unit or ""))
+    ]
 
 
-def _judge_unit(outcome: Outcome, unit: str | None, *, watches: bool) -> Judgement:
-    population = len({subject.key for subject in outcome.population if subject.unit == unit})
-    breaches = [breach for breach in outcome.breaches if breach.subject.unit == unit]
-    grounds = [ground for ground in outcome.unknown if ground.unit == unit]
-    coverage = outcome.coverage.get(unit)
+def _grouped(found: Iterable[T]) -> dict[str | None, list[T]]:
+    """Return breaches or grounds by unit."""
+    groups: dict[str | None, list[T]] = {}
+    for each in found:
+        groups.setdefault(each.subject.unit if isinstance(each, Breach) else each.unit, []).append(each)
+    return groups
+
+
+def _judge_unit(
+    unit: str | None, population: int, breaches: list[Breach], grounds: list[Ground], coverage: float | None, *, watches: bool
+) -> Judgement:
     if breaches:
         failing = len({breach.subject.key for breach in breaches})
         why = _reasons("breaches", [breach.why for breach in breaches])

@@ -20,3 +20,6 @@ def identities_known(context: Context) -> Outcome:
     """
     outcome = rules.evaluate(RULE, context)
     return replace(outcome, unknown=(*outcome.unknown, *waiting.ground("identities_known")))
+
+
+identities_known.rule = RULE  # type: ignore[attr-defined]  # its page shows the file

@@ -176,7 +176,7 @@ class Input:
     @property
     def template(self) -> str:
         """Return the kind of control."""
-        if self.field.kind in {"choice", "person", "unit", "system", "approval", "finding", "route"}:
+        if self.field.kind in {"choice", "person", "unit", "system", "approval", "finding", "route", "rule"}:
             return "select"
         return {"long_text": "textarea", "rules": "textarea", "date": "date", "number": "number", "scan": "file"}.get(
             self.field.kind, "text"

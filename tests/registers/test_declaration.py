@@ -18,6 +18,7 @@ HOUSE = {
     "holiday": "casework",
     "interpretation": "casework",
     "legal_basis": "casework",
+    "rule_version": "casework",
     "unit_route": "casework",
 }
 

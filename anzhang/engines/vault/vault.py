@@ -6,7 +6,7 @@ import os
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -202,23 +202,58 @@ class Vault:
                 catalog.close()
         raise AssertionError
 
-    def events(self, stream: str = "auth_event", since: datetime | None = None, until: datetime | None = None) -> pa.Table:
-        """Return sealed events by event time, half-open, in time order. Columns: streams.schema."""
-        return self._again(lambda: self._events(stream, since, until))
+    def events(
+        self, stream: str = "auth_event", since: datetime | None = None, until: datetime | None = None, columns: Collection[str] | None = None
+    ) -> pa.Table:
+        """Return sealed events by event time, half-open, in time order. Columns: streams.schema, or those named and `timestamp`, `seq`."""
+        return self._again(lambda: self._events(stream, since, until, columns))
 
-    def _events(self, stream: str, since: datetime | None, until: datetime | None) -> pa.Table:
-        tables = [streams.schema(stream).empty_table()]
+    def _events(self, stream: str, since: datetime | None, until: datetime | None, columns: Collection[str] | None) -> pa.Table:
+        wanted = _chosen(stream, columns)
+        tables = [streams.schema(stream).empty_table().select(wanted)]
         for sealed in self.segments():
             if (since and sealed.max_at < since) or (until and sealed.min_at >= until):
                 continue
             if stream in self._streams_of(sealed.name):
-                tables.append(streams.read(stream_path(self.root, stream, sealed.name), stream))
+                tables.append(streams.read(stream_path(self.root, stream, sealed.name), stream, wanted))
         table = pa.concat_tables(tables)
         if since is not None:
             table = table.filter(pc.greater_equal(table["timestamp"], pa.scalar(since, pa.timestamp("us", "UTC"))))
         if until is not None:
             table = table.filter(pc.less(table["timestamp"], pa.scalar(until, pa.timestamp("us", "UTC"))))
         return table.sort_by([("timestamp", "ascending"), ("seq", "ascending")])
+
+    def follow(
+        self, wanted: Mapping[str, Collection[str] | None], after: int, since: datetime | None = None
+    ) -> Iterator[tuple[int, dict[str, pa.Table]]]:
+        """Yield the sealed events of lines numbered above `after`, a segment at a time: its last line's number, and a table per stream.
+
+        `wanted` names the columns of each stream, None for all. Segments whose events all lie before `since` yield no tables. A successor
+        that stands for lines already followed and for later ones yields the later ones.
+        """
+        gone = 0
+        while True:
+            waiting = [sealed for sealed in self.segments() if sealed.last_seq > after]
+            if not waiting:
+                return
+            for sealed in waiting:
+                old = since is not None and sealed.max_at < since
+                try:
+                    tables = {} if old else {name: self._later(sealed, name, columns, after) for name, columns in wanted.items()}
+                except FileNotFoundError:  # it was replaced just now
+                    gone += 1
+                    if gone == ATTEMPTS:
+                        raise
+                    break
+                after = sealed.last_seq
+                yield after, tables
+
+    def _later(self, sealed: SealedSegment, stream: str, columns: Collection[str] | None, after: int) -> pa.Table:
+        wanted = _chosen(stream, columns)
+        if stream not in self._streams_of(sealed.name):
+            return streams.schema(stream).empty_table().select(wanted)
+        table = streams.read(stream_path(self.root, stream, sealed.name), stream, wanted)
+        return table if sealed.first_seq > after else table.filter(pc.greater(table["seq"], after))
 
     def coverage(self, since: datetime | None = None) -> dict[str, streams.Heard]:
         """Return how many sealed lines of each source a parser read, and the shapes of those that none did; of segments received later."""
@@ -498,6 +533,12 @@ def _joined(heard: Heard | None, first: datetime, last: datetime, rows: int) -> 
     if heard is None:
         return Heard(first, last, rows)
     return Heard(min(heard.first_at, first), max(heard.last_at, last), heard.rows + rows)
+
+
+def _chosen(stream: str, columns: Collection[str] | None) -> list[str]:
+    """Return the columns to read: those named that the stream has, always with the time and number of each event."""
+    names = streams.schema(stream).names
+    return names if columns is None else [name for name in names if name in {"timestamp", "seq"} or name in columns]
 
 
 def _holding(source: str, segments: Iterable[SealedSegment]) -> Iterator[SealedSegment]:

@@ -20,6 +20,7 @@ class Command(Verb):
     def arguments(self, parser: ArgumentParser) -> None:
         """Take the obligations to judge."""
         parser.add_argument("obligations", nargs="*", metavar="A05.3", help="judge only these")
+        parser.add_argument("--anew", action="store_true", help="make every fact of the sealed lines again before judging")
 
     def run(self, **options: Any) -> None:
         """Judge and print what changed."""
@@ -27,7 +28,7 @@ class Command(Verb):
         if strange := sorted(set(chosen or ()) - set(parameters.catalog().by_id)):
             raise BadInputError(f"no obligation {strange[0]!r} in the catalog")
         actor = permissions.system("reconcile", permissions.Via.CLI)
-        summary = reconciliation.run(actor, clock.now(), vault=Vault(settings.HOME.vault), obligations=chosen)
+        summary = reconciliation.run(actor, clock.now(), vault=Vault(settings.HOME.vault), obligations=chosen, anew=options["anew"])
         if options["as_json"]:
             self.print_json(summary.as_json())
         else:

@@ -294,7 +294,7 @@ def dump(events: pa.Table) -> bytes:
     return content
 
 
-def read(file: Path | BinaryIO, stream: str) -> pa.Table:
-    """Return the events of a file that `dump` wrote. Raises OSError, pa.ArrowException."""
-    names = schema(stream).names
+def read(file: Path | BinaryIO, stream: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return the events of a file that `dump` wrote, in all columns or in some. Raises OSError, pa.ArrowException."""
+    names = schema(stream).names if columns is None else list(columns)
     return pq.read_table(file, columns=names).select(names).replace_schema_metadata(None)
