@@ -57,7 +57,7 @@ class _Kept:
 
     def get(self) -> Any:
         """Return them, brought up to date by the ledger; new ones once an hour."""
-        from anzhang.casework.rule_tables import Tables  # with Arrow, which only a run needs
+        from anzhang.casework.rule_runs.tables import Tables  # with Arrow, which only a run needs
 
         if self.tables is None or time.monotonic() - self.since > TRUSTED_SECONDS:
             self.tables, self.since = Tables(), time.monotonic()

@@ -82,7 +82,7 @@ def run(
     """Judge the obligations (all, or those of the given ids) at an instant and return what changed.
 
     `vault` is the log vault, or None where none stands. `tables` are registers as a run before read them, kept by whoever calls often
-    (`rule_tables.Tables`); `anew` makes every fact of the sealed lines again. Raises KeyError for an id that the catalog lacks.
+    (`rule_runs.tables.Tables`); `anew` makes every fact of the sealed lines again. Raises KeyError for an id that the catalog lacks.
     """
     started = time.perf_counter()
     catalog, values = parameters.catalog(), parameters.values(at)
@@ -111,7 +111,7 @@ def run(
 
 def _tables() -> Any:
     """Return registers that nobody has read yet, for the rules of one run to share."""
-    from anzhang.casework.rule_tables import Tables  # with Arrow, which only a run needs
+    from anzhang.casework.rule_runs.tables import Tables  # with Arrow, which only a run needs
 
     return Tables()
 

@@ -10,11 +10,11 @@ from anzhang.casework import (
     holidays,  # noqa: F401  # its procedures write the holiday register
     wording,
 )
+from anzhang.casework import rule_versions as _rule_versions  # noqa: F401  # route `rule_change` and its effect
 from anzhang.casework.legal_basis import LegalBasis
 from anzhang.casework.models import Approval, Case, Finding, Holiday, Interpretation
 from anzhang.casework.route_changes import described
 from anzhang.casework.routes import parse
-from anzhang.casework import rule_versions as _rule_versions  # noqa: F401  # route `rule_change` and its effect
 from anzhang.casework.tables import RuleVersion, UnitRoute
 from anzhang.directory.models import Unit
 from anzhang.registers import values

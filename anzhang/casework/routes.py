@@ -37,7 +37,8 @@ ROLES = frozenset(ROLE_NAMES)
 WHERES = frozenset({"applicant", "managing"})
 BUREAU_ROLES = frozenset({"office", "leading_group", "auditor"})  # one of each in the bureau: they take no `@where`
 KINDS = frozenset({
-    "text", "long_text", "date", "number", "choice", "person", "unit", "system", "parameter", "case", "approval", "finding", "route", "rule",
+    "text", "long_text", "date", "number", "choice", "person", "unit", "system", "parameter", "case", "approval", "finding", "route",
+    "rule",
     "rules", "scan",
 })  # fmt: skip
 PSEUDO_FIELDS = frozenset({"unit_kind", "approval_authority"})  # what a condition may read besides the form: `conditions.fact`

@@ -13,7 +13,7 @@ KEPT = timedelta(days=400)
 
 
 def keep(runs: Collection[Any], at: datetime) -> None:
-    """Add runs (`rule_runs.Run`) to the day's rows, and let go of those of more than a year ago."""
+    """Add runs (`rule_runs.run.Run`) to the day's rows, and let go of those of more than a year ago."""
     if not runs:
         return
     day = clock.day_of(at)

@@ -1,7 +1,7 @@
 """Which text of a rule is in force: the shipped one, or one that an approved case put in its place (DESIGN 8; route `rule_change`).
 
-A changed rule keeps its name and so its place in the catalog. It must read as a rule, and run over the registers as they are, before anybody is
-asked to decide on it; what it would have found can be tried on the past (`rule_trials`).
+A changed rule keeps its name and so its place in the catalog. It must read as a rule, and run over the registers as they are, before
+anybody is asked to decide on it; what it would have found can be tried on the past (`rule_runs.trials`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _parsed(text: str, path: Path) -> Rule:
 
 def proposed(name: str, text: str, at: datetime) -> Rule:
     """Return the rule that a proposal describes. Raises RuleError: it is none, bears another name, or does not run over the registers."""
-    from anzhang.casework import rule_runs
+    from anzhang.casework.rule_runs import run as rule_runs
     from anzhang.engines.sqlbox import BoxError
 
     shipped = rules.bound()[name]
@@ -73,9 +73,7 @@ def change_rule(actor: Actor, case: Case, approval: Approval, at: datetime) -> R
         for before in versions.filter(RuleVersion.in_force(at)):
             rows.amend(actor, Event.RULE_CHANGE, before, at, valid_to=at)
         shipped = rules.bound()[name].text.strip()
-        row = RuleVersion(
-            rule=name, version=versions.count() + 1, text=text or shipped, basis=approval, valid_from=at, recorded_at=at
-        )
+        row = RuleVersion(rule=name, version=versions.count() + 1, text=text or shipped, basis=approval, valid_from=at, recorded_at=at)
         return rows.create(actor, row, at, Event.RULE_CHANGE)
 
 

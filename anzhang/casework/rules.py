@@ -19,8 +19,8 @@
 `group_by` and `episode_gap_minutes` (append and window) add two columns to `facts`: `episode` numbers the runs of facts of one group
 that no longer pause parts, and `episode_at` is when that run began.
 
-All run in a process without files and network (`engines/sqlbox`), with known functions only. Instants are UTC without zone; JSON columns are text.
-Bound besides the parameters: $at (the instant checked) and $since (start of the window). The table `heard(source, first_at,
+All run in a process without files and network (`engines/sqlbox`), with known functions only. Instants are UTC without zone; JSON columns
+are text. Bound besides the parameters: $at (the instant checked) and $since (start of the window). The table `heard(source, first_at,
 last_at, rows)` says what the vault has heard of each log source. Events have a column `line`, the reference of evidence.
 
 The judging SELECT returns one row per subject, breach or unwatched ground:
@@ -40,6 +40,7 @@ import re
 import tomllib
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -79,12 +80,51 @@ class Rule:
     registers: tuple[str, ...]
     parameters: tuple[str, ...]
     window: timedelta
-    judging: Statement
     text: str
     mode: Mode = "snapshot"
-    recipe: Recipe | None = None
+    entity: tuple[str, ...] = ()
+    bucket: timedelta = timedelta()
+    lookback: timedelta = timedelta()
     group_by: tuple[str, ...] = ()
     episode_gap: timedelta = timedelta()
+
+    @cached_property
+    def judging(self) -> Statement:
+        """Return the SELECT that judges. Raises RuleError."""
+        return self._statements[1]
+
+    @cached_property
+    def recipe(self) -> Recipe | None:
+        """Return how its facts are kept, None for a snapshot. Raises RuleError."""
+        from anzhang.engines.facts import Recipe
+
+        facts = self._statements[0]
+        bucket = self.bucket if self.mode == "window" else None
+        return None if facts is None else Recipe(self.name, facts, self.streams, self.window, self.entity, bucket, self.lookback)
+
+    @cached_property
+    def _statements(self) -> tuple[Statement | None, Statement]:
+        """Return both SELECTs, the first None for a snapshot. Asked late: who binds rules and runs none needs no SQL."""
+        from anzhang.engines.sqlbox import StatementError, split
+        from anzhang.engines.sqlbox import parse as select
+        from anzhang.engines.vault.streams.schemas import STREAMS
+
+        if unknown := sorted(set(self.streams) - set(STREAMS)):
+            raise RuleError(f"{self.path.name}: {unknown[0]}: is no event stream")
+        snapshot = self.mode == "snapshot"
+        try:
+            found = split(FRONT.sub("", self.text, count=1))
+            if len(found) != (wanted := 1 if snapshot else 2):
+                raise RuleError(f"{self.path.name}: holds {len(found)} statements; mode {self.mode!r} wants {wanted}")
+            judging = select(found[-1], {*self.registers, HEARD, *(self.streams if snapshot else (FACTS,))})
+            facts = None if snapshot else select(found[0], set(self.streams))
+        except StatementError as error:
+            raise RuleError(f"{self.path.name}: {error}") from error
+        if strange := sorted(judging.parameters - BOUND - set(self.parameters)):
+            raise RuleError(f"{self.path.name}: ${strange[0]}: is no parameter that it declares")
+        if facts is not None and facts.parameters:
+            raise RuleError(f"{self.path.name}: ${min(facts.parameters)}: facts are kept, so they depend on no parameter")
+        return facts, judging
 
 
 @dataclass(frozen=True)
@@ -112,14 +152,18 @@ class _Front:
         wrong = [key for key in OF_WINDOW if (key in self.said) != (mode == "window")]
         wrong += [key for key in ("group_by", "episode_gap_minutes") if key in self.said and mode == "snapshot"]
         if wrong:
-            raise RuleError(f"{self.file}: {wrong[0]}: does not go with mode {mode!r}" if wrong[0] in self.said else f"{self.file}: {wrong[0]}: is missing")
+            raise RuleError(
+                f"{self.file}: {wrong[0]}: does not go with mode {mode!r}"
+                if wrong[0] in self.said
+                else f"{self.file}: {wrong[0]}: is missing"
+            )
         if ("group_by" in self.said) != ("episode_gap_minutes" in self.said):
             raise RuleError(f"{self.file}: group_by and episode_gap_minutes go together")
 
 
 def bind(path: Path) -> Check:
     """Bind a rule file as the check of its name and return it. Raises RuleError, or BindingError for a taken name."""
-    rule = parse(path)
+    rule = load(path)
 
     def run(context: Context) -> Outcome:
         return evaluate(rule, context)
@@ -136,17 +180,25 @@ def bound() -> dict[str, Rule]:
     return {name: rule for name, rule in sorted(found.items()) if rule is not None}
 
 
+def load(path: Path) -> Rule:
+    """Return a rule file by its front matter; its SQL is read when it runs. Raises RuleError naming file, key and why."""
+    return _read(path.read_text(encoding="utf-8"), path)
+
+
 def parse(path: Path) -> Rule:
-    """Return a rule file. Raises RuleError naming file, key and why."""
+    """Return a rule file, its SQL read too. Raises RuleError naming file, key and why."""
     return parse_text(path.read_text(encoding="utf-8"), path)
 
 
 def parse_text(text: str, path: Path) -> Rule:
-    """Return the rule that a text is; `path` names it in errors. Raises RuleError."""
-    from anzhang.engines.facts import Recipe
-    from anzhang.engines.sqlbox import StatementError, split
-    from anzhang.engines.sqlbox import parse as select
+    """Return the rule that a text is, its SQL read; `path` names it in errors. Raises RuleError."""
+    rule = _read(text, path)
+    rule._statements  # noqa: B018, SLF001  # read now what a bound rule reads when it runs
+    return rule
 
+
+def _read(text: str, path: Path) -> Rule:
+    """Return the rule that a text is by its front matter."""
     match = FRONT.match(text)
     if match is None:
         raise RuleError(f"{path.name}: begins with no front matter between /* +++ and +++ */")
@@ -157,45 +209,20 @@ def parse_text(text: str, path: Path) -> Rule:
     _Front(path.name, said).refuse()
     for register in said["registers"]:
         model(register)
-    streams, registers, names = (tuple(said[key]) for key in ("streams", "registers", "parameters"))
-    _refuse_streams(streams, path.name)
+    streams, registers, names, entity, group = (
+        tuple(said.get(key, ())) for key in ("streams", "registers", "parameters", "entity", "group_by")
+    )
     mode = cast("Mode", said.get("mode", "snapshot"))
-    try:
-        statements = split(text[match.end() :])
-        wanted = 1 if mode == "snapshot" else 2
-        if len(statements) != wanted:
-            raise RuleError(f"{path.name}: holds {len(statements)} statements; mode {mode!r} wants {wanted}")
-        judged = {*registers, HEARD, *(streams if mode == "snapshot" else (FACTS,))}
-        judging = select(statements[-1], judged)
-        facts = None if mode == "snapshot" else select(statements[0], set(streams))
-    except StatementError as error:
-        raise RuleError(f"{path.name}: {error}") from error
-    if strange := sorted(judging.parameters - BOUND - set(names)):
-        raise RuleError(f"{path.name}: ${strange[0]}: is no parameter that it declares")
-    if facts is not None and facts.parameters:
-        raise RuleError(f"{path.name}: ${min(facts.parameters)}: facts are kept, so they depend on no parameter")
+    bucket, lookback = (timedelta(hours=said.get(key, 0)) for key in OF_WINDOW[1:])
+    gap = timedelta(minutes=said.get("episode_gap_minutes", 0))
     window = timedelta(days=said["window_days"])
-    hours = {key: timedelta(hours=said.get(key, 0)) for key in OF_WINDOW[1:]}
-    recipe = None
-    if facts is not None:
-        bucket = hours["bucket_hours"] if mode == "window" else None
-        recipe = Recipe(said["name"], facts, streams, window, tuple(said.get("entity", ())), bucket, hours["lookback_hours"])
-    return Rule(
-        path, said["name"], said["title"], streams, registers, names, window, judging, text, mode, recipe,
-        tuple(said.get("group_by", ())), timedelta(minutes=said.get("episode_gap_minutes", 0)),
-    )  # fmt: skip
-
-
-def _refuse_streams(streams: tuple[str, ...], file: str) -> None:
-    from anzhang.engines.vault.streams.schemas import STREAMS
-
-    if strange := sorted(set(streams) - set(STREAMS)):
-        raise RuleError(f"{file}: {strange[0]}: is no event stream")
+    return Rule(path, said["name"], said["title"], streams, registers, names, window, text, mode, entity, bucket, lookback, group, gap)
 
 
 def evaluate(rule: Rule, context: Context) -> Outcome:
     """Run a rule at the context's instant, as it is in force. Raises RuleError, BoxError."""
-    from anzhang.casework import rule_runs, rule_versions
+    from anzhang.casework import rule_versions
+    from anzhang.casework.rule_runs import run as rule_runs
 
     return rule_runs.evaluate(rule_versions.standing(rule, context.at), context)
 

@@ -25,7 +25,7 @@ class Context:
 
     `parameters[name]` is the value in force (signed interpretation, else the catalog's default).
     `vault` is an `anzhang.engines.vault.Vault` or None where no vault stands. `tables` keeps what rules read of registers from one check to
-    the next (`casework.rule_tables.Tables`); None: each reads anew. `anew`: nothing that was derived of events before is believed.
+    the next (`casework.rule_runs.tables.Tables`); None: each reads anew. `anew`: nothing that was derived of events before is believed.
     """
 
     at: datetime

@@ -142,7 +142,9 @@ def judge(outcome: Outcome, *, watches: bool) -> list[Judgement]:
             return [Judgement(None, State.UNKNOWN, Why("nothing_watched"))]
         return [Judgement(None, State.NOT_APPLICABLE, Why("no_subject"))]
     return [
-        _judge_unit(unit, population.get(unit, 0), breaches.get(unit, []), grounds.get(unit, []), outcome.coverage.get(unit), watches=watches)
+        _judge_unit(
+            unit, population.get(unit, 0), breaches.get(unit, []), grounds.get(unit, []), outcome.coverage.get(unit), watches=watches
+        )
         for unit in sorted(units, key=lambda unit: (unit is not None, unit or ""))
     ]
 

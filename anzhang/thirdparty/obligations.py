@@ -9,7 +9,7 @@ from anzhang.casework import rules, waiting
 from anzhang.regulation.checks import Context, check
 from anzhang.regulation.verdicts import Outcome
 
-RULE = rules.parse(Path(__file__).parent / "rules" / "identities_known.sql")
+RULE = rules.load(Path(__file__).parent / "rules" / "identities_known.sql")
 
 
 @check("identities_known")

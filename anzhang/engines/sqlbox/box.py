@@ -49,7 +49,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Held:
-    """A table by what it is: `token` changes when its content does. `kept`: stored for joins and kept after the statement; else forgotten."""
+    """A table by what it is: `token` changes when its content does. `kept`: stored for joins, after the statement too; else forgotten."""
 
     token: str
     load: Callable[[], pa.Table]
@@ -136,7 +136,7 @@ class Box:
         arguments = [sys.executable, "-I", str(CHILD), str(far.fileno()), str(self.limits.memory_mb), str(self.limits.threads)]
         quiet = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system", "LANG": "C.UTF-8"}
         try:
-            self._process = subprocess.Popen(  # noqa: S603  # our own file, no shell
+            self._process = subprocess.Popen(  # our own file, no shell
                 arguments, pass_fds=(far.fileno(),), env=quiet, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )  # fmt: skip

@@ -19,7 +19,8 @@ import select
 import socket
 import sys
 import threading
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -57,7 +58,7 @@ def lock_down() -> list[str]:
 
 def connect(memory_mb: int) -> duckdb.DuckDBPyConnection:
     """Open an empty database that can reach nothing, in this one thread: what Landlock takes away, it takes from threads to come."""
-    config = {
+    config: dict[str, str | bool | int | float | list[str]] = {
         "enable_external_access": "false", "autoload_known_extensions": "false", "autoinstall_known_extensions": "false",
         "allow_unsigned_extensions": "false", "temp_directory": "", "memory_limit": f"{memory_mb}MB", "threads": "1", "async_threads": "0",
     }  # fmt: skip
@@ -67,7 +68,10 @@ def connect(memory_mb: int) -> duckdb.DuckDBPyConnection:
 def warm() -> None:
     """Load everything that a statement may need while files can still be read."""
     connection = connect(256)
-    connection.register("t", pa.table({"x": pa.array(["a"]).dictionary_encode(), "seen_at": pa.array([datetime(2026, 1, 1)], pa.timestamp("us"))}))  # noqa: DTZ001  # rules compare instants without zone
+    connection.register(
+        "t",
+        pa.table({"x": pa.array(["a"]).dictionary_encode(), "seen_at": pa.array([datetime(2026, 1, 1, tzinfo=UTC)], pa.timestamp("us"))}),
+    )  # rules compare instants without zone
     connection.sql("SELECT from_json('[\"a\"]', '[\"VARCHAR\"]'), strftime(seen_at, '%Y'), x, $p FROM t", params={"p": 1}).to_arrow_table()
     connection.close()
 
@@ -78,7 +82,6 @@ class Child:
     def __init__(self, sock: socket.socket, connection: duckdb.DuckDBPyConnection) -> None:
         """Keep the socket and the database."""
         self.sock, self.connection = sock, connection
-        self.views: set[str] = set()
         self.lent: set[str] = set()  # tables that lie in memory as they came
 
     def serve(self) -> None:
@@ -109,6 +112,8 @@ class Child:
         try:
             return {}, self.run(frame)
         finally:
+            for name, _sql in frame["views"]:
+                self.connection.execute(f"DROP VIEW IF EXISTS {quoted(name)}")
             for name in tuple(self.lent):
                 self.drop(name)
 
@@ -122,7 +127,7 @@ class Child:
             return
         self.connection.register("incoming", table)
         try:
-            self.connection.execute(f"CREATE TABLE {quoted(name)} AS SELECT * FROM incoming")
+            self.connection.execute(f"CREATE TABLE {quoted(name)} AS SELECT * FROM incoming")  # noqa: S608  # a name of ours, quoted
         finally:
             self.connection.unregister("incoming")
 
@@ -136,9 +141,6 @@ class Child:
 
     def run(self, frame: dict[str, Any]) -> bytes:
         """Run one SELECT beside the views that belong to it; return its rows as an Arrow stream."""
-        for name in self.views:
-            self.connection.execute(f"DROP VIEW IF EXISTS {quoted(name)}")
-        self.views = {name for name, _sql in frame["views"]}
         for name, sql in frame["views"]:
             self.connection.execute(f"CREATE VIEW {quoted(name)} AS {sql}")
         result = self.connection.sql(frame["sql"], params={name: value_of(each) for name, each in frame["parameters"].items()})
@@ -202,7 +204,7 @@ def watch(sock: socket.socket) -> None:
 
 
 def main() -> None:
-    """Load what is needed, then go on in a fork: threads that the libraries began do not follow, so that the lock holds for all there are."""
+    """Load what is needed, then go on in a fork: threads that the libraries began do not follow, so the lock holds for all there are."""
     sock = socket.socket(fileno=int(sys.argv[1]))
     memory_mb, threads = int(sys.argv[2]), int(sys.argv[3])
     warm()
@@ -212,7 +214,7 @@ def main() -> None:
         os.waitpid(child, 0)
         return
     connection = connect(memory_mb)
-    locks = lock_down() if len(os.listdir("/proc/self/task")) == 1 else []
+    locks = lock_down() if len(list(Path("/proc/self/task").iterdir())) == 1 else []
     connection.execute(f"SET threads = {threads}")
     connection.execute("SET lock_configuration = true")
     threading.Thread(target=watch, args=(sock,), daemon=True).start()

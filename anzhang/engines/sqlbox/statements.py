@@ -19,28 +19,29 @@ MOST_CHARACTERS = 100_000
 FUNCTIONS = frozenset(
     """
     abs acos add age any_value approx_count_distinct approx_quantile arg_max arg_max_null arg_min arg_min_null argmax argmin array_agg
-    array_concat array_contains array_distinct array_has array_has_all array_has_any array_length array_position array_slice array_sort
-    array_to_string ascii asin atan atan2 avg bit_and bit_count bit_length bit_or bit_xor bool_and bool_or cardinality cbrt ceil ceiling
-    century char_length character_length chr coalesce concat concat_ws contains corr cos cot count count_if count_star countif covar_pop
-    covar_samp cume_dist damerau_levenshtein date_add date_diff date_part date_sub date_trunc datediff datepart datesub datetrunc day dayname
-    dayofmonth dayofweek dayofyear decade degrees dense_rank divide editdist3 element_at ends_with entropy epoch epoch_ms epoch_us error even exp
-    filter first first_value flatten floor fmod format from_hex from_json gcd generate_series greatest group_concat hamming hash hex
-    histogram hour if ifnull instr isfinite isinf isnan isodow isoyear jaccard jaro_similarity jaro_winkler_similarity json json_array
-    json_array_length json_contains json_exists json_extract json_extract_path json_extract_path_text json_extract_string
-    json_group_array json_group_object json_keys json_object json_quote json_type json_valid json_value kurtosis lag last last_day last_value
-    lcase lcm lead least left len length levenshtein list list_aggregate list_append list_apply list_cat list_concat list_contains list_count
-    list_distinct list_element list_extract list_filter list_first list_has list_has_all list_has_any list_indexof list_intersect list_last
-    list_max list_min list_pack list_position list_prepend list_reduce list_reverse list_reverse_sort list_select list_slice list_sort
-    list_sum list_transform list_unique list_value list_where list_zip listagg ln log log10 log2 lower lpad ltrim mad make_date make_time
-    make_timestamp map map_contains map_entries map_extract map_from_entries map_keys map_values max max_by md5 mean median microsecond
-    millisecond min min_by minute mod mode month monthname multiply nth_value ntile nullif octet_length ord percent_rank pi position pow
-    power prefix printf product quantile quantile_cont quantile_disc quarter radians range rank regexp_escape regexp_extract
-    regexp_extract_all regexp_full_match regexp_matches regexp_replace regexp_split_to_array repeat replace reverse right round row
-    row_number rpad rtrim second sha256 sign sin skewness split split_part sqrt starts_with stddev stddev_pop stddev_samp str_split strftime
-    string_agg string_split string_split_regex string_to_array strlen strpos strptime struct_extract struct_extract_at struct_pack
-    substr substring subtract suffix sum tan time_bucket to_base to_base64 to_binary to_days to_hex to_hours to_json to_microseconds
-    to_milliseconds to_minutes to_months to_seconds to_weeks to_years translate trim trunc try_strptime typeof ucase unhex unicode
-    unnest upper url_decode url_encode var_pop var_samp variance week weekday weekofyear xor year yearweek
+    array_concat array_contains array_distinct array_has array_has_all array_has_any array_length array_position array_slice
+    array_sort array_to_string ascii asin atan atan2 avg bit_and bit_count bit_length bit_or bit_xor bool_and bool_or cardinality cbrt
+    ceil ceiling century char_length character_length chr coalesce concat concat_ws contains corr cos cot count count_if count_star
+    countif covar_pop covar_samp cume_dist damerau_levenshtein date_add date_diff date_part date_sub date_trunc datediff datepart
+    datesub datetrunc day dayname dayofmonth dayofweek dayofyear decade degrees dense_rank divide editdist3 element_at ends_with
+    entropy epoch epoch_ms epoch_us error even exp filter first first_value flatten floor fmod format from_hex from_json gcd
+    generate_series greatest group_concat hamming hash hex histogram hour if ifnull instr isfinite isinf isnan isodow isoyear jaccard
+    jaro_similarity jaro_winkler_similarity json json_array json_array_length json_contains json_exists json_extract json_extract_path
+    json_extract_path_text json_extract_string json_group_array json_group_object json_keys json_object json_quote json_type
+    json_valid json_value kurtosis lag last last_day last_value lcase lcm lead least left len length levenshtein list list_aggregate
+    list_append list_apply list_cat list_concat list_contains list_count list_distinct list_element list_extract list_filter
+    list_first list_has list_has_all list_has_any list_indexof list_intersect list_last list_max list_min list_pack list_position
+    list_prepend list_reduce list_reverse list_reverse_sort list_select list_slice list_sort list_sum list_transform list_unique
+    list_value list_where list_zip listagg ln log log10 log2 lower lpad ltrim mad make_date make_time make_timestamp map map_contains
+    map_entries map_extract map_from_entries map_keys map_values max max_by md5 mean median microsecond millisecond min min_by minute
+    mod mode month monthname multiply nth_value ntile nullif octet_length ord percent_rank pi position pow power prefix printf product
+    quantile quantile_cont quantile_disc quarter radians range rank regexp_escape regexp_extract regexp_extract_all regexp_full_match
+    regexp_matches regexp_replace regexp_split_to_array repeat replace reverse right round row row_number rpad rtrim second sha256
+    sign sin skewness split split_part sqrt starts_with stddev stddev_pop stddev_samp str_split strftime string_agg string_split
+    string_split_regex string_to_array strlen strpos strptime struct_extract struct_extract_at struct_pack substr substring subtract
+    suffix sum tan time_bucket to_base to_base64 to_binary to_days to_hex to_hours to_json to_microseconds to_milliseconds to_minutes
+    to_months to_seconds to_weeks to_years translate trim trunc try_strptime typeof ucase unhex unicode unnest upper url_decode
+    url_encode var_pop var_samp variance week weekday weekofyear xor year yearweek
     """.split()  # noqa: SIM905  # a list of two hundred words
 )
 TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest"})

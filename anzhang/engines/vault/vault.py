@@ -203,7 +203,11 @@ class Vault:
         raise AssertionError
 
     def events(
-        self, stream: str = "auth_event", since: datetime | None = None, until: datetime | None = None, columns: Collection[str] | None = None
+        self,
+        stream: str = "auth_event",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        columns: Collection[str] | None = None,
     ) -> pa.Table:
         """Return sealed events by event time, half-open, in time order. Columns: streams.schema, or those named and `timestamp`, `seq`."""
         return self._again(lambda: self._events(stream, since, until, columns))

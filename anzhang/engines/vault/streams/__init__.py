@@ -6,7 +6,7 @@ A stream is no evidence; each row names the segment and the sequence number of i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from anzhang import clock
-from anzhang.casework import parameters, rule_runs
-from anzhang.casework.rule_tables import Tables
+from anzhang.casework import parameters
+from anzhang.casework.rule_runs import run as rule_runs
+from anzhang.casework.rule_runs.tables import Tables
 from anzhang.casework.rules import Rule
 from anzhang.regulation.checks import Context
 from anzhang.regulation.verdicts import Breach

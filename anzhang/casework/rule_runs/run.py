@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from anzhang.casework.rule_tables import Tables, box, heard, naive
+from anzhang.casework.rule_runs.tables import Tables, box, heard, naive
 from anzhang.casework.rules import FACTS, HEARD, Rule, RuleError
 from anzhang.engines import facts as engine
 from anzhang.engines.sqlbox.box import Held
@@ -55,7 +55,7 @@ def run(rule: Rule, context: Context, *, folder: Path | None = None) -> Run:
     if rule.recipe is None:
         streams = {stream: engine.once(events(rule, context, stream)) for stream in rule.streams}
     else:
-        found = _facts(rule, context, folder)
+        found = _facts(rule, rule.recipe, context, folder)
         given |= found.tables
         views[FACTS], fresh = _episodes(rule, found.view), found.fresh
     rows = engine.asked(box(), rule.judging, streams, others=given, parameters=bound, views=views)
@@ -74,13 +74,12 @@ def events(rule: Rule, context: Context, stream: str) -> pa.Table:
     return engine.plain(table)
 
 
-def _facts(rule: Rule, context: Context, folder: Path | None) -> engine.Facts:
-    assert rule.recipe is not None
+def _facts(rule: Rule, recipe: engine.Recipe, context: Context, folder: Path | None) -> engine.Facts:
     if context.vault is None:
-        return engine.nothing(rule.recipe, box())
+        return engine.nothing(recipe, box())
     store = engine.Store(folder or context.vault.root / "facts", box())
     try:
-        return store.facts(rule.recipe, context.vault, context.at, anew=context.anew)
+        return store.facts(recipe, context.vault, context.at, anew=context.anew)
     except engine.RecipeError as error:
         raise RuleError(f"{rule.path.name}: {error}") from error
 
@@ -144,4 +143,3 @@ def _breach(row: Mapping[str, Any]) -> Breach:
     subject = Subject(row["key"], row["label"], row["unit"], row["person"])
     begun = row["since"].replace(tzinfo=UTC) if row["since"] else None
     return Breach(subject, _why(row), tuple(row["evidence"] or ()), begun, row["detail"] or "")
-

@@ -29,7 +29,9 @@ from anzhang.journal.procedures import object_type
 def box() -> Box:
     """Return the process in which this process's rules run."""
     said = settings.HOME.get
-    return Box(Limits(seconds=said("rules", "seconds", 60), memory_mb=said("rules", "memory_mb", 2048), threads=said("rules", "threads", 1)))
+    return Box(
+        Limits(seconds=said("rules", "seconds", 60), memory_mb=said("rules", "memory_mb", 2048), threads=said("rules", "threads", 1))
+    )
 
 
 @dataclass
