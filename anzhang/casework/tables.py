@@ -68,6 +68,16 @@ class RuleDay(models.Model):
         verbose_name = _("规则运行")
         constraints = (models.UniqueConstraint(fields=["rule", "day"], name="one_rule_day"),)
 
+    @property
+    def average_ms(self) -> int:
+        """Return what a run of the day took on average, in milliseconds."""
+        return round(1000 * self.seconds / self.runs) if self.runs else 0
+
+    @property
+    def slowest_ms(self) -> int:
+        """Return what the longest run of the day took, in milliseconds."""
+        return round(1000 * self.slowest)
+
 
 class Delivery(models.Model):
     """One notice on its way out through one channel; written with the notice, moved on by the worker.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from anzhang.engines import facts as engine
+from anzhang.engines.facts import append
 from anzhang.engines.sqlbox import Box, parse
 from anzhang.engines.vault import Batch, Redaction, Vault, streams, succession
 
@@ -126,7 +127,7 @@ def test_many_small_parts_become_one(box, tmp_path: Path):
         seal(vault, [lease(AT, k)])
         store.facts(what, vault, AT)
     files = list((tmp_path / "facts").rglob("*.parquet"))
-    assert 1 < len(files) <= engine.PARTS + 1
+    assert 1 < len(files) <= append.PARTS + 1
     assert sum(row["times"] for row in told(store, what, vault)) == 249 + 29
 
 
