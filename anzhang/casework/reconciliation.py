@@ -23,7 +23,7 @@ from django.apps import apps
 from django.db import transaction
 
 from anzhang import clock
-from anzhang.casework import breaches, findings, parameters, rule_history
+from anzhang.casework import breaches, findings, parameters, rule_history, rules
 from anzhang.casework.models import Verdict
 from anzhang.directory.models import Unit
 from anzhang.events import Event
@@ -35,8 +35,6 @@ from anzhang.regulation.parameters import MissingParameterError, Tracked, Values
 from anzhang.regulation.verdicts import Ground, Judgement, Outcome, State, Subject, Why, judge, worst
 
 log = logging.getLogger(__name__)
-
-STREAMS_READ = frozenset({"auth_event"})  # streams that a check joins so far; what needs another waits for the chapter that reads it
 
 
 @dataclass(frozen=True)
@@ -161,7 +159,7 @@ def waits_for(catalog: Catalog, obligation: Obligation) -> Why:
 
 def _stands(catalog: Catalog, noun: str) -> bool:
     if noun in catalog.streams:
-        return noun in STREAMS_READ
+        return any(noun in rule.streams for rule in rules.bound().values())
     try:
         apps.get_model("anzhang", noun.replace("_", ""))
     except LookupError:

@@ -38,6 +38,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -161,6 +162,27 @@ class _Front:
             raise RuleError(f"{self.file}: group_by and episode_gap_minutes go together")
 
 
+@dataclass(frozen=True)
+class Derived:
+    """A table that rules read like a register, made of registers by a function: `of` names them, `columns` their kinds."""
+
+    of: tuple[str, ...]
+    columns: Mapping[str, type]
+    rows: Callable[[], Iterable[tuple[Any, ...]]]
+
+
+DERIVED: dict[str, Derived] = {}
+
+
+def derive(name: str, of: tuple[str, ...], **columns: type) -> Callable[[Callable[[], Iterable[tuple[Any, ...]]]], Derived]:
+    """Name a function that yields the rows of a table which rules may declare among their registers."""
+
+    def bind(function: Callable[[], Iterable[tuple[Any, ...]]]) -> Derived:
+        return DERIVED.setdefault(name, Derived(of, columns, function))
+
+    return bind
+
+
 def bind(path: Path) -> Check:
     """Bind a rule file as the check of its name and return it. Raises RuleError, or BindingError for a taken name."""
     rule = load(path)
@@ -208,7 +230,8 @@ def _read(text: str, path: Path) -> Rule:
         raise RuleError(f"{path.name}: front matter: {error}") from error
     _Front(path.name, said).refuse()
     for register in said["registers"]:
-        model(register)
+        if register not in DERIVED:
+            model(register)
     streams, registers, names, entity, group = (
         tuple(said.get(key, ())) for key in ("streams", "registers", "parameters", "entity", "group_by")
     )

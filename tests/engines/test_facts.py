@@ -66,7 +66,9 @@ def seal(vault: Vault, lines: list[bytes], at: datetime = AT) -> None:
 def told(store: engine.Store, what: engine.Recipe, vault: Vault, at: datetime = NOW, *, anew: bool = False) -> list[dict]:
     """Return the facts, each line by its number: the segment's name moves when it is merged."""
     found = store.facts(what, vault, at, anew=anew)
-    rows = store.box.run("SELECT * FROM facts ORDER BY ALL", found.tables, views={"facts": found.view}).to_pylist()
+    columns = store.box.run("SELECT * FROM facts LIMIT 0", found.tables, views={"facts": found.view}).column_names
+    merged = f"SELECT * FROM ({append.merged(columns, 'SELECT * FROM facts')}) ORDER BY ALL"
+    rows = store.box.run(merged, found.tables, views={"facts": found.view}).to_pylist()
     for row in rows:
         row |= {name: int(row[name].rpartition(":")[2]) for name in ("first_line", "last_line")}
     return rows

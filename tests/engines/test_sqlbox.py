@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from anzhang.engines.sqlbox import Box, BoxError, Limits, StatementError, parse, split
+from anzhang.engines.sqlbox import Box, BoxError, Limits, StatementError, addresses, parse, split
 from anzhang.engines.sqlbox.box import Held
 
 TABLES = frozenset({"t", "u"})
@@ -173,6 +174,28 @@ def test_the_kernel_too_refuses_it_every_file(box):
         environment = Path(f"/proc/{child}/environ").read_bytes()
         assert b"ANZHANG" not in environment
         assert b"DJANGO" not in environment
+
+
+@pytest.mark.parametrize(
+    ("address", "is_public"),
+    [
+        ("8.8.8.8", True), ("10.255.0.1", False), ("172.15.255.255", True), ("172.16.0.0", False), ("172.32.0.0", True),
+        ("100.64.0.1", False),
+        ("192.168.1.1", False), ("169.254.1.1", False), ("224.0.0.1", False), ("127.0.0.1", False), ("240e:1::1", True), ("fd00::1", False),
+        ("fe80::1", False), ("::1", False), ("::", False), ("x", False), ("", False), (None, False),
+    ],
+)  # fmt: skip
+def test_addresses_compare_as_numbers_do(address, is_public, box):
+    found = box.run("SELECT ip_key($a) AS k, is_public($a) AS p", {}, {"a": address}).to_pylist()[0]
+    assert found["p"] is is_public
+    valid = address not in {"x", "", None}
+    assert found["k"] == (addresses.key(ipaddress.ip_address(address)) if valid else None)
+
+
+def test_the_bounds_of_a_network_hold_its_addresses_and_no_other():
+    first, last = addresses.bounds("10.20.0.0/16")
+    within = [addresses.ip_key(each) for each in ("10.20.0.0", "10.20.255.255", "10.19.255.255", "10.21.0.0", "::a14:1")]
+    assert [first <= each <= last for each in within] == [True, True, False, False, False]
 
 
 def test_too_many_rows_are_an_error(box):

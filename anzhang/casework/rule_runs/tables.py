@@ -18,7 +18,7 @@ import pyarrow as pa
 from django.conf import settings
 from django.db import models
 
-from anzhang.casework.rules import model
+from anzhang.casework.rules import DERIVED, model
 from anzhang.engines.sqlbox import Box, Limits
 from anzhang.engines.sqlbox.box import Held
 from anzhang.journal.models import Entry, Ledgered, Outbox
@@ -43,8 +43,11 @@ class Tables:
 
     def register(self, name: str) -> Held:
         """Return a register; one query when it is loaded. What no ledger follows is read each time."""
-        rows = model(name)
         fresh = secrets.token_hex(8)
+        if name in DERIVED:
+            parts = [self.register(each).token for each in DERIVED[name].of]
+            return Held(f"{name} {' '.join(parts)}", partial(derived, name))
+        rows = model(name)
         token = self._tokens.setdefault(object_type(rows), fresh) if issubclass(rows, Ledgered) else fresh
         return Held(f"{name} {token}", partial(snapshot, name))
 
@@ -73,6 +76,20 @@ def snapshot(register: str) -> pa.Table:
             name: pa.array([_value(value) for value in column], type=_type(each))
             for name, each, column in zip(names, fields, columns, strict=True)
         }
+    )
+
+
+KINDS = {int: pa.int64(), str: pa.string(), date: pa.date32(), datetime: pa.timestamp("us"), float: pa.float64(), bool: pa.bool_()}
+
+
+def derived(name: str) -> pa.Table:
+    """Return a table that is made of registers."""
+    told = DERIVED[name]
+    rows = list(told.rows())
+    columns = zip(*rows, strict=True) if rows else ([] for _name in told.columns)
+    kinds = told.columns.items()
+    return pa.table(
+        {column: pa.array(map(_value, values), type=KINDS[kind]) for (column, kind), values in zip(kinds, columns, strict=True)}
     )
 
 

@@ -8,6 +8,9 @@ A recipe is one SELECT that reduces events to facts. Two ways:
       last_at    the latest       last_line   the line of the latest
       times      the sum
 
+  Merging comes later: a fact may be asked for in several rows, as if its events had been counted in parts, so what asks takes the
+  minimum, the maximum, the sum.
+
 - *window*: the SELECT reads all events of the entities that the new ones touch, in the buckets of event time that they touch and
   `lookback` on each side; its facts of those (entity, bucket) pairs take the place of the earlier ones. A fact is of the bucket of its
   `first_at`.

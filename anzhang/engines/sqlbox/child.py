@@ -1,8 +1,8 @@
 """The process in which SQL of people runs: it holds tables, answers SELECTs, and reaches neither files nor network.
 
-Started by `box.py` as a file of its own, with an empty environment and one socket; it imports nothing of ours. Before the first
-statement it gives up, for good and as far as the kernel can: every file (Landlock), TCP (Landlock), new privileges, core dumps. DuckDB
-itself is without external access and extensions, and its configuration is locked.
+Started by `box.py` as a file of its own, with an empty environment and one socket; of ours it imports its neighbor `addresses` alone.
+Before the first statement it gives up, for good and as far as the kernel can: every file (Landlock), TCP (Landlock), new privileges,
+core dumps. DuckDB itself is without external access and extensions, and its configuration is locked.
 
 A frame is four bytes of length, JSON, and for a table the descriptor of a sealed memory file with an Arrow stream.
 """
@@ -19,14 +19,20 @@ import select
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+from duckdb.func import ARROW, SPECIAL
+
+sys.path.insert(0, str(Path(__file__).parent))
+import addresses  # type: ignore[import-not-found]  # its neighbor, as a file
 
 IDLE_SECONDS = 900
+
 LENGTH = 4
 NO_NEW_PRIVILEGES = 38  # prctl
 CREATE, RESTRICT = 444, 446  # landlock_create_ruleset, landlock_restrict_self
@@ -62,7 +68,15 @@ def connect(memory_mb: int) -> duckdb.DuckDBPyConnection:
         "enable_external_access": "false", "autoload_known_extensions": "false", "autoinstall_known_extensions": "false",
         "allow_unsigned_extensions": "false", "temp_directory": "", "memory_limit": f"{memory_mb}MB", "threads": "1", "async_threads": "0",
     }  # fmt: skip
-    return duckdb.connect(":memory:", config=config)
+    connection = duckdb.connect(":memory:", config=config)
+    for name, (function, kind) in addresses.FUNCTIONS.items():
+        connection.create_function(name, each(function), ["VARCHAR"], kind, type=ARROW, null_handling=SPECIAL)
+    return connection
+
+
+def each(function: Callable[[str | None], object]) -> Callable[[pa.ChunkedArray], pa.Array]:
+    """Return a function of columns that asks one of values."""
+    return lambda column: pa.array([function(value) for value in column.to_pylist()])
 
 
 def warm() -> None:
@@ -72,7 +86,9 @@ def warm() -> None:
         "t",
         pa.table({"x": pa.array(["a"]).dictionary_encode(), "seen_at": pa.array([datetime(2026, 1, 1, tzinfo=UTC)], pa.timestamp("us"))}),
     )  # rules compare instants without zone
-    connection.sql("SELECT from_json('[\"a\"]', '[\"VARCHAR\"]'), strftime(seen_at, '%Y'), x, $p FROM t", params={"p": 1}).to_arrow_table()
+    connection.sql(
+        "SELECT from_json('[\"a\"]', '[\"VARCHAR\"]'), strftime(seen_at, '%Y'), ip_key(x), $p FROM t", params={"p": 1}
+    ).to_arrow_table()
     connection.close()
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import orjson
 
+from anzhang.engines.sqlbox.addresses import FUNCTIONS as OWN
+
 MOST_CHARACTERS = 100_000
 
 # Pure functions of their arguments: no clock, chance, session, file, catalogue, sleep or log. The instant is the parameter $at.
@@ -43,7 +45,7 @@ FUNCTIONS = frozenset(
     to_months to_seconds to_weeks to_years translate trim trunc try_strptime typeof ucase unhex unicode unnest upper url_decode
     url_encode var_pop var_samp variance week weekday weekofyear xor year yearweek
     """.split()  # noqa: SIM905  # a list of two hundred words
-)
+) | frozenset(OWN)
 TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest"})
 SESSION = frozenset(
     {

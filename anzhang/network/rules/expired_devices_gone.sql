@@ -41,18 +41,21 @@ gone AS (
     FROM life WHERE retired_on IS NOT NULL OR end_on IS NOT NULL
 ),
 port AS (SELECT device_id, nullif(mac, '') AS mac, unnest(from_json(addresses, '["VARCHAR"]')) AS ip FROM interface),
-card AS (SELECT device_id, mac FROM interface WHERE mac <> ''),
 named AS (SELECT id AS device_id, lower(unnest(from_json(hosts, '["VARCHAR"]'))) AS host FROM life),
 -- What another device in service has by right now is that device's, whoever had it before.
 taken_ip AS (SELECT p.ip, p.device_id FROM port p JOIN life l ON l.id = p.device_id WHERE l.state = 'in_service'),
 taken_host AS (SELECT n.host, n.device_id FROM named n JOIN life l ON l.id = n.device_id WHERE l.state = 'in_service'),
+-- Only those that are gone are looked for among what was seen.
+card AS (SELECT device_id, mac FROM interface SEMI JOIN gone ON gone.id = device_id WHERE mac <> ''),
+gone_port AS (SELECT p.* FROM port p SEMI JOIN gone ON gone.id = p.device_id),
+gone_name AS (SELECT n.* FROM named n SEMI JOIN gone ON gone.id = n.device_id),
 hit AS (
     SELECT c.device_id, f.*, f.mac AS known_by, 1 AS rank FROM facts f JOIN card c ON c.mac = f.mac
     UNION ALL
-    SELECT p.device_id, f.*, f.ip, 2 FROM facts f JOIN port p ON p.ip = f.ip
+    SELECT p.device_id, f.*, f.ip, 2 FROM facts f JOIN gone_port p ON p.ip = f.ip
     WHERE (f.mac IS NULL OR p.mac IS NULL OR f.mac = p.mac) AND NOT EXISTS (SELECT 1 FROM taken_ip t WHERE t.ip = p.ip AND t.device_id <> p.device_id)
     UNION ALL
-    SELECT n.device_id, f.*, f.host, 3 FROM facts f JOIN named n ON n.host = f.host
+    SELECT n.device_id, f.*, f.host, 3 FROM facts f JOIN gone_name n ON n.host = f.host
     WHERE NOT EXISTS (SELECT 1 FROM taken_host t WHERE t.host = n.host AND t.device_id <> n.device_id)
 ),
 offence AS (
