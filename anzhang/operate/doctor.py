@@ -47,9 +47,24 @@ def examine(home: Home) -> Iterator[Finding]:
     yield _faces(home)
     yield from (Finding(seen.subject, seen.ok, seen.seen, seen.remedy, seen.grave) for seen in sign_in.look(home))
     yield from _quarantine(home)
+    yield _rules()
     free = shutil.disk_usage(home.path).free
     yield Finding("disk", free > LOW_DISK_BYTES, f"{free / 1024**3:.1f} GiB free", "make room before the collector has to push back")
     yield from _system_checks()
+
+
+def _rules() -> Finding:
+    """Start the process in which rules run and say what the kernel took away from it."""
+    from anzhang.casework.rule_runs.tables import box  # with Arrow and DuckDB
+    from anzhang.engines.sqlbox import BoxError
+
+    try:
+        box().run("SELECT 1 AS one", {})
+    except BoxError as error:
+        return Finding("rules", False, str(error), "reinstall: the process in which rules run does not start")
+    held = box().locks
+    seen = f"their process has no {', no '.join(sorted(held))}" if held else "their process is locked by DuckDB alone"
+    return Finding("rules", "files" in held, seen, "a kernel with Landlock (Linux 5.13 or later) takes files from it too", grave=False)
 
 
 def _files(home: Home) -> Iterator[Finding]:
