@@ -92,6 +92,7 @@ WORDING: dict[str, str | Promise] = {
     "role_office": _("领导小组办公室人员"),
     "role_leading_group": _("领导小组成员"),
     "role_staff": _("本单位人员"),
+    "role_room_keeper": _("机房专管员"),
     # Art. 6
     "responsible_is_not_center": _("%(system)s已纳入统一规划，安全责任单位却是%(unit)s"),
     "no_information_center": _("单位台账中没有信息中心"),

@@ -222,9 +222,8 @@ def start_assignment(actor: Actor, case: Case, approval: Approval, at: datetime)
     Source: Art. 5, 14; route `assignment`.
     """
     require_approval(case, approval, "assignment", at)
-    code = case.form.get("system")
     return directory.start_assignment(
-        actor, person=_person(case), duty=case.form["duty"], unit=case.unit, system=_system(code) if code else None,
+        actor, person=_person(case), duty=case.form["duty"], unit=case.unit, system=_named(case, "system"), room=_named(case, "room"),
         basis=approval, valid_from=_begins(case, at), valid_to=_ends(case), at=at,
     )  # fmt: skip
 
@@ -258,9 +257,10 @@ def seat_leading_group_member(actor: Actor, case: Case, approval: Approval, at: 
     )
 
 
-def _system(code: str) -> Any:
-    """Return a system; its model stands in a chapter above and is reached through the post's own column."""
-    return Assignment._meta.get_field("system").related_model._default_manager.get(code=code)
+def _named(case: Case, column: str) -> Any:
+    """Return the system or room that the case names, or None; their models stand above and are reached through the post's own columns."""
+    code = case.form.get(column)
+    return Assignment._meta.get_field(column).related_model._default_manager.get(code=code) if code else None
 
 
 def _person(case: Case) -> Person:

@@ -176,9 +176,9 @@ class Input:
     @property
     def template(self) -> str:
         """Return the kind of control."""
-        if self.field.kind in {"choice", "person", "unit", "system", "approval", "finding", "route"}:
+        if self.field.kind in {"choice", "person", "unit", "system", "approval", "finding", "route", "room", "device"}:
             return "select"
-        return {"long_text": "textarea", "rules": "textarea", "date": "date", "number": "number", "scan": "file"}.get(
+        return {"long_text": "textarea", "rules": "textarea", "date": "date", "instant": "datetime-local", "number": "number", "scan": "file"}.get(
             self.field.kind, "text"
         )
 
