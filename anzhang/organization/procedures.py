@@ -29,6 +29,7 @@ from anzhang.events import Event
 from anzhang.organization import decisions as _decisions  # noqa: F401  # named procedures
 from anzhang.organization import directives as _directives  # noqa: F401  # named procedures
 from anzhang.organization import inspections as _inspections  # noqa: F401  # named procedures
+from anzhang.organization import measures as _measures  # noqa: F401  # named procedures
 from anzhang.organization import planning as _planning  # noqa: F401  # named procedures
 from anzhang.organization import statements as _statements  # noqa: F401  # named procedures
 from anzhang.organization.models import Filing, Officer, PolicyDocument, TrainingRecord

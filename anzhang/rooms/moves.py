@@ -36,6 +36,8 @@ def _together(form: Mapping[str, Any], _unit: Unit, at: datetime) -> Mapping[str
         faults["room"] = _("“%(device)s”不在“%(room)s”。") % {"device": device.name, "room": room.name}
     elif form["direction"] == "in" and device.room_id == room.pk:
         faults["room"] = _("“%(device)s”已在“%(room)s”。") % {"device": device.name, "room": room.name}
+    elif form["direction"] == "in" and device.room is not None and device.room.unit_id != room.unit_id:
+        faults["room"] = _("“%(device)s”还在“%(room)s”，先办理移出。") % {"device": device.name, "room": device.room.name}
     elif form["direction"] == "in" and room.state != MachineRoom.State.IN_SERVICE:
         faults["room"] = _("“%s”已停用。") % room.name
     return faults
