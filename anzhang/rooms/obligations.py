@@ -26,9 +26,9 @@ rooms_in_range = rules.bind(FOLDER / "rooms_in_range.sql")
 equipment_where_registered = rules.bind(FOLDER / "equipment_where_registered.sql")
 
 DOOR_DAYS = 7  # how far back openings are matched; a visit may be approved as long afterwards
-DUTY_DAYS = 1  # how far back duty is looked at, and how far ahead the roster
+DUTY_DAYS = 1  # whole days before and after today of which duty is looked at
 SHOWN_LINES = 20
-NO_ROOMS = Ground(None, Why("no_rooms"))
+NO_ROOMS = Ground(None, Why("no_rooms"), Subject("register:machine_room", "", None))  # a subject of its own: it keeps no finding open
 
 
 def subject(room: MachineRoom, keepers: Mapping[int, Sequence[Person]]) -> Subject:
@@ -85,7 +85,7 @@ def rooms_graded_and_protected(context: Context) -> Outcome:
     for room in rooms:
         owes, evidence = subjects[room.pk], (f"machine_room:{room.pk}",)
         if room.grade is None:
-            breaches.append(Breach(owes, Why("room_without_grade", {"room": room.name}), evidence, detail="grade"))
+            breaches.append(Breach(owes, Why("room_without_grade", {"room": room.name}), evidence, detail="no_grade"))
             continue
         name, level = max(((name, level) for name, level in levels[room.pk]), key=lambda each: each[1], default=("", 0))
         if level > room.grade:
@@ -191,7 +191,7 @@ def _ended(post: Assignment, at: datetime) -> datetime | None:
 def room_duty_kept(context: Context) -> Outcome:
     """Find hours of duty that nobody is rostered for, shifts not signed in or handed over in time, and people no door saw come.
 
-    Hours are looked at a day back and a day ahead, back only to the first shift that the room ever had. Where doors are controlled the
+    Hours are looked at from yesterday to the end of tomorrow, but for those before the first shift that the room ever had. Where doors are controlled the
     person on duty has opened one between the allowed minutes before the shift and its end; where such a room's doors said nothing,
     presence is unknown.
 
@@ -199,7 +199,8 @@ def room_duty_kept(context: Context) -> Outcome:
     """
     at, allowed = context.at, timedelta(minutes=context.parameters["handover_minutes"])
     rooms, subjects = _rooms(context)
-    since, until = at - timedelta(days=DUTY_DAYS), at + timedelta(days=DUTY_DAYS)
+    today = clock.day_of(at)
+    since, until = clock.start_of(today - timedelta(days=DUTY_DAYS)), clock.start_of(today + timedelta(days=DUTY_DAYS + 1))
     shifts: dict[int, list[Shift]] = defaultdict(list)
     for shift in Shift.objects.filter(room__in=rooms, ends_at__gt=since, starts_at__lt=until).select_related("person").order_by("starts_at"):
         shifts[shift.room_id].append(shift)
@@ -212,7 +213,7 @@ def room_duty_kept(context: Context) -> Outcome:
     unknown: list[Ground] = []
     for room in rooms:
         mine = shifts[room.pk]
-        start = max(min(at, first.get(room.pk) or at), since, clock.start_of(room.in_service_on))
+        start = max(first.get(room.pk) or clock.start_of(today), since, clock.start_of(room.in_service_on))
         breaches += _vacancies(room, subjects[room.pk], duty.vacant(duty.owed(room, start, until, calendar), mine))
         past = [shift for shift in mine if shift.starts_at <= at]
         for shift in past:

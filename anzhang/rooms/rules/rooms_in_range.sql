@@ -15,12 +15,13 @@ room AS (
     SELECT r.id, r.code, r.name, u.code AS unit, r.sensors,
            (SELECT first(p.code ORDER BY a.valid_from, a.id) FROM assignment a JOIN person p ON p.id = a.person_id
             WHERE a.room_id = r.id AND a.duty = 'room_keeper' AND a.superseded_at IS NULL AND a.valid_from <= $at
-              AND (a.valid_to IS NULL OR a.valid_to > $at)) AS person,
-           list_concat([lower(trim(r.code)), lower(trim(r.name))],
-                       list_transform(from_json(r.aliases, '["VARCHAR"]'), x -> lower(trim(x)))) AS names
+              AND (a.valid_to IS NULL OR a.valid_to > $at)) AS person, r.aliases
     FROM machine_room r JOIN unit u ON u.id = r.unit_id WHERE r.state = 'in_service'
 ),
-called AS (SELECT id AS room_id, unnest(names) AS called FROM room),
+called AS (
+    SELECT id AS room_id, lower(trim(code)) AS called FROM room UNION SELECT id, lower(trim(name)) FROM room
+    UNION SELECT id, lower(trim(unnest(from_json(aliases, '["VARCHAR"]')))) FROM room
+),
 reading AS (
     SELECT DISTINCT c.room_id, coalesce(e.sensor, '') AS sensor, e.timestamp, e.segment, e.seq, e.value, e.unit AS measured_in,
            e.event_outcome, lower(coalesce(e.state, '')) AS state, lower(trim(coalesce(e.quantity, ''))) AS quantity
@@ -85,7 +86,7 @@ FROM heard WHERE readings > 0
 UNION ALL
 SELECT 'breach', 'machine_room:' || r.code, r.name, r.unit, r.person, w.code,
        to_json({
-           'room': r.name, 'sensor': w.sensor, 'value': round(w.value, 1), 'times': w.times,
+           'room': r.name, 'sensor': w.sensor, 'value': CAST(round(w.value, 1) AS VARCHAR), 'times': w.times,
            'low': CASE WHEN w.code IN ('room_too_cold', 'room_too_hot') THEN $temperature_celsius[1] ELSE $humidity_percent[1] END,
            'high': CASE WHEN w.code IN ('room_too_cold', 'room_too_hot') THEN $temperature_celsius[2] ELSE $humidity_percent[2] END,
            'at': strftime(w.last_at + INTERVAL 8 HOUR, '%Y-%m-%d %H:%M')
