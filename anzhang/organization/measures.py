@@ -21,7 +21,7 @@ from anzhang.regulation.checks import procedure
 def register_control_measure(actor: Actor, *, at: datetime, **values: Any) -> ControlMeasure:
     """Add a requirement, which the Office sets for everybody, or how an object meets one.
 
-    Raises RefusedError `not_the_office`, `requirement_wrong`, `in_the_future`, RowError.
+    Raises RefusedError `not_the_office`, `not_the_unit`, `requirement_wrong`, `unit_wrong`, `in_the_future`, RowError.
     """
     measure = ControlMeasure(**values)
     rows.check(measure)
@@ -33,7 +33,7 @@ def register_control_measure(actor: Actor, *, at: datetime, **values: Any) -> Co
 def change_control_measure(
     actor: Actor, row: ControlMeasure, *, at: datetime, expected_version: int | None = None, **values: Any
 ) -> ControlMeasure:
-    """Change a measure, or prove it anew. Raises RefusedError `not_the_office`, `requirement_wrong`, `in_the_future`, StaleError, RowError."""
+    """Change a measure, or prove it anew. Raises what `register_control_measure` does, and StaleError."""
     with transaction.atomic():
         act = Event.MEASURE_PROVE if values.get("proved_on", row.proved_on) != row.proved_on else Event.ROW_CHANGE
         if row.requirement_id is None:
@@ -53,5 +53,9 @@ def _require_sound(actor: Actor, measure: ControlMeasure, at: datetime) -> None:
         _require_office(actor, at)
     elif measure.requirement.requirement_id is not None or measure.requirement.kind != measure.kind:
         raise RefusedError("requirement_wrong", _("所落实的要求须是对同一类对象的要求。"), _("选择没有写机房和信息系统的那一条。"))
+    elif actor.via not in {Via.SETUP, Via.CLI} and not desk.is_office(actor, at):
+        desk.require_desk(actor, measure.unit, at)
+    if measure.room is not None and measure.room.unit_id != measure.unit_id:
+        raise RefusedError("unit_wrong", _("“%s”由另一单位管理。") % measure.room, _("单位填写机房的管理单位。"))
     if measure.proved_on is not None and measure.proved_on > clock.day_of(at):
         raise RefusedError("in_the_future", _("证明日期不能晚于今天。"))

@@ -186,7 +186,6 @@ declare(
         order=("code",),
         search=("code", "name"),
         filters=(by_unit("unit"), by_choice(ControlMeasure, "kind")),
-        scope=("unit__path",),
         key=("code",),
         fields=("code", "name", "kind", "level", "requirement", "room", "system", "unit", "proved_on", "proof"),
         create="register_control_measure",

@@ -13,6 +13,7 @@ from anzhang.casework import queries as casework
 from anzhang.casework.models import Case
 from anzhang.directory import procedures as directory
 from anzhang.engines.vault import Batch
+from anzhang.home import Home
 from anzhang.journal import verify
 from anzhang.network import procedures as network
 from anzhang.network.models import Device
@@ -23,6 +24,7 @@ from anzhang.rooms.gate import room_entry
 from anzhang.rooms.models import EquipmentMove, Facility, MachineRoom, RoomVisit, Shift
 from tests import world
 from tests.articles.stories import file, measure, opened, state, through, verdict
+from tests.web.visitors import enter
 
 pytestmark = pytest.mark.usefixtures("bureau")
 FACILITIES, GRADED, POLICIES, DUTY, MOVES, KEEPER, RANGE, ENTRY = (f"A16.{n}" for n in range(1, 9))
@@ -898,3 +900,107 @@ def test_what_is_wrong_with_a_room_is_named(values, code, room, bureau, acting, 
 def test_the_database_refuses_what_must_not_be_stored(change_of, room):
     with pytest.raises(IntegrityError), transaction.atomic():
         change_of(room)
+
+
+# The day sheet (机房日表)
+
+
+@pytest.fixture
+def pages(bureau, tmp_path, settings):
+    """Return a browser of somebody, on an installation whose vault is that of the story."""
+    settings.HOME = Home(tmp_path)
+    return lambda username: enter(Client(), bureau.user[username])
+
+
+def test_the_day_sheet_shows_the_day(room, duty, device, requirement, bureau, vault, acting, clock, pages):
+    sign(duty[0], acting, clock)
+    granted(bureau, acting, clock, visit_form(clock.now))
+    through(file(bureau, acting, clock, "liming", "equipment_move", **move_form(clock.now)), acting, clock, "wangfang")
+    clock.advance(minutes=20)
+    seal(
+        vault, clock.now, door(clock.now, "张华", "000555"), door(clock.now, "李四", "000666"), door(clock.now, "王芳", "000123"),
+        sensor(clock.now, value=31.5), sensor(clock.now, value=20),
+    )  # fmt: skip
+    clock.advance(minutes=1)
+    measure(clock, ENTRY, GRADED, vault=vault)
+    page = pages("liming").get("/rooms/R1/2026-11-24/")
+    text = page.text
+    assert page.status_code == 200
+    case = RoomVisit.objects.get().basis.case.number
+    for each in ("王芳", f"出入单 {case}", "没有获准的出入单", "机房专管员", "数据库服务器", "31.5", "20.0", "电子门禁", "从未证明", "李四于"):
+        assert each in text, each
+    assert "/cases/new/room_visit/?room=R1&amp;enters_from=2026-11-24T09%3A50" in text
+    assert text.count("2026-11-24 09:50:00") == 3
+    assert 'value="enter"' not in text  # the officer is no keeper
+    assert 'value="enter"' in pages("wangfang").get("/rooms/R1/2026-11-24/").text
+
+
+def test_an_empty_day_says_that_nothing_was_heard(room, pages):
+    text = pages("liming").get("/rooms/R1/2026-11-20/").text
+    for each in ("这一天没有排班", "这一天没有获准的出入单", "这一天没有收到门禁日志", "这一天没有设备进出", "这一天没有收到环境读数"):
+        assert each in text
+    assert "还没有到这一天" in pages("liming").get("/rooms/R1/2027-01-01/").text
+
+
+def test_the_rooms_are_listed_and_lead_to_today(room, pages):
+    reader = pages("liming")
+    assert "/rooms/R1/2026-11-24/" in reader.get("/rooms/").text
+    assert reader.get("/rooms/R1/")["Location"] == "/rooms/R1/2026-11-24/"
+    assert "还没有登记机房" in pages("liuyang").get("/rooms/").text
+
+
+@pytest.mark.parametrize("path", ["/rooms/R1/", "/rooms/R1/2026-11-24/"])
+def test_a_stranger_finds_no_room(path, room, pages):
+    assert pages("liuyang").get(path).status_code == 404
+
+
+@pytest.mark.parametrize("day", ["yesterday", "2026-13-01", "0001-01-01", "20261124x"])
+def test_a_day_that_is_none_is_not_found(day, room, pages):
+    assert pages("liming").get(f"/rooms/R1/{day}/").status_code == 404
+
+
+def test_duty_is_signed_and_handed_over_on_the_sheet(duty, acting, clock, pages):
+    first = duty[0]
+    post_to = "/rooms/R1/2026-11-24/"
+    assert 'value="sign_in"' in pages("wangfang").get(post_to).text
+    assert pages("guolei").post(post_to, {"verb": "sign_in", "row": first.pk}).status_code == 422
+    assert pages("wangfang").post(post_to, {"verb": "sign_in", "row": first.pk}).status_code == 302
+    early = pages("wangfang").post(post_to, {"verb": "hand_over", "row": first.pk, "note": "空调异响"})
+    assert (early.status_code, "还不能交接" in early.text, "空调异响" in early.text) == (422, True, True)
+    clock.now = first.ends_at
+    assert pages("wangfang").post(post_to, {"verb": "hand_over", "row": first.pk, "note": "空调异响"}).status_code == 302
+    assert "空调异响" in pages("liming").get(post_to).text
+    for wrong in ({"verb": "sign_in", "row": "x"}, {"verb": "burn", "row": first.pk}, {"verb": "enter", "row": 99}):
+        assert pages("wangfang").post(post_to, wrong).status_code == 404
+
+
+def test_visitors_and_equipment_are_noted_on_the_sheet(room, device, bureau, acting, clock, pages):
+    visit = granted(bureau, acting, clock, visit_form(clock.now))
+    through(file(bureau, acting, clock, "liming", "equipment_move", **move_form(clock.now)), acting, clock, "wangfang")
+    keeper, sheet = pages("wangfang"), "/rooms/R1/2026-11-24/"
+    for verb, row in (("enter", visit), ("leave", visit), ("carry_out", EquipmentMove.objects.get())):
+        assert f'value="{verb}"' in keeper.get(sheet).text
+        assert keeper.post(sheet, {"verb": verb, "row": row.pk}).status_code == 302
+    visit.refresh_from_db()
+    assert (visit.left_at, Device.objects.get(code="D1").room) == (clock.now, None)
+
+
+def test_the_sheet_says_who_may_enter_and_offers_to_apply(room, pages):
+    text = pages("liming").get("/rooms/R1/2026-11-24/?person=张华").text
+    assert "没有此刻有效的" in text
+    assert "/cases/new/room_visit/?room=R1&amp;person=P022" in text
+    assert "王芳 此刻可以进入" in pages("liming").get("/rooms/R1/2026-11-24/?person=P012").text
+    assert "没有这个人" in pages("liming").get("/rooms/R1/2026-11-24/?person=无名").text
+
+
+def test_the_offer_opens_the_form_filled_in(room, pages):
+    text = pages("sunli").get("/cases/new/room_visit/?room=R1&person=P022&enters_from=2026-11-24T09:50").text
+    assert 'type="datetime-local"' in text
+    assert 'value="2026-11-24T09:50"' in text
+
+
+def test_a_sheet_asks_the_database_little(room, duty, pages, django_assert_max_num_queries):
+    reader = pages("liming")
+    reader.get("/rooms/R1/2026-11-24/")
+    with django_assert_max_num_queries(40):
+        assert reader.get("/rooms/R1/2026-11-24/").status_code == 200
