@@ -37,7 +37,7 @@ def room_entry(what: Person | Device, room: MachineRoom, at: datetime) -> Refuse
 
 def _person(person: Person, room: MachineRoom, at: datetime) -> RefusedError | None:
     if room.state != MachineRoom.State.IN_SERVICE:
-        return RefusedError("room_closed", _("“%s”已停用，不能进入。") % room.name, _("核对机房台账。"))
+        return RefusedError("room_closed", _("“%s”不在用，不能进入。") % room.name, _("核对机房台账。"))
     if not people.is_employed(person, at):
         return RefusedError("not_employed", _("%s 在该日期不在职。") % person.name, _("核对人员台账。"))
     if queries.posts_in([room], at).filter(person=person).exists():
@@ -65,7 +65,7 @@ def _nearest(room: MachineRoom, person: Person, at: datetime) -> str:
 
 def _device(device: Device, room: MachineRoom, at: datetime) -> RefusedError | None:
     if room.state != MachineRoom.State.IN_SERVICE and device.room_id != room.pk:
-        return RefusedError("room_closed", _("“%s”已停用，不能移入设备。") % room.name, _("核对机房台账。"))
+        return RefusedError("room_closed", _("“%s”不在用，不能移入设备。") % room.name, _("核对机房台账。"))
     if not queries.moves_at(room, device.pk, at).exists():
         message = _("“%(device)s”没有此刻有效的“%(room)s”设备进出批准。") % {"device": device.name, "room": room.name}
         return RefusedError("move_missing", message, _("先提出“机房设备进出申请”，经机房管理单位批准后移动。"))

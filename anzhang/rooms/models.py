@@ -20,6 +20,7 @@ class MachineRoom(Ledgered):
     class State(models.TextChoices):
         """Life of a room."""
 
+        PLANNED = "planned", _("筹建")
         IN_SERVICE = "in_service", _("在用")
         RETIRED = "retired", _("停用")
 

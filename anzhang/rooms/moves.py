@@ -39,7 +39,7 @@ def _together(form: Mapping[str, Any], _unit: Unit, at: datetime) -> Mapping[str
     elif form["direction"] == "in" and device.room is not None and device.room.unit_id != room.unit_id:
         faults["room"] = _("“%(device)s”还在“%(room)s”，先办理移出。") % {"device": device.name, "room": device.room.name}
     elif form["direction"] == "in" and room.state != MachineRoom.State.IN_SERVICE:
-        faults["room"] = _("“%s”已停用。") % room.name
+        faults["room"] = _("“%s”不在用。") % room.name
     return faults
 
 

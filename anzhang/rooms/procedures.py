@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from anzhang.casework.models import Case
 from anzhang.directory import rows
 from anzhang.directory.bulk import Batch, Faults, batcher
 from anzhang.directory.models import Assignment, Person, Unit
-from anzhang.directory.queries import holders
+from anzhang.directory.queries import holders, is_employed
 from anzhang.events import Event
 from anzhang.permissions import Actor, RefusedError, Via
 from anzhang.regulation.checks import procedure
@@ -66,7 +67,7 @@ def roster_shift(actor: Actor, *, at: datetime, **values: Any) -> Shift:
     """Put somebody on the roster of a room. Raises RefusedError `shift_past`, `not_posted`, `shift_overlaps`, RowError."""
     shift = Shift(**values)
     rows.check(shift)
-    _require_rosterable(actor, shift, at)
+    Roster([shift]).require(actor, shift, at)
     return rows.create(actor, shift, at, Event.SHIFT_ROSTER)
 
 
@@ -80,14 +81,16 @@ def change_shift(actor: Actor, row: Shift, *, at: datetime, expected_version: in
         if row.starts_at <= at:
             raise RefusedError("shift_past", _("已开始的班次不能更改。"), _("另排后面的班次。"))
         shift = rows.change(actor, row, values, at, expected_version, Event.SHIFT_CHANGE)
-        _require_rosterable(actor, shift, at)
+        Roster([shift]).require(actor, shift, at)
         return shift
 
 
 def _rosterable(batch: Batch) -> Faults:
-    for place, shift in enumerate(batch):
+    shifts = list(batch)
+    roster = Roster(shifts)
+    for place, shift in enumerate(shifts):
         try:
-            _require_rosterable(batch.actor, shift, batch.at)
+            roster.require(batch.actor, shift, batch.at)
         except RefusedError as refusal:
             yield place, refusal
 
@@ -149,20 +152,47 @@ def _leeway(at: datetime) -> timedelta:
     return timedelta(minutes=parameters.values(at)["handover_minutes"])
 
 
-def _require_rosterable(actor: Actor, shift: Shift, at: datetime) -> None:
-    """Raise RefusedError unless the shift lies ahead, its person holds a post in the room and has no other shift meanwhile."""
-    if shift.starts_at < at and actor.via is not Via.SETUP:
-        raise RefusedError("shift_past", _("班次 %s 已经开始，不能事后补排。") % clock.minute(shift.starts_at), _("从现在以后排班。"))
-    posts = queries.posts_in([shift.room], shift.starts_at)
-    if not posts.filter(person=shift.person).exists():
-        message = _("%(person)s 在“%(room)s”没有专管员或值班人员的岗位指派。") % {"person": shift.person.name, "room": shift.room.name}
-        raise RefusedError("not_posted", message, _("先提出“岗位指派”事项，职责选机房值班人员，经批准后排班。"))
-    meanwhile = Shift.objects.filter(person=shift.person, starts_at__lt=shift.ends_at, ends_at__gt=shift.starts_at).exclude(pk=shift.pk)
-    if other := meanwhile.select_related("room").first():
-        message = _("%(person)s 在 %(since)s 至 %(until)s 已有班次（%(room)s）。") % {
-            "person": shift.person.name, "since": clock.minute(other.starts_at), "until": clock.minute(other.ends_at), "room": other.room.name,
-        }  # fmt: skip
-        raise RefusedError("shift_overlaps", message, _("改换人员或时间。"))
+class Roster:
+    """What stands against new shifts, read once for all of them: posts in their rooms, and other shifts of their people."""
+
+    def __init__(self, shifts: Sequence[Shift]) -> None:
+        """Read what concerns the shifts, which also stand in each other's way."""
+        first = min((shift.starts_at for shift in shifts), default=None)
+        last = max((shift.ends_at for shift in shifts), default=None)
+        rooms, people = {shift.room_id for shift in shifts}, {shift.person_id for shift in shifts}
+        self.posts: dict[tuple[int, int], list[Assignment]] = defaultdict(list)
+        held = Assignment.objects.filter(superseded_at=None, duty__in=Assignment.ROOM_DUTIES, room__in=rooms, person__in=people)
+        for post in held:
+            self.posts[post.room_id or 0, post.person_id].append(post)
+        self.others: dict[int, list[Shift]] = defaultdict(list)
+        own = {shift.pk for shift in shifts if shift.pk}
+        standing = Shift.objects.filter(person__in=people, starts_at__lt=last, ends_at__gt=first) if first and last else Shift.objects.none()
+        for shift in [*(each for each in standing.select_related("room") if each.pk not in own), *shifts]:
+            self.others[shift.person_id].append(shift)
+        for each in self.others.values():
+            each.sort(key=lambda shift: shift.starts_at)
+
+    def require(self, actor: Actor, shift: Shift, at: datetime) -> None:
+        """Raise RefusedError unless a shift lies ahead, its person holds a post in the room and has no other shift meanwhile."""
+        if shift.starts_at < at and actor.via is not Via.SETUP:
+            message = _("班次 %s 已经开始，不能事后补排。") % clock.minute(shift.starts_at)
+            raise RefusedError("shift_past", message, _("从现在以后排班。"))
+        begins, ends, person = shift.starts_at, shift.ends_at, shift.person
+        posts = self.posts.get((shift.room_id, shift.person_id), ())
+        if not is_employed(person, begins) or not any(_covers(post, begins) for post in posts):
+            message = _("%(person)s 在“%(room)s”没有专管员或值班人员的岗位指派。") % {"person": person.name, "room": shift.room.name}
+            raise RefusedError("not_posted", message, _("先提出“岗位指派”事项，职责选机房值班人员，经批准后排班。"))
+        mine = self.others[shift.person_id]
+        place = next(number for number, each in enumerate(mine) if each is shift)
+        near = [*mine[max(0, place - 1) : place], *mine[place + 1 : place + 2]]
+        if other := next((each for each in near if each.starts_at < ends and each.ends_at > begins), None):
+            told = {"person": person.name, "since": clock.minute(other.starts_at), "until": clock.minute(other.ends_at)}
+            message = _("%(person)s 在 %(since)s 至 %(until)s 已有班次（%(room)s）。") % {**told, "room": other.room.name}
+            raise RefusedError("shift_overlaps", message, _("改换人员或时间。"))
+
+
+def _covers(post: Assignment, at: datetime) -> bool:
+    return post.valid_from <= at and (post.valid_to is None or at < post.valid_to)
 
 
 def _require_known(room: MachineRoom) -> None:

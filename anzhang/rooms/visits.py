@@ -39,7 +39,7 @@ def _together(form: Mapping[str, Any], _unit: Unit, at: datetime) -> Mapping[str
             faults["escort"] = _("外部人员进入机房，须写明在职的陪同人员。")
     room = MachineRoom.objects.filter(code=form["room"]).first()
     if room is not None and room.state != MachineRoom.State.IN_SERVICE:
-        faults["room"] = _("“%s”已停用。") % room.name
+        faults["room"] = _("“%s”不在用。") % room.name
     return faults
 
 
