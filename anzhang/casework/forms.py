@@ -151,8 +151,8 @@ def _instant(text: str) -> str:
     try:
         moment = datetime.fromisoformat(text.replace(" ", "T", 1)).replace(tzinfo=None, second=0, microsecond=0)
     except ValueError:
-        moment = datetime.min
-    if not clock.is_plausible(moment.date()):
+        moment = None
+    if moment is None or not clock.is_plausible(moment.date()):
         raise FaultError(_("“%s”不是时间，请写成 2026-11-24 09:30。") % text[:40])
     return moment.isoformat(timespec="minutes")
 

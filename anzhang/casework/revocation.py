@@ -71,11 +71,12 @@ def may_revoke(case: Case, approval: Approval, person_id: int, at: datetime) -> 
     return False
 
 
-def _deciding_units(case: Case) -> list[Unit | None]:
+def _deciding_units(case: Case) -> list[Unit]:
     """Return the units whose heads decide a case: the one that asks, or that of the system or room named in the form."""
     deciding = (step for step in route_of(case).steps if step.kind is StepKind.DECIDE)
     places = {place for step in deciding for who in step.who for role, _at, place in [who.partition("@")] if role == "unit_head"}
-    return [eligibility.PLACES[place](case).unit for place in sorted(places)] or [case.unit]
+    found = (eligibility.PLACES[place](case).unit for place in sorted(places))
+    return [unit for unit in found if unit is not None] or [case.unit]
 
 
 def is_revocable(approval: Approval | None, at: datetime) -> bool:

@@ -116,7 +116,9 @@ WORDING: dict[str, str | Promise] = {
     "duty_unseen": _("“%(room)s”%(since)s 至 %(until)s 由%(person)s值班，门禁没有本人进出的记录"),
     "room_doors_silent": _("“%(room)s”装有门禁，%(days)s 天内没有收到任何门禁日志，无从核对"),
     "room_without_doors": _("“%(room)s”没有门禁，出入无从核对"),
-    "opening_without_visit": _("%(person)s于 %(at)s 开了“%(room)s”的门（共 %(times)s 次），没有获准的出入单（机房出入申请），也不是这里的专管员或值班人员"),
+    "opening_without_visit": _(
+        "%(person)s于 %(at)s 开了“%(room)s”的门（共 %(times)s 次），没有获准的出入单（机房出入申请），也不是这里的专管员或值班人员"
+    ),
     "opening_by_nobody": _("“%(room)s”的门于 %(at)s 打开（共 %(times)s 次），日志没有写明是谁，对不上任何出入单"),
     "door_forced": _("“%(room)s”的门于 %(at)s 被强行打开（共 %(times)s 次）"),
     "room_too_cold": _("“%(room)s”测点 %(sensor)s 温度低至 %(value)s ℃，低于 %(low)s ℃（%(times)s 次，最近 %(at)s）"),

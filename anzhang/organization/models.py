@@ -324,7 +324,7 @@ class Inspection(Ledgered):
 
 
 class ControlMeasure(Ledgered):
-    """A protection measure: what a grade requires of every object of a kind, or what one object does about it, proved on a day (Art. 8, 16).
+    """A protection measure: what a grade asks of every object of a kind, or what one object does about it, proved on a day (Art. 8).
 
     A row without object is the requirement: `level` says from which grade on. A row with an object says how that object meets the
     requirement `requirement`, when that was last proved and by what.

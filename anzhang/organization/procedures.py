@@ -261,7 +261,8 @@ def seat_leading_group_member(actor: Actor, case: Case, approval: Approval, at: 
 def _named(case: Case, column: str) -> Any:
     """Return the system or room that the case names, or None; their models stand above and are reached through the post's own columns."""
     code = case.form.get(column)
-    return Assignment._meta.get_field(column).related_model._default_manager.get(code=code) if code else None
+    model: Any = Assignment._meta.get_field(column).related_model
+    return model._default_manager.get(code=code) if code else None
 
 
 def _person(case: Case) -> Person:

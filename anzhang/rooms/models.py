@@ -136,7 +136,9 @@ class Shift(Ledgered):
         constraints = (
             models.UniqueConstraint(fields=["room", "person", "starts_at"], name="one_shift_per_start"),
             models.CheckConstraint(
-                condition=Q(ends_at__gt=F("starts_at")), name="shift_ends_after_start", violation_error_message=_("结束时间要晚于开始时间。")
+                condition=Q(ends_at__gt=F("starts_at")),
+                name="shift_ends_after_start",
+                violation_error_message=_("结束时间要晚于开始时间。"),
             ),
             models.CheckConstraint(
                 condition=Q(handed_over_at=None) | Q(signed_in_at__isnull=False),
@@ -150,7 +152,7 @@ class Shift(Ledgered):
 
 
 class RoomVisit(Ledgered):
-    """Leave for one person to be in a room for a while (出入单). An authority register: it comes from an approved case and from nothing else.
+    """Leave for one person to be in a room for a while (出入单). An authority register: only an approved case gives one.
 
     Whoever was in the room before the case was decided has one that was recorded later than it begins (补批), and it says so.
     """
@@ -227,10 +229,10 @@ class EquipmentMove(Ledgered):
         indexes = (models.Index(fields=["device", "moved_at"], name="equipment_move_device"),)
         constraints = (
             models.CheckConstraint(condition=Q(moves_by__gt=F("moves_from")), name="move_ends_after_start"),
+            models.CheckConstraint(condition=Q(from_room__isnull=False) | Q(to_room__isnull=False), name="move_names_a_room"),
             models.CheckConstraint(
-                condition=Q(from_room__isnull=False) | Q(to_room__isnull=False), name="move_names_a_room"
+                condition=Q(from_room=None) | Q(to_room=None) | ~Q(from_room=F("to_room")), name="move_changes_the_room"
             ),
-            models.CheckConstraint(condition=Q(from_room=None) | Q(to_room=None) | ~Q(from_room=F("to_room")), name="move_changes_the_room"),
         )
 
     def __str__(self) -> str:

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from django.apps import apps
 from django.db.models import F, Min, Q
@@ -33,8 +32,8 @@ NO_ROOMS = Ground(None, Why("no_rooms"), Subject("register:machine_room", "", No
 
 def subject(room: MachineRoom, keepers: Mapping[int, Sequence[Person]]) -> Subject:
     """Return a room as the one that owes, answered for by its unit and its keeper."""
-    mine = keepers.get(room.pk) or [None]
-    return Subject(f"machine_room:{room.code}", room.name, room.unit.code, mine[0].code if mine[0] else None)
+    mine = keepers.get(room.pk)
+    return Subject(f"machine_room:{room.code}", room.name, room.unit.code, mine[0].code if mine else None)
 
 
 def _rooms(context: Context) -> tuple[list[MachineRoom], dict[int, Subject]]:
@@ -191,9 +190,9 @@ def _ended(post: Assignment, at: datetime) -> datetime | None:
 def room_duty_kept(context: Context) -> Outcome:
     """Find hours of duty that nobody is rostered for, shifts not signed in or handed over in time, and people no door saw come.
 
-    Hours are looked at from yesterday to the end of tomorrow, but for those before the first shift that the room ever had. Where doors are controlled the
-    person on duty has opened one between the allowed minutes before the shift and its end; where such a room's doors said nothing,
-    presence is unknown.
+    Hours are looked at from yesterday to the end of tomorrow, but for those before the first shift that the room ever had. Where
+    doors are controlled the person on duty has opened one between the allowed minutes before the shift and its end; where such a
+    room's doors said nothing, presence is unknown.
 
     Source: Art. 16; A16.4.
     """
@@ -202,7 +201,9 @@ def room_duty_kept(context: Context) -> Outcome:
     today = clock.day_of(at)
     since, until = clock.start_of(today - timedelta(days=DUTY_DAYS)), clock.start_of(today + timedelta(days=DUTY_DAYS + 1))
     shifts: dict[int, list[Shift]] = defaultdict(list)
-    for shift in Shift.objects.filter(room__in=rooms, ends_at__gt=since, starts_at__lt=until).select_related("person").order_by("starts_at"):
+    for shift in (
+        Shift.objects.filter(room__in=rooms, ends_at__gt=since, starts_at__lt=until).select_related("person").order_by("starts_at")
+    ):
         shifts[shift.room_id].append(shift)
     first = dict(Shift.objects.filter(room__in=rooms).values_list("room").annotate(first=Min("starts_at")))
     begun = min((shift.starts_at for each in shifts.values() for shift in each), default=since) - allowed
@@ -269,7 +270,12 @@ def _unseen(
             continue
         if any(begun[shift.pk] <= each.at < shift.ends_at and book.is_of(each, shift.person) for each in openings):
             continue
-        params = {"room": room.name, "person": shift.person.name, "since": clock.minute(shift.starts_at), "until": clock.minute(shift.ends_at)}
+        params = {
+            "room": room.name,
+            "person": shift.person.name,
+            "since": clock.minute(shift.starts_at),
+            "until": clock.minute(shift.ends_at),
+        }
         found.append(Breach(_owes(room, shift), Why("duty_unseen", params), (f"shift:{shift.pk}",), shift.starts_at, "presence"))
     return found
 
@@ -300,9 +306,7 @@ def room_entries_authorized(context: Context) -> Outcome:
 
 
 def _strange(room: MachineRoom, owes: Subject, holder: str, card: str, openings: Sequence[doors.Opening], *, forced: bool) -> Breach:
-    params: dict[str, Any] = {
-        "room": room.name, "person": holder or (f"卡号 {card}" if card else "—"), "at": clock.minute(openings[-1].at), "times": len(openings)
-    }  # fmt: skip
+    params = {"room": room.name, "person": holder or card or "—", "at": clock.minute(openings[-1].at), "times": len(openings)}
     code = "door_forced" if forced else "opening_without_visit" if holder or card else "opening_by_nobody"
     cited = tuple(each.reference for each in reversed(openings[-SHOWN_LINES:]))
     return Breach(owes, Why(code, params), cited, openings[0].at, f"{holder}/{card}" + ("/forced" if forced else ""))

@@ -37,9 +37,7 @@ def register_machine_room(actor: Actor, *, at: datetime, **values: Any) -> Machi
 
 
 @procedure("change_machine_room")
-def change_machine_room(
-    actor: Actor, row: MachineRoom, *, at: datetime, expected_version: int | None = None, **values: Any
-) -> MachineRoom:
+def change_machine_room(actor: Actor, row: MachineRoom, *, at: datetime, expected_version: int | None = None, **values: Any) -> MachineRoom:
     """Change a machine room. Raises RefusedError `system_unknown`, `holder_unknown`, `name_taken`, StaleError, RowError."""
     with transaction.atomic():
         room = rows.change(actor, row, values, at, expected_version, Event.ROOM_CHANGE)
@@ -166,11 +164,14 @@ class Roster:
             self.posts[post.room_id or 0, post.person_id].append(post)
         self.others: dict[int, list[Shift]] = defaultdict(list)
         own = {shift.pk for shift in shifts if shift.pk}
-        standing = Shift.objects.filter(person__in=people, starts_at__lt=last, ends_at__gt=first) if first and last else Shift.objects.none()
+        standing = (
+            Shift.objects.filter(person__in=people, starts_at__lt=last, ends_at__gt=first) if first and last else Shift.objects.none()
+        )
         for shift in [*(each for each in standing.select_related("room") if each.pk not in own), *shifts]:
             self.others[shift.person_id].append(shift)
         for each in self.others.values():
             each.sort(key=lambda shift: shift.starts_at)
+        self.places = {id(shift): place for each in self.others.values() for place, shift in enumerate(each)}
 
     def require(self, actor: Actor, shift: Shift, at: datetime) -> None:
         """Raise RefusedError unless a shift lies ahead, its person holds a post in the room and has no other shift meanwhile."""
@@ -183,7 +184,7 @@ class Roster:
             message = _("%(person)s 在“%(room)s”没有专管员或值班人员的岗位指派。") % {"person": person.name, "room": shift.room.name}
             raise RefusedError("not_posted", message, _("先提出“岗位指派”事项，职责选机房值班人员，经批准后排班。"))
         mine = self.others[shift.person_id]
-        place = next(number for number, each in enumerate(mine) if each is shift)
+        place = self.places[id(shift)]
         near = [*mine[max(0, place - 1) : place], *mine[place + 1 : place + 2]]
         if other := next((each for each in near if each.starts_at < ends and each.ends_at > begins), None):
             told = {"person": person.name, "since": clock.minute(other.starts_at), "until": clock.minute(other.ends_at)}

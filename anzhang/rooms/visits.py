@@ -92,7 +92,9 @@ def enter_room(actor: Actor, visit: RoomVisit, at: datetime) -> RoomVisit:
         if (refusal := room_entry(visit.person, visit.room, at)) is not None:
             raise refusal
         if not queries.visits_at(visit.room, visit.person, at).filter(pk=visit.pk).exists():
-            raise RefusedError("visit_not_open", _("这份出入单此刻不在有效时间内，或批准已撤销。"), _("用有效的出入单登记，或重新提出申请。"))
+            raise RefusedError(
+                "visit_not_open", _("这份出入单此刻不在有效时间内，或批准已撤销。"), _("用有效的出入单登记，或重新提出申请。")
+            )
         return rows.change(actor, visit, {"entered_at": at}, at, act=Event.VISIT_ENTER)
 
 

@@ -135,9 +135,12 @@ def _acted(request: HttpRequest, room: MachineRoom, actor: Actor, at: datetime) 
         "leave": (RoomVisit.objects.filter(room=room), lambda row: visits.leave_room(actor, row, at), _("已登记离开。")),
         "carry_out": (EquipmentMove.objects.filter(of_room), lambda row: moves.carry_out_move(actor, row, at), _("已登记移动。")),
     }
-    rows, verb, done = verbs.get(request.POST.get("verb", ""), (Shift.objects.none(), None, ""))
+    name = request.POST.get("verb", "")
+    if name not in verbs:
+        raise Http404(name)
+    rows, verb, done = verbs[name]
     row = rows.filter(pk=pk).first()
-    if row is None or verb is None:
+    if row is None:
         raise Http404(text)
     try:
         verb(row)
@@ -152,7 +155,9 @@ def _sheet(room: MachineRoom, wanted: date, actor: Actor, at: datetime) -> dict[
     shown_until = min(until, at)
     vault = Vault(settings.HOME.vault)
     shifts = list(Shift.objects.filter(room=room, starts_at__lt=until, ends_at__gt=since).select_related("person", "handed_to"))
-    allowed = RoomVisit.objects.filter(room=room, enters_from__lt=until, leaves_by__gt=since).select_related("person", "escort", "basis__case")
+    allowed = RoomVisit.objects.filter(room=room, enters_from__lt=until, leaves_by__gt=since).select_related(
+        "person", "escort", "basis__case"
+    )
     within = Q(moved_at__gte=since, moved_at__lt=until) | Q(moved_at=None, moves_from__lt=until, moves_by__gt=since)
     carried = EquipmentMove.objects.filter(within, Q(from_room=room) | Q(to_room=room))
     values = parameters.values(at)
@@ -196,7 +201,9 @@ def _passage(room: MachineRoom, opening: doors.Opening, line: evidence.Evidence,
     if found is not None:
         return Passage(opening, line, found.get_duty_display(), reverse("register_row", args=["assignment", found.pk]), "")
     local = opening.at.astimezone(clock.BEIJING).strftime("%Y-%m-%dT%H:%M")
-    return Passage(opening, line, "", "", f"{reverse('case_form', args=['room_visit'])}?{urlencode({'room': room.code, 'enters_from': local})}")
+    return Passage(
+        opening, line, "", "", f"{reverse('case_form', args=['room_visit'])}?{urlencode({'room': room.code, 'enters_from': local})}"
+    )
 
 
 def _measures(room: MachineRoom, days: int, today: date) -> list[Due]:

@@ -688,7 +688,9 @@ def test_an_opening_without_visit_is_found_with_what_is_missing_and_closes_when_
 
 
 @pytest.mark.parametrize(
-    ("seconds", "found"), [(-1, True), (0, False), (1, False), (7199, False), (7200, True)], ids=["before", "first", "inside", "last", "end"]
+    ("seconds", "found"),
+    [(-1, True), (0, False), (1, False), (7199, False), (7200, True)],
+    ids=["before", "first", "inside", "last", "end"],
 )
 def test_a_visit_covers_its_window_to_the_second(seconds, found, room, bureau, vault, acting, clock):
     begins = clock.now.replace(second=0) + timedelta(hours=1)
@@ -927,7 +929,18 @@ def test_the_day_sheet_shows_the_day(room, duty, device, requirement, bureau, va
     text = page.text
     assert page.status_code == 200
     case = RoomVisit.objects.get().basis.case.number
-    for each in ("王芳", f"出入单 {case}", "没有获准的出入单", "机房专管员", "数据库服务器", "31.5", "20.0", "电子门禁", "从未证明", "李四于"):
+    for each in (
+        "王芳",
+        f"出入单 {case}",
+        "没有获准的出入单",
+        "机房专管员",
+        "数据库服务器",
+        "31.5",
+        "20.0",
+        "电子门禁",
+        "从未证明",
+        "李四于",
+    ):
         assert each in text, each
     assert "/cases/new/room_visit/?room=R1&amp;enters_from=2026-11-24T09%3A50" in text
     assert text.count("2026-11-24 09:50:00") == 3

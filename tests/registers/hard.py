@@ -33,7 +33,9 @@ _LISTS = ([], ["000123"], ["a;b", "c；d"], ["=1+1", " 两端 "], ['["x"]'], ["�
 _MAKERS: tuple[tuple[type[Field[Any, Any]], Callable[[Field[Any, Any], int], Any]], ...] = (
     (
         models.DateTimeField,
-        lambda field, place: datetime(2024, 2, 29, 1, 2, 3, 456789 * (place % 3 == 0), tzinfo=UTC) + timedelta(days=_order(field) + place * 40),
+        lambda field, place: (
+            datetime(2024, 2, 29, 1, 2, 3, 456789 * (place % 3 == 0), tzinfo=UTC) + timedelta(days=_order(field) + place * 40)
+        ),
     ),
     (models.DateField, lambda field, place: FIRST + timedelta(days=_order(field) + place * 40)),
     (models.BooleanField, lambda _f, place: place % 4 == 0),

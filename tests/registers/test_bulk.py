@@ -66,7 +66,7 @@ FACILITIES = (
 
 def minutes(number: int) -> str:
     """Return a Beijing time so many minutes into 2027."""
-    return f"{datetime(2027, 1, 1) + timedelta(minutes=number):%Y-%m-%d %H:%M}"  # noqa: DTZ001  # as a sheet writes it
+    return f"{datetime(2027, 1, 1) + timedelta(minutes=number):%Y-%m-%d %H:%M}"  # as a sheet writes it
 
 
 SHIFTS = (("机房", "值班人员", "开始时间", "结束时间"), lambda n: ("R1", "P012", minutes(n * 10), minutes(n * 10 + 9)))
@@ -89,9 +89,18 @@ SHEETS = {
 def _posted(bureau, clock, monkeypatch):
     """P021 may work with every system, one device stands, P012 is on duty in a room; and thousands begin at thirty."""
     network.register_device(SETUP, at=clock.now, code="DEV1", name="核心交换机", kind="switch", unit=bureau.unit["IC"])
-    room = rooms.register_machine_room(SETUP, at=clock.now, code="R1", name="一号机房", unit=bureau.unit["IC"], in_service_on=clock.now.date())
+    room = rooms.register_machine_room(
+        SETUP, at=clock.now, code="R1", name="一号机房", unit=bureau.unit["IC"], in_service_on=clock.now.date()
+    )
     procedures.start_assignment(
-        SETUP, person=bureau.person["P012"], duty="room_attendant", unit=room.unit, room=room, basis=None, valid_from=clock.now, at=clock.now
+        SETUP,
+        person=bureau.person["P012"],
+        duty="room_attendant",
+        unit=room.unit,
+        room=room,
+        basis=None,
+        valid_from=clock.now,
+        at=clock.now,
     )
     monkeypatch.setattr(plans, "REHEARSED", 30)
     person = bureau.person["P021"]
