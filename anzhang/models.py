@@ -10,5 +10,6 @@ from anzhang.monitoring.models import *  # noqa: F403
 from anzhang.network.models import *  # noqa: F403
 from anzhang.organization.models import *  # noqa: F403
 from anzhang.registers.models import *  # noqa: F403
+from anzhang.rooms.models import *  # noqa: F403
 from anzhang.systems.models import *  # noqa: F403
 from anzhang.thirdparty.models import *  # noqa: F403

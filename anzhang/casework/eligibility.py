@@ -31,10 +31,11 @@ from anzhang.permissions import Actor, Administrator, RefusedError
 
 @dataclass(frozen=True)
 class Ground:
-    """Where a role is looked for: the unit, and the system where the place names one."""
+    """Where a role is looked for: the unit, and the system or machine room where the place names one."""
 
     unit: Unit | None
     system_id: int | None = None
+    room_id: int | None = None
 
 
 Resolver = Callable[[Ground, datetime], Iterable[Person]]

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from django.db.models import Q
@@ -113,6 +113,8 @@ def _shown(field: Field, value: Any) -> str:
         return next((str(label) for key, label in field.choices if key == value), str(value))
     if field.kind == "rules":
         return " → ".join(str(step.get("title", {}).get("zh", "")) for step in json.loads(str(value)))
+    if field.kind == "instant":
+        return str(value).replace("T", " ")
     found = LOOKUPS.get(field.kind)
     return (found.find(str(value)) or str(value)) if found else str(value)
 
@@ -143,6 +145,21 @@ def _date(text: str) -> str:
     if not clock.is_plausible(day):
         raise FaultError(_("“%s”不是日期，请写成 2026-11-24。") % text[:40])
     return day.isoformat()
+
+
+def _instant(text: str) -> str:
+    try:
+        moment = datetime.fromisoformat(text.replace(" ", "T", 1)).replace(tzinfo=None, second=0, microsecond=0)
+    except ValueError:
+        moment = None
+    if moment is None or not clock.is_plausible(moment.date()):
+        raise FaultError(_("“%s”不是时间，请写成 2026-11-24 09:30。") % text[:40])
+    return moment.isoformat(timespec="minutes")
+
+
+def instant(text: str) -> datetime:
+    """Return a kept field of kind instant, which is Beijing's, as an aware instant."""
+    return datetime.fromisoformat(text).replace(tzinfo=clock.BEIJING).astimezone(UTC)
 
 
 def _number(text: str) -> int:
@@ -181,7 +198,7 @@ def _scan(text: str) -> str:
     return text
 
 
-_READERS: dict[str, Callable[[str], Any]] = {"date": _date, "number": _number, "rules": _rules, "scan": _scan}
+_READERS: dict[str, Callable[[str], Any]] = {"date": _date, "instant": _instant, "number": _number, "rules": _rules, "scan": _scan}
 
 
 def _find_person(code: str) -> str | None:

@@ -14,9 +14,10 @@ from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
 from anzhang import clock
-from anzhang.casework import delegations, engine, forms, notices, parameters, resting
+from anzhang.casework import delegations, eligibility, engine, forms, notices, parameters, resting
 from anzhang.casework.models import Act, Approval, Case
-from anzhang.casework.queries import approval_of, require_approval
+from anzhang.casework.queries import approval_of, require_approval, route_of
+from anzhang.casework.routes import StepKind
 from anzhang.directory.models import Unit
 from anzhang.directory.queries import office_members
 from anzhang.events import Event
@@ -66,8 +67,16 @@ def may_revoke(case: Case, approval: Approval, person_id: int, at: datetime) -> 
     if approval.authority == "office":
         return office_members(at).filter(pk=person_id).exists()
     if approval.authority == "unit_head":
-        return delegations.heads(case.unit, at).filter(pk=person_id).exists()
+        return any(delegations.heads(unit, at).filter(pk=person_id).exists() for unit in _deciding_units(case))
     return False
+
+
+def _deciding_units(case: Case) -> list[Unit]:
+    """Return the units whose heads decide a case: the one that asks, or that of the system or room named in the form."""
+    deciding = (step for step in route_of(case).steps if step.kind is StepKind.DECIDE)
+    places = {place for step in deciding for who in step.who for role, _at, place in [who.partition("@")] if role == "unit_head"}
+    found = (eligibility.PLACES[place](case).unit for place in sorted(places))
+    return [unit for unit in found if unit is not None] or [case.unit]
 
 
 def is_revocable(approval: Approval | None, at: datetime) -> bool:

@@ -32,14 +32,14 @@ ROLE_NAMES = {
     "auditor": _("审计管理员"),
     "leading_group": _("领导小组成员"),
     "staff": _("本单位人员"),
+    "room_keeper": _("机房专管员"),
 }
 ROLES = frozenset(ROLE_NAMES)
-WHERES = frozenset({"applicant", "managing"})
+WHERES = frozenset({"applicant", "managing", "room"})
 BUREAU_ROLES = frozenset({"office", "leading_group", "auditor"})  # one of each in the bureau: they take no `@where`
 KINDS = frozenset({
     "text", "long_text", "date", "number", "choice", "person", "unit", "system", "parameter", "case", "approval", "finding", "route",
-    "rule",
-    "rules", "scan",
+    "rule", "rules", "scan", "instant", "room", "device",
 })  # fmt: skip
 PSEUDO_FIELDS = frozenset({"unit_kind", "approval_authority"})  # what a condition may read besides the form: `conditions.fact`
 AUTHORITIES = frozenset({"leading_group", "office", "managing_unit", "unit_head"})

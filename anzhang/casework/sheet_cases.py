@@ -52,7 +52,7 @@ def takes_sheets(way: Route) -> bool:
     """Whether a route's rows can be decided together: its people must not depend on a single row, nor its steps, nor a rule of its form."""
     roles = [role for step in way.steps for role in (*step.who, *step.otherwise, *(step.stand_in.who if step.stand_in else ()))]
     alone = way.key in forms.RULES or any(step.when for step in way.steps)
-    return bool(way.effect) and not alone and not any(role.endswith("@managing") for role in roles)
+    return bool(way.effect) and not alone and not any(role.endswith(("@managing", "@room")) for role in roles)
 
 
 def template(way: Route) -> bytes:

@@ -139,11 +139,16 @@ class Assignment(Bitemporal):
         INTEGRATOR = "integrator", _("集成人员")
         MAINTAINER = "maintainer", _("运维人员")
         OPERATOR = "operator", _("使用人员")
+        ROOM_KEEPER = "room_keeper", _("机房专管员")
+        ROOM_ATTENDANT = "room_attendant", _("机房值班人员")
+
+    ROOM_DUTIES: ClassVar = ("room_keeper", "room_attendant")  # posts in a machine room, not with systems
 
     person = models.ForeignKey(Person, models.PROTECT, verbose_name=_("人员"))
     duty = models.CharField(_("职责"), max_length=32, choices=Duty.choices)
     unit = models.ForeignKey(Unit, models.PROTECT, verbose_name=_("单位"))
     system = models.ForeignKey("anzhang.System", models.PROTECT, verbose_name=_("信息系统"), null=True, blank=True)
+    room = models.ForeignKey("anzhang.MachineRoom", models.PROTECT, verbose_name=_("机房"), null=True, blank=True)
     basis = models.ForeignKey("anzhang.Approval", models.PROTECT, verbose_name=_("批准"), null=True, blank=True)
 
     class Meta:

@@ -102,24 +102,28 @@ def end_posts(actor: Actor, person: Person, day: date, at: datetime) -> int:
 
 def start_assignment(
     actor: Actor, *, person: Person, duty: str, unit: Unit, basis: Any, valid_from: datetime, at: datetime,
-    system: Any = None, valid_to: datetime | None = None,
+    system: Any = None, room: Any = None, valid_to: datetime | None = None,
 ) -> Assignment:  # fmt: skip
     """Give a person a post. `basis` is the approval; None only while an installation is set up.
 
-    Raises RefusedError `no_approval`, `not_employed`, `already_assigned`, `system_needed`, `ends_before_start`, RowError.
+    Raises RefusedError `no_approval`, `not_employed`, `already_assigned`, `system_needed`, `room_needed`, `ends_before_start`, RowError.
     """
     require_basis(actor, basis, at)
     require_employed(person, valid_from)
     require_period(valid_from, valid_to)
     if duty == Assignment.Duty.SYSTEM_MANAGER and system is None:
         raise RefusedError("system_needed", _("系统管理人员要写明所管理的信息系统。"), _("选择信息系统后重新提交。"))
-    same = Assignment.objects.filter(Bitemporal.in_force(valid_from), person=person, duty=duty, unit=unit, system=system)
+    if (duty in Assignment.ROOM_DUTIES) != (room is not None):
+        message = _("机房专管员和机房值班人员要写明机房，其他职责不写。")
+        raise RefusedError("room_needed", message, _("改正后重新提交。"))
+    same = Assignment.objects.filter(Bitemporal.in_force(valid_from), person=person, duty=duty, unit=unit, system=system, room=room)
     with transaction.atomic():
         if same.exists():
             raise RefusedError("already_assigned", _("%s 已在该岗位。") % person.name)
         post = Assignment(
-            person=person, duty=duty, unit=unit, system=system, basis=basis, valid_from=valid_from, valid_to=valid_to, recorded_at=at
-        )
+            person=person, duty=duty, unit=unit, system=system, room=room, basis=basis, valid_from=valid_from, valid_to=valid_to,
+            recorded_at=at,
+        )  # fmt: skip
         return rows.create(actor, post, at, Event.ASSIGNMENT_START)
 
 

@@ -73,6 +73,7 @@ class Device(Ledgered):
     model = models.CharField(_("品牌型号"), max_length=100, blank=True)
     zone = models.ForeignKey(Zone, models.PROTECT, verbose_name=_("网络区域"), null=True, blank=True)
     unit = models.ForeignKey("anzhang.Unit", models.PROTECT, verbose_name=_("使用单位"))
+    room = models.ForeignKey("anzhang.MachineRoom", models.PROTECT, verbose_name=_("所在机房"), null=True, blank=True)
     person = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("责任人"), null=True, blank=True)
     hosts = models.JSONField(_("主机名"), default=list, blank=True, validators=[fields.hosts])  # by which its own log lines call it
     state = models.CharField(_("状态"), max_length=16, choices=State.choices, default=State.IN_SERVICE)

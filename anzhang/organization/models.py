@@ -12,6 +12,7 @@ from anzhang.directory.models import Bitemporal
 from anzhang.journal.models import Ledgered
 
 __all__ = [
+    "ControlMeasure",
     "Decision",
     "Directive",
     "Filing",
@@ -79,7 +80,9 @@ class PolicyDocument(Ledgered):
         INTEGRATION = "integration", _("集成管理制度")
         OPERATIONS = "operations", _("运维管理制度")
         ENDPOINT = "endpoint", _("客户端管理制度")
-        MACHINE_ROOM = "machine_room", _("机房管理制度")
+        ROOM_MANAGEMENT = "room_management", _("机房管理制度")
+        DUTY = "duty", _("值班制度")
+        EQUIPMENT_REGISTRATION = "equipment_registration", _("设备登记制度")
         DATABASE = "database", _("数据库管理制度")
         INCIDENT_REPORTING = "incident_reporting", _("事件报告制度")
 
@@ -318,3 +321,52 @@ class Inspection(Ledgered):
         if self.notified_at is None:
             return "done"
         return "accepted" if self.accepted_at else "replied" if self.replied_at else "notified"
+
+
+class ControlMeasure(Ledgered):
+    """A protection measure: what a grade asks of every object of a kind, or what one object does about it, proved on a day (Art. 8).
+
+    A row without object is the requirement: `level` says from which grade on. A row with an object says how that object meets the
+    requirement `requirement`, when that was last proved and by what.
+    """
+
+    class Kind(models.TextChoices):
+        """What is protected."""
+
+        ROOM = "machine_room", _("机房")
+        SYSTEM = "system", _("信息系统")
+
+    code = models.CharField(_("措施编号"), max_length=32, unique=True)
+    name = models.CharField(_("措施"), max_length=200)
+    kind = models.CharField(_("对象类别"), max_length=16, choices=Kind.choices)
+    level = models.PositiveSmallIntegerField(_("自几级起要求"), null=True, blank=True)
+    requirement = models.ForeignKey("self", models.PROTECT, verbose_name=_("所落实的要求"), null=True, blank=True)
+    room = models.ForeignKey("anzhang.MachineRoom", models.PROTECT, verbose_name=_("机房"), null=True, blank=True)
+    system = models.ForeignKey("anzhang.System", models.PROTECT, verbose_name=_("信息系统"), null=True, blank=True)
+    unit = models.ForeignKey("anzhang.Unit", models.PROTECT, verbose_name=_("单位"))
+    proved_on = models.DateField(_("最近证明日期"), null=True, blank=True)
+    proof = models.CharField(_("证明"), max_length=500, blank=True)  # document number, report, link
+    version = models.PositiveIntegerField(_("版本"), default=1, editable=False)
+
+    class Meta:
+        verbose_name = _("防护措施")
+        ordering = ("code",)
+        indexes = (models.Index(fields=["kind", "level"], name="control_measure_level"),)
+        constraints = (
+            models.CheckConstraint(condition=Q(level=None) | Q(level__range=(1, 5)), name="measure_level_1_to_5"),
+            models.CheckConstraint(
+                condition=Q(requirement=None, level__isnull=False, room=None, system=None, proved_on=None)
+                | Q(requirement__isnull=False, level=None, kind="machine_room", room__isnull=False, system=None)
+                | Q(requirement__isnull=False, level=None, kind="system", room=None, system__isnull=False),
+                name="measure_is_requirement_or_its_fulfilment",
+                violation_error_message=_("要求只写自几级起；落实措施写所落实的要求和与对象类别相应的机房或信息系统，不写级别。"),
+            ),
+            models.CheckConstraint(
+                condition=Q(proved_on=None) | ~Q(proof=""),
+                name="measure_proof_says_what",
+                violation_error_message=_("填写证明日期的，要写明证明。"),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name

@@ -29,6 +29,7 @@ from anzhang.events import Event
 from anzhang.organization import decisions as _decisions  # noqa: F401  # named procedures
 from anzhang.organization import directives as _directives  # noqa: F401  # named procedures
 from anzhang.organization import inspections as _inspections  # noqa: F401  # named procedures
+from anzhang.organization import measures as _measures  # noqa: F401  # named procedures
 from anzhang.organization import planning as _planning  # noqa: F401  # named procedures
 from anzhang.organization import statements as _statements  # noqa: F401  # named procedures
 from anzhang.organization.models import Filing, Officer, PolicyDocument, TrainingRecord
@@ -222,9 +223,8 @@ def start_assignment(actor: Actor, case: Case, approval: Approval, at: datetime)
     Source: Art. 5, 14; route `assignment`.
     """
     require_approval(case, approval, "assignment", at)
-    code = case.form.get("system")
     return directory.start_assignment(
-        actor, person=_person(case), duty=case.form["duty"], unit=case.unit, system=_system(code) if code else None,
+        actor, person=_person(case), duty=case.form["duty"], unit=case.unit, system=_named(case, "system"), room=_named(case, "room"),
         basis=approval, valid_from=_begins(case, at), valid_to=_ends(case), at=at,
     )  # fmt: skip
 
@@ -258,9 +258,11 @@ def seat_leading_group_member(actor: Actor, case: Case, approval: Approval, at: 
     )
 
 
-def _system(code: str) -> Any:
-    """Return a system; its model stands in a chapter above and is reached through the post's own column."""
-    return Assignment._meta.get_field("system").related_model._default_manager.get(code=code)
+def _named(case: Case, column: str) -> Any:
+    """Return the system or room that the case names, or None; their models stand above and are reached through the post's own columns."""
+    code = case.form.get(column)
+    model: Any = Assignment._meta.get_field(column).related_model
+    return model._default_manager.get(code=code) if code else None
 
 
 def _person(case: Case) -> Person:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from anzhang.directory.models import Bitemporal
 from anzhang.organization.models import (
+    ControlMeasure,
     Decision,
     Directive,
     Filing,
@@ -173,5 +174,29 @@ declare(
         search=("number", "unit__name"),
         filters=(by_unit("unit"), by_choice(Inspection, "form"), by_year("inspected_on", _("检查年度"))),
         scope=("unit__path",),
+    )
+)
+declare(
+    Register(
+        id="control_measure",
+        chapter="organization",
+        model=ControlMeasure,
+        kind=Kind.PLAIN,
+        columns=("code", "name", "kind", "level", "requirement", "room", "system", "unit", "proved_on"),
+        order=("code",),
+        search=("code", "name"),
+        filters=(by_unit("unit"), by_choice(ControlMeasure, "kind")),
+        key=("code",),
+        fields=("code", "name", "kind", "level", "requirement", "room", "system", "unit", "proved_on", "proof"),
+        create="register_control_measure",
+        change="change_control_measure",
+        fixed=frozenset({"code", "kind", "requirement", "room", "system"}),
+        writers=frozenset({Writer.OFFICE, Writer.UNIT}),
+        hints={
+            "level": _("这一类对象自几级起必须有这项措施；只由办公室填写。"),
+            "requirement": _("本条落实哪一项要求；填写要求本身时不填。"),
+            "proof": _("检测报告编号、巡检记录、照片等。"),
+        },
+        articles=(8, 16),
     )
 )

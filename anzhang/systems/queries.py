@@ -11,14 +11,14 @@ from django.db.models import Q, QuerySet
 from anzhang.directory.models import Assignment, Bitemporal, Person
 from anzhang.systems.models import System
 
-NOT_WORKING = (Assignment.Duty.UNIT_HEAD, Assignment.Duty.OFFICE_MEMBER)
+NOT_WORKING = (Assignment.Duty.UNIT_HEAD, Assignment.Duty.OFFICE_MEMBER, *Assignment.ROOM_DUTIES)
 
 
 def posts_for(person: Person, system: System, at: datetime) -> QuerySet[Assignment]:
     """Return the posts by which a person works with a system at the instant.
 
     A post names the system, or names none and then stands for every system that its holder's unit works with; heading a
-    unit or sitting in the Office is no such post.
+    unit, sitting in the Office or keeping a machine room is no such post.
     """
     return working_posts(at).filter(Q(system=system) | Q(system=None), person=person)
 

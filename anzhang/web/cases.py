@@ -176,11 +176,16 @@ class Input:
     @property
     def template(self) -> str:
         """Return the kind of control."""
-        if self.field.kind in {"choice", "person", "unit", "system", "approval", "finding", "route", "rule"}:
+        if self.field.kind in {"choice", "person", "unit", "system", "approval", "finding", "route", "rule", "room", "device"}:
             return "select"
-        return {"long_text": "textarea", "rules": "textarea", "date": "date", "number": "number", "scan": "file"}.get(
-            self.field.kind, "text"
-        )
+        return {
+            "long_text": "textarea",
+            "rules": "textarea",
+            "date": "date",
+            "instant": "datetime-local",
+            "number": "number",
+            "scan": "file",
+        }.get(self.field.kind, "text")
 
 
 def inputs(route: Route, values: Mapping[str, Any], faults: Mapping[str, str], unit: Unit, at: datetime) -> list[Input]:

@@ -38,9 +38,12 @@ from anzhang.casework.routes import Need, StepKind
 from anzhang.casework.tables import UnitRoute
 from anzhang.directory.models import Assignment, Delegation, LeadingGroupMember
 from anzhang.events import Event
+from anzhang.network import procedures as network
 from anzhang.organization.models import Filing, Officer
-from anzhang.permissions import RefusedError, system
+from anzhang.permissions import Actor, RefusedError, Via, system
 from anzhang.regulation.checks import PROCEDURES
+from anzhang.rooms import procedures as rooms
+from anzhang.rooms.models import EquipmentMove, RoomVisit
 from tests import world
 from tests.casework.paths import LABEL, delegate_by_row, post, route, seat, step
 from tests.casework.stage import Stage, by_key
@@ -51,6 +54,7 @@ ROWS = {"name": "rows", "kind": "number", "required": False, "label": {"zh": "�
 SORT = {"name": "sort", "kind": "choice", "required": False, "label": {"zh": "类", "en": "Sort"}, "choices": {"a": LABEL, "b": LABEL}}
 SYSTEM = {"name": "system", "kind": "system", "label": {"zh": "系统", "en": "System"}}
 HEAD, OFFICER = "unit_head@applicant", "security_officer@applicant"
+SETUP = Actor(id="setup", via=Via.SETUP)
 
 TRIALS = by_key(
     route(step("s", HEAD), key="t_one", authority="office", field=[MATTER]),
@@ -442,6 +446,39 @@ def test_an_effect_takes_place_with_the_last_signature_or_the_act_is_undone(stag
     assert stage.agree(case, "wujie").state == Case.State.APPROVED
     assert Filing.objects.count() == before + 1
     stage.seen |= {"route.effect", "step.effect"}
+
+
+@tells("where.room", "role.room_keeper", "role.unit_head", "event.casework:approval:record", "origin.emergency", "origin.regularized")
+def test_who_manages_a_room_decides_who_enters_it_and_what_is_moved(stage):
+    at, unit = stage.clock.now, stage.bureau.unit["IC"]
+    room = rooms.register_machine_room(SETUP, at=at, code="R1", name="一号机房", unit=unit, in_service_on=at.date())
+    post(stage.clock, stage.bureau.named("郭磊"), "room_keeper", unit=unit, room=room)
+    network.register_device(SETUP, at=at, code="D1", name="交换机", kind="switch", unit=unit, room=room)
+    times = {"enters_from": "2026-11-24T09:30", "leaves_by": "2026-11-24T11:30"}
+    asked = {"room": "R1", "person": "P022", "purpose": "maintenance", "reason": "更换硬盘", **times}
+    case = stage.file("sunli", "room_visit", **asked)
+    assert waiting(case) == {"周伟"}
+    stage.agree(case, "zhouwei")
+    assert RoomVisit.objects.get(basis__case=case).person.name == "张华"
+    assert stage.press("zhouwei", case, "revoke", opinion="用途已变").state == Case.State.REVOKED  # the head who decided, of another unit
+    own = stage.file("zhouwei", "room_visit", **asked)
+    assert waiting(own) == {"高建国"}
+    first = stage.file("sunli", "room_visit", first=True, why_first="夜间故障", **{**asked, "purpose": "repair"})
+    assert queries.approval_of(first).origin == Approval.Origin.EMERGENCY
+    stage.agree(first, "zhouwei")
+    given = {"device": "D1", "room": "R1", "direction": "out", "reason": "送修"}
+    move = stage.file("liming", "equipment_move", moves_from="2026-11-24T09:30", moves_by="2026-11-24T11:30", **given)
+    assert waiting(move) == {"周伟", "郭磊"}
+    stage.agree(move, "guolei")
+    assert EquipmentMove.objects.get(basis__case=move).from_room == room
+
+
+@tells("event.casework:approval:record", "where.applicant")
+def test_a_keeper_is_assigned_by_the_head_of_the_unit(stage):
+    unit = stage.bureau.unit["IC"]
+    rooms.register_machine_room(SETUP, at=stage.clock.now, code="R1", name="一号机房", unit=unit, in_service_on=stage.clock.now.date())
+    case = stage.agree(stage.file("liming", "assignment", person="P014", duty="room_keeper", room="R1"), "zhouwei")
+    assert Assignment.objects.get(basis__case=case).room.code == "R1"
 
 
 # Emergency and paper

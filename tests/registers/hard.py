@@ -14,6 +14,7 @@ from django.db.models import Field, ForeignKey
 
 from anzhang.network import fields as network
 from anzhang.registers.declaration import Register
+from anzhang.rooms import fields as rooms
 
 TEXTS = (
     "=1+1", "+86", "-1", "@SUM(A1)", "'=1", "''-2", "'", "000123", "1E5", "12.50", "2026-03-01", "TRUE", "是", "#N/A", "None", "null",
@@ -25,11 +26,17 @@ _CHECKED: tuple[tuple[Any, tuple[list[str], ...]], ...] = (  # lists that hold n
     (network.addresses, ([], ["10.20.1.7"], ["fe80::1", "10.0.0.1"])),
     (network.networks, ([], ["10.20.0.0/16", "fd00::/8"])),
     (network.hosts, ([], ["000123"], ["a.b-c_d", "1E5"])),
+    (rooms.cards, ([], ["000123 P011"], ["=1 P011", "1E5\tP012"])),
 )
 FIRST = date(2024, 2, 29)
 _LISTS = ([], ["000123"], ["a;b", "c；d"], ["=1+1", " 两端 "], ['["x"]'], ["第一行\n第二行", "尾"])
 _MAKERS: tuple[tuple[type[Field[Any, Any]], Callable[[Field[Any, Any], int], Any]], ...] = (
-    (models.DateTimeField, lambda _f, place: datetime(2024, 2, 29, 1, 2, 3, 456789 * (place % 3 == 0), tzinfo=UTC)),
+    (
+        models.DateTimeField,
+        lambda field, place: (
+            datetime(2024, 2, 29, 1, 2, 3, 456789 * (place % 3 == 0), tzinfo=UTC) + timedelta(days=_order(field) + place * 40)
+        ),
+    ),
     (models.DateField, lambda field, place: FIRST + timedelta(days=_order(field) + place * 40)),
     (models.BooleanField, lambda _f, place: place % 4 == 0),
     (models.DecimalField, lambda field, place: Decimal(place).scaleb(-min(getattr(field, "decimal_places", 0), 1))),
@@ -40,11 +47,17 @@ _MAKERS: tuple[tuple[type[Field[Any, Any]], Callable[[Field[Any, Any], int], Any
 )
 
 
+# What a class leaves empty in all its rows but those that name another row of the same class, of which there is none yet.
+_LEFT_EMPTY: dict[str, dict[str, Any]] = {"control_measure": {"level": 2, "room": None, "system": None, "proved_on": None}}
+
+
 def rows(register: Register) -> list[Any]:
     """Save and return a row for every hard text, its other fields filled in turn and left empty in turn, constraints kept."""
     made = []
     for place, text in enumerate((*TEXTS, "long")):
         row = register.model(**{name: _value(register.field(name), place, text) for name in register.fields})
+        for name, value in _LEFT_EMPTY.get(register.id, {}).items():
+            setattr(row, name, value)
         for field in register.model._meta.concrete_fields:  # what the platform fills in by itself
             if field.name not in register.fields and not field.primary_key and not field.has_default() and not field.null:
                 setattr(row, field.name, f"/HARD/{place}/" if field.name == "path" else _value(field, place, text))

@@ -4,6 +4,7 @@ import csv
 import io
 import time
 from contextlib import suppress
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import connection, transaction
@@ -20,6 +21,7 @@ from anzhang.permissions import Actor, RefusedError, Via
 from anzhang.registers import importing, plans, sheet_imports
 from anzhang.registers.declaration import REGISTERS
 from anzhang.registers.models import SheetImport
+from anzhang.rooms import procedures as rooms
 from anzhang.systems.models import Account
 from anzhang.thirdparty.models import Provider
 from tests import world
@@ -56,6 +58,18 @@ INTERFACES = (
     ("设备", "接口", "MAC 地址", "IP 地址"),
     lambda n: ("DEV1", f"ge{n}", f"02-00-00-{n // 65536:02X}-{n // 256 % 256:02X}-{n % 256:02X}", f"10.20.{n // 250 % 250}.{n % 250 + 1}"),
 )
+FACILITIES = (
+    ("机房", "设施类别", "设施名称", "状态", "不设的理由"),
+    lambda n: ("R1", "供电", f"电源{n}", *(("不设", "由大楼供电") if n % 7 == 3 else ("在用", ""))),
+)
+
+
+def minutes(number: int) -> str:
+    """Return a Beijing time so many minutes into 2027."""
+    return f"{datetime(2027, 1, 1) + timedelta(minutes=number):%Y-%m-%d %H:%M}"  # as a sheet writes it
+
+
+SHIFTS = (("机房", "值班人员", "开始时间", "结束时间"), lambda n: ("R1", "P012", minutes(n * 10), minutes(n * 10 + 9)))
 SHEETS = {
     "person": PEOPLE,
     "system": SYSTEMS,
@@ -66,13 +80,28 @@ SHEETS = {
     "zone": ZONES,
     "device": DEVICES,
     "interface": INTERFACES,
+    "facility": FACILITIES,
+    "shift": SHIFTS,
 }
 
 
 @pytest.fixture(autouse=True)
 def _posted(bureau, clock, monkeypatch):
-    """P021 may work with every system, one device stands; and thousands begin at thirty."""
+    """P021 may work with every system, one device stands, P012 is on duty in a room; and thousands begin at thirty."""
     network.register_device(SETUP, at=clock.now, code="DEV1", name="核心交换机", kind="switch", unit=bureau.unit["IC"])
+    room = rooms.register_machine_room(
+        SETUP, at=clock.now, code="R1", name="一号机房", unit=bureau.unit["IC"], in_service_on=clock.now.date()
+    )
+    procedures.start_assignment(
+        SETUP,
+        person=bureau.person["P012"],
+        duty="room_attendant",
+        unit=room.unit,
+        room=room,
+        basis=None,
+        valid_from=clock.now,
+        at=clock.now,
+    )
     monkeypatch.setattr(plans, "REHEARSED", 30)
     person = bureau.person["P021"]
     procedures.start_assignment(SETUP, person=person, duty="maintainer", unit=person.unit, basis=None, valid_from=clock.now, at=clock.now)
@@ -136,6 +165,8 @@ WRONG = {  # what the class's own rules refuse, by register: how to spoil a line
     "person": lambda cells: cells.__setitem__(4, "0202-03-01"),
     "zone": lambda cells: cells.__setitem__(3, "10.20.0.1/16"),
     "interface": lambda cells: cells.__setitem__(2, "00:1a"),
+    "facility": lambda cells: cells.__setitem__(3, "不设") or cells.__setitem__(4, ""),
+    "shift": lambda cells: cells.__setitem__(1, "P021"),  # holds no post in the room
 }
 
 

@@ -1,7 +1,7 @@
 """A sheet becomes rows, all or none."""
 
 import io
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 import xlsxwriter
@@ -13,10 +13,12 @@ from anzhang.directory.models import Person, Unit
 from anzhang.journal.models import Entry
 from anzhang.monitoring.models import LegalHold
 from anzhang.network.models import Device, Interface, Zone
+from anzhang.organization.models import ControlMeasure
 from anzhang.permissions import Actor, Administrator, RefusedError, Via
 from anzhang.registers import exporting, importing, listing, rights, sheets
 from anzhang.registers.declaration import REGISTERS, Kind
 from anzhang.registers.rights import Sight
+from anzhang.rooms.models import Facility, MachineRoom, Shift
 from anzhang.thirdparty.models import Provider
 
 pytestmark = pytest.mark.usefixtures("bureau")
@@ -54,7 +56,11 @@ def test_an_export_imports_back_as_unchanged(register_id, form, clock):
     )
     unit = Unit.objects.get(code="IC")
     zone = Zone.objects.create(code="Z1", name="业务专网", kind="business", networks=["10.20.0.0/16"], unit=unit)
-    device = Device.objects.create(code="D1", name="交换机", kind="switch", zone=zone, unit=unit, hosts=["sw1"])
+    room = MachineRoom.objects.create(code="R1", name="一号机房", unit=unit, cards=["000123 P011"], in_service_on=begun)
+    Facility.objects.create(room=room, kind="power", name="市电")
+    Shift.objects.create(room=room, person=Person.objects.get(code="P012"), starts_at=clock.now, ends_at=clock.now + timedelta(hours=8))
+    ControlMeasure.objects.create(code="YQ1", name="门禁", kind="machine_room", level=2, unit=unit)
+    device = Device.objects.create(code="D1", name="交换机", kind="switch", zone=zone, unit=unit, room=room, hosts=["sw1"])
     Interface.objects.create(device=device, name="ge0/1", mac="00:1a:2b:3c:4d:5e", addresses=["10.20.0.1"])
     register = REGISTERS[register_id]
     rows = listing.select(register, listing.Query(), Sight(OPERATOR, clock.now))

@@ -11,6 +11,7 @@ from anzhang.network.models import Device
 from anzhang.permissions import Actor, Via
 from anzhang.registers import exporting, importing, sheets, values
 from anzhang.registers.declaration import REGISTERS
+from anzhang.rooms.models import MachineRoom
 from tests.registers import hard
 
 pytestmark = pytest.mark.usefixtures("bureau")
@@ -20,6 +21,8 @@ OPERATOR = Actor(id="os:root@host", via=Via.CLI)
 @pytest.mark.parametrize("register_id", [each.id for each in REGISTERS.values() if each.writable])
 def test_hard_rows_come_back_cell_by_cell_change_nothing_and_run_nowhere(register_id, clock):
     register = REGISTERS[register_id]
+    if register_id in {"facility", "shift"}:
+        MachineRoom.objects.create(code="R1", name="一号机房", unit=Unit.objects.get(code="IC"), in_service_on=clock.now.date())
     if register_id == "interface":
         Device.objects.create(code="D1", name="交换机", kind="switch", unit=Unit.objects.get(code="IC"))
     kept = hard.rows(register)
