@@ -139,6 +139,7 @@ class Assignment(Bitemporal):
         INTEGRATOR = "integrator", _("集成人员")
         MAINTAINER = "maintainer", _("运维人员")
         OPERATOR = "operator", _("使用人员")
+        ENDPOINT_KEEPER = "endpoint_keeper", _("客户端责任人")
 
     person = models.ForeignKey(Person, models.PROTECT, verbose_name=_("人员"))
     duty = models.CharField(_("职责"), max_length=32, choices=Duty.choices)

@@ -47,6 +47,7 @@ CHAPTER_LABELS: Mapping[str, Promise] = {
     "organization": _("组织责任"),
     "systems": _("信息系统"),
     "network": _("网络与设备"),
+    "endpoints": _("客户端"),
     "monitoring": _("监测与日志"),
     "thirdparty": _("第三方"),
     "casework": _("审批与问题"),
