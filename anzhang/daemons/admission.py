@@ -69,10 +69,8 @@ class Table:
         index = -1 if index is None else index
         judged_at = EndpointStanding.objects.aggregate(last=Max("judged_at"))["last"]
         changed = Entry.objects.filter(index__gt=self.index, index__lte=index, object_type__in=REGISTERS).exists()
-        if changed or time.monotonic() - self.whole_at > WHOLE_SECONDS:
-            count = self._read_all()
-        else:
-            count = self._read_standings(judged_at)
+        whole = changed or time.monotonic() - self.whole_at > WHOLE_SECONDS
+        count = self._read_all() if whole else self._read_standings(judged_at)
         self.index, self.judged_at, self.read_at = index, judged_at, time.monotonic()
         return count
 

@@ -118,7 +118,10 @@ register_peripherals = procedure("register_peripherals")(batcher(Peripheral))
 
 
 def open_report(body: bytes) -> posture.Envelope:
-    """Return the envelope of a report whose signature fits a registered key. Raises RefusedError `posture_unreadable`, `posture_unsigned`."""
+    """Return the envelope of a report whose signature fits a registered key.
+
+    Raises RefusedError `posture_unreadable`, `posture_unsigned`.
+    """
     envelope = _worded(lambda: posture.open_envelope(body))
     key = _key(envelope)
     if key:
