@@ -122,12 +122,13 @@ class Answers:
 def reply(verdict: Verdict, quarantine: str) -> bytes:
     """Return a verdict as rlm_rest reads it.
 
-    Cache-TTL is that of FreeRADIUS's memory of last verdicts: -N forgets the one before and keeps this one for N seconds, 0 keeps none.
+    Cache-TTL is that of FreeRADIUS's memory of last verdicts: -N forgets the one before and keeps this one for N seconds. Tmp-Integer-1 says
+    whether it may stand: a Cache-TTL of 0 would forget one that is there, and keep one that is not.
     """
     if isinstance(verdict, admission.Admit):
-        vlan, seconds, keep, why = str(verdict.vlan), verdict.seconds, -verdict.stands, f"admitted {verdict.endpoint}"
+        vlan, seconds, stands, why = str(verdict.vlan), verdict.seconds, verdict.stands, f"admitted {verdict.endpoint}"
     else:
-        vlan, seconds, keep = quarantine, admission.QUARANTINE_SECONDS, 0
+        vlan, seconds, stands = quarantine, admission.QUARANTINE_SECONDS, 0
         why = f"quarantined {verdict.endpoint or '-'} {','.join(verdict.reasons)}"
     return orjson.dumps(
         {
@@ -136,8 +137,9 @@ def reply(verdict: Verdict, quarantine: str) -> bytes:
             "reply:Tunnel-Private-Group-Id": vlan,
             "reply:Session-Timeout": str(seconds),
             "reply:Termination-Action": "RADIUS-Request",
-            "control:Cache-TTL": str(keep),
-            "control:Tmp-String-0": why,
+            "control:Cache-TTL": str(-max(1, stands)),
+            "control:Tmp-Integer-1": str(stands),
+            "control:Tmp-String-0": {"do_xlat": False, "value": [why]},  # an endpoint's code is a person's text, never to be expanded
         }
     )
 

@@ -49,20 +49,11 @@ class Rules:
     @cached_property
     def digest(self) -> str:
         """Return a digest of what an endpoint is held to, 16 characters."""
-        products = [
-            [
-                p.name,
-                p.kind,
-                *map(str, (p.newest_version, p.newest_version_on, p.signatures_on, p.support_end_on)),
-                p.settings,
-                p.required_of,
-            ]
-            + [p.platforms]
-            for p in self.products
-        ]
+        days = [list(map(str, (p.newest_version_on, p.signatures_on, p.support_end_on))) for p in self.products]
+        words = [[p.name, p.kind, p.newest_version, p.settings, p.required_of, p.platforms] for p in self.products]
         patches = [[patch.code, patch.platform, patch.due_on.isoformat()] for patch in self.patches]
         numbers = [int(self.age.total_seconds()), self.signature_days, self.update_days]
-        return sha256(canonical({"products": products, "patches": patches, "numbers": numbers})).hexdigest()[:16]
+        return sha256(canonical({"products": words, "days": days, "patches": patches, "numbers": numbers})).hexdigest()[:16]
 
 
 def required(product: SecurityProduct, kind: str) -> posture.Required:

@@ -1,4 +1,4 @@
-"""`anzhang radius config DIR`: a configuration for FreeRADIUS 3.2 that asks us for every verdict and quarantines by itself when we cannot answer.
+"""The configuration for FreeRADIUS 3.2 that asks us for every verdict and quarantines by itself when we cannot answer.
 
 What it holds to (docs/OPERATIONS.md says how to run it):
 
@@ -32,10 +32,14 @@ TIMEOUT, CONNECT, PAUSE = 0.3, 0.2, 1
 THREADS = 64
 DEFAULT = "127.0.0.1:8610"
 KEEP = ("clients.conf", "accounts")
+MAC = "[^0-9a-f]?".join(["([0-9a-f]{2})"] * 6)  # however a switch writes it
 
 
 def place(home: Home) -> Listen | None:
-    """Return where verdicts are given, None where admission is not set up. Raises HomeError when they would leave the machine unencrypted."""
+    """Return where verdicts are given, None where admission is not set up.
+
+    Raises HomeError when they would leave the machine unencrypted.
+    """
     if not home.get("admission", "bind", ""):
         return None
     found = listen.parse(home, "admission", "bind", DEFAULT)
@@ -96,7 +100,7 @@ class Radius:
                 folder=self.folder,
                 tls=f'\ttls {{\n\t\tca_file = "{self.authority}"\n\t}}\n' if self.authority else "",
             ),
-            "policy.conf": POLICY.format(token=self.token, quarantine=self.quarantine),
+            "policy.conf": POLICY.format(token=self.token, quarantine=self.quarantine, mac=MAC),
             "site.conf": SITE.format(
                 listen=self.listen,
                 port=self.port,
@@ -129,6 +133,8 @@ class Radius:
 RADIUSD = """\
 # Written by `anzhang radius config`; a new run replaces it. Start with: freeradius -d {folder}
 name = anzhang
+prefix = /usr
+localstatedir = {folder}
 raddbdir = {folder}
 logdir = {folder}/log
 run_dir = {folder}
@@ -168,6 +174,7 @@ modules {{
 }}
 
 instantiate {{
+	expr
 }}
 
 policy {{
@@ -201,16 +208,17 @@ rest anzhang_rest {{
 	}}
 }}
 
-# The last verdict on an address, for as long as the verdict itself allowed.
+# The last verdict on an address, for as long as the verdict itself allowed; one that may not stand says 0 and is gone in a second.
 cache anzhang_last {{
 	driver = "rlm_cache_rbtree"
 	key = "%{{Calling-Station-Id}}/%{{control:Tmp-String-1}}"
-	ttl = 60
+	ttl = 1
 	max_entries = 1000000
 	update {{
 		&reply:Tunnel-Type := &reply:Tunnel-Type
 		&reply:Tunnel-Medium-Type := &reply:Tunnel-Medium-Type
 		&reply:Tunnel-Private-Group-Id := &reply:Tunnel-Private-Group-Id
+		&control:Tmp-Integer-1 := &control:Tmp-Integer-1
 	}}
 }}
 
@@ -249,12 +257,15 @@ mschap {{
 always ok {{
 	rcode = ok
 }}
+
+expr {{
+}}
 """
 
 POLICY = """\
 # Addresses as our registers have them.
 anzhang_address {{
-	if (&Calling-Station-Id && ("%{{Calling-Station-Id}}" =~ /^([0-9a-f]{{2}})[^0-9a-f]?([0-9a-f]{{2}})[^0-9a-f]?([0-9a-f]{{2}})[^0-9a-f]?([0-9a-f]{{2}})[^0-9a-f]?([0-9a-f]{{2}})[^0-9a-f]?([0-9a-f]{{2}})$/i)) {{
+	if (&Calling-Station-Id && ("%{{Calling-Station-Id}}" =~ /^{mac}$/i)) {{
 		update request {{
 			&Calling-Station-Id := "%{{tolower:%{{1}}:%{{2}}:%{{3}}:%{{4}}:%{{5}}:%{{6}}}}"
 		}}
@@ -268,7 +279,7 @@ anzhang_address {{
 
 # A switch that authenticates an address gives it as name.
 anzhang_mac_auth {{
-	if (!&EAP-Message && ("%{{User-Name}}" =~ /^([0-9a-f]{{2}})[^0-9a-f]?([0-9a-f]{{2}})[^0-9a-f]?([0-9a-f]{{2}})[^0-9a-f]?([0-9a-f]{{2}})[^0-9a-f]?([0-9a-f]{{2}})[^0-9a-f]?([0-9a-f]{{2}})$/i)) {{
+	if (!&EAP-Message && ("%{{User-Name}}" =~ /^{mac}$/i)) {{
 		if ("%{{tolower:%{{1}}:%{{2}}:%{{3}}:%{{4}}:%{{5}}:%{{6}}}}" == "%{{Calling-Station-Id}}") {{
 			update control {{
 				&Auth-Type := Accept
@@ -350,6 +361,8 @@ anzhang_admission {{
 		&NAS-Identifier !* ANY
 		&NAS-Port !* ANY
 		&Module-Failure-Message !* ANY
+		&REST-HTTP-Status-Code !* ANY
+		&Message-Authenticator := 0x00
 	}}
 	ok
 }}
@@ -361,15 +374,16 @@ anzhang_fallback {{
 		&Tunnel-Private-Group-Id !* ANY
 	}}
 	update control {{
-		&Cache-Allow-Insert := no
+		&Cache-Read-Only := yes
 		&Cache-TTL !* ANY
+		&Tmp-Integer-1 !* ANY
 	}}
 	anzhang_last {{
 		fail = 1
 		notfound = 1
 		noop = 1
 	}}
-	if (&reply:Tunnel-Private-Group-Id) {{
+	if (&control:Tmp-Integer-1 && (&control:Tmp-Integer-1 > 0) && &reply:Tunnel-Private-Group-Id) {{
 		update control {{
 			&Tmp-String-0 := "last_verdict"
 		}}

@@ -176,8 +176,8 @@ def test_an_answer_says_vlan_time_and_how_long_it_may_stand(endpoint, report, zo
     given = json.loads(reply(admission.admission(MAC, "eap", clock.now), "666"))
     assert (given["reply:Tunnel-Private-Group-Id"], given["reply:Tunnel-Type"], given["control:Cache-TTL"]) == ("100", "VLAN", "-28800")
     refused = json.loads(reply(Quarantine("C1", ("posture_stale",)), "666"))
-    assert (refused["reply:Tunnel-Private-Group-Id"], refused["control:Cache-TTL"]) == ("666", "0")
-    assert refused["control:Tmp-String-0"] == "quarantined C1 posture_stale"
+    assert (refused["reply:Tunnel-Private-Group-Id"], refused["control:Tmp-Integer-1"]) == ("666", "0")
+    assert refused["control:Tmp-String-0"]["value"] == ["quarantined C1 posture_stale"]
     assert isinstance(admission.admission(MAC, "eap", clock.now), Admit)
 
 
