@@ -122,8 +122,8 @@ class Answers:
 def reply(verdict: Verdict, quarantine: str) -> bytes:
     """Return a verdict as rlm_rest reads it.
 
-    Cache-TTL is that of FreeRADIUS's memory of last verdicts: -N forgets the one before and keeps this one for N seconds. Tmp-Integer-1 says
-    whether it may stand: a Cache-TTL of 0 would forget one that is there, and keep one that is not.
+    Cache-TTL is that of FreeRADIUS's memory of last verdicts: -N forgets the one before and keeps this one for N seconds. Tmp-Integer-1
+    says whether it may stand: a Cache-TTL of 0 would forget one that is there, and keep one that is not.
     """
     if isinstance(verdict, admission.Admit):
         vlan, seconds, stands, why = str(verdict.vlan), verdict.seconds, verdict.stands, f"admitted {verdict.endpoint}"

@@ -36,6 +36,7 @@ from anzhang.regulation.checks import procedure
 COLLECTOR, OF_ENDPOINT = "collector:", "endpoint:"
 SOURCES = {"anzhang": PostureReport.Source.AGENT, "lynis": PostureReport.Source.LYNIS, "openscap": PostureReport.Source.OPENSCAP}
 CHUNK = 500
+MOST_OUTSIDE = 50
 
 FAULTS: Mapping[str, str | Promise] = {
     "too_large": gettext_lazy("报告太大（%(given)s 字节）"),
@@ -171,7 +172,7 @@ def receive_posture(envelope: posture.Envelope, at: datetime) -> PostureReport:
             "posture_subject_unknown", _("没有编号为“%s”的客户端或设备。") % envelope.subject, _("先在客户端台账或设备台账登记。")
         )
     asked = rules.endpoints if endpoint else rules.of(str(device.kind) if device else "")
-    judged = posture.judge(facts, asked, envelope.collected_at)
+    judged = posture.judge(facts, asked, envelope.collected_at, at)
     report = PostureReport(
         endpoint=endpoint,
         device=device,
@@ -195,7 +196,7 @@ def receive_posture(envelope: posture.Envelope, at: datetime) -> PostureReport:
         payload = {"subject": envelope.subject, "digest": report.digest, "state": report.state, "sequence": str(report.sequence)}
         record(reporter(envelope), Event.POSTURE_RECEIVE, report, at=at, payload=payload)
         if endpoint is not None:
-            _stand(report, judged, rules.digest, at)
+            _stand(report, judged, rules.outside(facts, endpoint.endpoint_class), rules.digest, at)
     return report
 
 
@@ -228,7 +229,7 @@ def _worded(read: Callable[[], Any]) -> Any:
 # Standings
 
 
-def _stand(report: PostureReport, judged: posture.Judged, basis: str, at: datetime) -> None:
+def _stand(report: PostureReport, judged: posture.Judged, outside: list[str] | None, basis: str, at: datetime) -> None:
     """Let the standing of an endpoint follow a report: the newest of its own program counts, else the newest of any."""
     old = EndpointStanding.objects.select_related("report").filter(endpoint=report.endpoint).first()
     if old is not None and not _counts_more(report, old.report):
@@ -241,10 +242,19 @@ def _stand(report: PostureReport, judged: posture.Judged, basis: str, at: dateti
             "state": judged.state,
             "passed_until": judged.until,
             "reasons": report.reasons,
+            "outside": _since(outside, old, report.collected_at),
             "basis": basis,
             "judged_at": at,
         },
     )
+
+
+def _since(outside: list[str] | None, old: EndpointStanding | None, at: datetime) -> dict[str, str] | None:
+    """Return when each piece of software outside the list was first seen there."""
+    if outside is None:
+        return None
+    before = (old.outside if old is not None else None) or {}
+    return {name: before.get(name, at.isoformat()) for name in outside[:MOST_OUTSIDE]}
 
 
 def _counts_more(new: PostureReport, old: PostureReport) -> bool:
@@ -255,22 +265,29 @@ def _counts_more(new: PostureReport, old: PostureReport) -> bool:
 
 
 def judge_again(at: datetime) -> int:
-    """Judge every endpoint's newest report by the rules that hold now, where they changed; return how many. An idempotent sweep."""
+    """Judge the newest reports anew whose rules changed, or whose time is over; return how many. An idempotent sweep."""
     rules = Rules(at)
-    stale = EndpointStanding.objects.exclude(basis=rules.digest).order_by("pk")
-    done = 0
+    done = last = 0
     while True:
-        chunk = list(stale.select_related("report__document")[:CHUNK])
+        with transaction.atomic():  # a report that comes in meanwhile waits, or its standing would get the verdict of the one before
+            overdue = Q(passed_until__lte=at) | ~Q(basis=rules.digest)
+            rest = EndpointStanding.objects.filter(overdue, pk__gt=last).order_by("pk").select_for_update(of=("self",))
+            chunk = list(rest.select_related("endpoint", "report__document")[:CHUNK])
+            for standing in chunk:
+                judge_standing(standing, rules, at)
+            EndpointStanding.objects.bulk_update(chunk, ["state", "passed_until", "reasons", "outside", "basis", "judged_at"])
         if not chunk:
             return done
-        with transaction.atomic():
-            for standing in chunk:
-                facts = posture.facts(standing.report.document.facts)
-                judged = posture.judge(facts, rules.endpoints, standing.collected_at)
-                standing.state, standing.passed_until, standing.basis, standing.judged_at = judged.state, judged.until, rules.digest, at
-                standing.reasons = [reason.as_json() for reason in judged.reasons]
-            EndpointStanding.objects.bulk_update(chunk, ["state", "passed_until", "reasons", "basis", "judged_at"])
-        done += len(chunk)
+        done, last = done + len(chunk), chunk[-1].pk
+
+
+def judge_standing(standing: EndpointStanding, rules: Rules, at: datetime) -> None:
+    """Set what a standing comes to by the rules of an instant; nothing is saved."""
+    facts = posture.facts(standing.report.document.facts)
+    judged = posture.judge(facts, rules.endpoints, standing.collected_at, at)
+    standing.state, standing.passed_until, standing.basis, standing.judged_at = judged.state, judged.until, rules.digest, at
+    standing.reasons = [reason.as_json() for reason in judged.reasons]
+    standing.outside = _since(rules.outside(facts, standing.endpoint.endpoint_class), standing, at)
 
 
 def unpassed(at: datetime) -> Q:

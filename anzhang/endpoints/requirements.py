@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from anzhang import clock
 from anzhang.casework import parameters
-from anzhang.endpoints.models import PatchBaseline
+from anzhang.endpoints.models import PatchBaseline, SoftwareBaseline
 from anzhang.engines import posture
 from anzhang.journal.procedures import canonical
 from anzhang.network.fields import ENDPOINT
@@ -23,7 +23,7 @@ class Rules:
     """The registers and parameters at an instant; `digest` changes when any of them does."""
 
     def __init__(self, at: datetime, values: Mapping[str, Any] | None = None) -> None:
-        """Read the registers: two queries, three where the parameters are not given."""
+        """Read the registers: three queries, four where the parameters are not given."""
         given = parameters.values(at) if values is None else values
         grace = given["patch_grace_days"]
         self.age = timedelta(hours=given["posture_age_hours"])
@@ -36,6 +36,11 @@ class Rules:
             for code, platform, severity, on in baseline.values_list("code", "platform", "severity", "published_on")
         )
 
+        self.software: dict[str, list[str]] = {}
+        programs = SoftwareBaseline.objects.filter(kind=SoftwareBaseline.Kind.PROGRAM).order_by("endpoint_class", "name")
+        for group, name in programs.values_list("endpoint_class", "name"):
+            self.software.setdefault(group, []).append(name)
+
     def of(self, kind: str) -> posture.Requirements:
         """Return what a device of a kind, or an `endpoint`, is held to; only an endpoint needs an antivirus whatever the register says."""
         products = tuple(required(product, kind) for product in self.products)
@@ -46,6 +51,11 @@ class Rules:
         """Return what an endpoint is held to."""
         return self.of(ENDPOINT)
 
+    def outside(self, facts: posture.Facts, group: str) -> list[str] | None:
+        """Return the software outside the baseline of a class (Art. 14), None where report or baseline says nothing."""
+        allowed = self.software.get(group)
+        return posture.outside(facts, allowed) if allowed else None
+
     @cached_property
     def digest(self) -> str:
         """Return a digest of what an endpoint is held to, 16 characters."""
@@ -53,7 +63,9 @@ class Rules:
         words = [[p.name, p.kind, p.newest_version, p.settings, p.required_of, p.platforms] for p in self.products]
         patches = [[patch.code, patch.platform, patch.due_on.isoformat()] for patch in self.patches]
         numbers = [int(self.age.total_seconds()), self.signature_days, self.update_days]
-        return sha256(canonical({"products": words, "days": days, "patches": patches, "numbers": numbers})).hexdigest()[:16]
+        return sha256(
+            canonical({"products": words, "days": days, "software": sorted(self.software.items()), "patches": patches, "numbers": numbers})
+        ).hexdigest()[:16]
 
 
 def required(product: SecurityProduct, kind: str) -> posture.Required:

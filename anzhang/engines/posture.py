@@ -36,7 +36,7 @@ BEIJING = ZoneInfo("Asia/Shanghai")
 LARGEST = 16 << 20  # bytes of an envelope; OpenSCAP embeds its whole benchmark
 LARGEST_OWN = 2 << 20  # of a report of our own form
 MOST = 5000  # entries of a list
-LONGEST = 300  # characters of a text
+LONGEST = 200  # characters of a text
 MOST_REASONS = 20
 PLATFORMS = ("windows", "linux", "kylin", "uos", "macos", "other")
 KINDS = ("antivirus", "firewall", "host_detection", "endpoint_control", "other")
@@ -441,16 +441,18 @@ MEASURED: Mapping[str, Callable[[Any], datetime | None]] = {"lynis": _lynis_meas
 # Judging
 
 
-def judge(found: Facts, asked: Requirements, collected_at: datetime) -> Judged:
-    """Return what facts come to: `pass` with the instant at which they cease to be enough, `fail`, or `unknown` for want of evidence.
+def judge(found: Facts, asked: Requirements, collected_at: datetime, at: datetime) -> Judged:
+    """Return what facts come to at an instant: `pass` and until when, `fail`, or `unknown` for want of evidence.
 
-    The instant is the earliest of: the report's age, the day a missing patch is due, the day a product must be up to date or loses
+    Until when is the earliest of: the report's age, the day a missing patch is due, the day a product must be up to date or loses
     its support. Days are Beijing's; the last day still counts. Source: Art. 9, 15.
     """
     reasons: list[Reason] = []
     ends: list[datetime] = [collected_at + asked.age]
-    _judge_products(found, asked, collected_at, reasons, ends)
-    _judge_patches(found, asked, collected_at, reasons, ends)
+    if ends[0] <= at:
+        reasons.append(Reason("posture_stale", {"hours": int(asked.age.total_seconds() // 3600)}, unknown=True))
+    _judge_products(found, asked, at, reasons, ends)
+    _judge_patches(found, asked, at, reasons, ends)
     if found.checks is not None and found.products is None and found.installed is None and not PASSES & set(found.checks):
         reasons.append(Reason("posture_proves_nothing", {"results": _worded(found.checks)}, unknown=True))
     if not reasons:
@@ -508,6 +510,19 @@ def _presence(products: Iterable[Product], required: Required) -> list[Reason]:
             params = {"product": required.name, "setting": name, "given": given, "required": value}
             reasons.append(Reason("product_setting_wrong", params))
     return reasons
+
+
+def outside(found: Facts, allowed: Iterable[str]) -> list[str] | None:
+    """Return the software that a baseline does not allow, None where the report lists none; a `*` at the end of a line allows what follows.
+
+    Names are compared without regard to case. Source: Art. 14.
+    """
+    if found.software is None:
+        return None
+    lines = [line.casefold() for line in allowed]
+    whole, begins = {line for line in lines if not line.endswith("*")}, tuple(line[:-1] for line in lines if line.endswith("*"))
+    names = {name for name, _version in found.software}
+    return sorted(name for name in names if name.casefold() not in whole and not (begins and name.casefold().startswith(begins)))
 
 
 def presence_faults(found: Facts, required: Required) -> list[Reason]:

@@ -111,7 +111,8 @@ def test_results_that_prove_nothing_admit_nobody(endpoint, report, clock):
     endpoint(posture_key=reports.public())
     given = (
         '<TestResult xmlns="http://checklists.nist.gov/xccdf/1.2" end-time="2026-11-24T09:20:00">'
-        '<rule-result idref="a"><result>notapplicable</result></rule-result><rule-result idref="b"><result>notchecked</result></rule-result>'
+        '<rule-result idref="a"><result>notapplicable</result></rule-result>'
+        '<rule-result idref="b"><result>notchecked</result></rule-result>'
         "</TestResult>"
     )
     found = report(given=given, form="openscap")
