@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import transaction
@@ -33,6 +33,7 @@ from anzhang.network.models import Device
 from anzhang.permissions import Actor, RefusedError, Via
 from anzhang.regulation.checks import procedure
 
+T = TypeVar("T")
 COLLECTOR, OF_ENDPOINT = "collector:", "endpoint:"
 SOURCES = {"anzhang": PostureReport.Source.AGENT, "lynis": PostureReport.Source.LYNIS, "openscap": PostureReport.Source.OPENSCAP}
 CHUNK = 500
@@ -218,7 +219,7 @@ def _require_new(report: PostureReport) -> None:
         raise RefusedError("posture_replayed", message, _("每份报告的序号都要大于上一份。"))
 
 
-def _worded(read: Callable[[], Any]) -> Any:
+def _worded(read: Callable[[], T]) -> T:
     try:
         return read()
     except posture.PostureError as error:

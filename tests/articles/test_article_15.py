@@ -259,7 +259,7 @@ def test_an_admission_without_a_fresh_passing_report_is_found_and_closes_when_it
     assert (finding.subject, finding.reason["code"], finding.unit.code, finding.person.code) == (
         "endpoint:C1", "admitted_without_posture", "JYC", "P021",
     )  # fmt: skip
-    assert finding.evidence == [f"endpoint:{row.pk}", f"posture_report:{sent.pk}", "line:n1-000000002:3"]
+    assert finding.evidence == [f"endpoint:{row.pk}", f"posture_report:{sent.pk}", "line:n1-000000002:12"]
     assert finding.reason["params"]["zone"] == "区域YW"
     report()
     clock.advance(days=1, seconds=1)
