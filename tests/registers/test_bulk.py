@@ -56,6 +56,32 @@ INTERFACES = (
     ("设备", "接口", "MAC 地址", "IP 地址"),
     lambda n: ("DEV1", f"ge{n}", f"02-00-00-{n // 65536:02X}-{n // 256 % 256:02X}-{n % 256:02X}", f"10.20.{n // 250 % 250}.{n % 250 + 1}"),
 )
+PRODUCTS = (
+    ("产品编号", "产品名称", "产品类别", "要求安装的对象", "最新特征库日期"),
+    lambda n: (f"N{n:06}", f"产品{n}", "杀毒软件", "endpoint; server", "2026-03-01"),
+)
+ENDPOINTS = (
+    ("客户端编号", "客户端名称", "客户端类别", "MAC 地址", "网络区域", "使用单位", "责任人", "状态"),
+    lambda n: (
+        f"N{n:06}",
+        f"窗口{n}",
+        "柜面终端",
+        f"02-00-01-{n // 65536:02X}-{n // 256 % 256:02X}-{n % 256:02X}",
+        "Z1",
+        "JYC",
+        "P021",
+        "在用",
+    ),
+)
+PATCHES = (
+    ("补丁编号", "适用系统", "级别", "镜像站发布日期"),
+    lambda n: (f"KB{n:06}", "Windows", "严重", "2026-03-01"),
+)
+SOFTWARE = (("软件清单", "类别", "名称"), lambda n: ("counter", "程序", f"程序{n}"))
+PERIPHERALS = (
+    ("外设编号", "外设名称", "外设类别", "厂商标识", "产品标识", "序列号", "使用单位"),
+    lambda n: (f"N{n:06}", f"U盘{n}", "存储", "0951", "1666", f"S{n}", "JYC"),
+)
 SHEETS = {
     "person": PEOPLE,
     "system": SYSTEMS,
@@ -66,6 +92,11 @@ SHEETS = {
     "zone": ZONES,
     "device": DEVICES,
     "interface": INTERFACES,
+    "security_product": PRODUCTS,
+    "endpoint": ENDPOINTS,
+    "patch_baseline": PATCHES,
+    "software_baseline": SOFTWARE,
+    "peripheral": PERIPHERALS,
 }
 
 
@@ -73,6 +104,7 @@ SHEETS = {
 def _posted(bureau, clock, monkeypatch):
     """P021 may work with every system, one device stands; and thousands begin at thirty."""
     network.register_device(SETUP, at=clock.now, code="DEV1", name="核心交换机", kind="switch", unit=bureau.unit["IC"])
+    network.register_zone(SETUP, at=clock.now, code="Z1", name="业务专网", kind="business", vlan=100, unit=bureau.unit["IC"])
     monkeypatch.setattr(plans, "REHEARSED", 30)
     person = bureau.person["P021"]
     procedures.start_assignment(SETUP, person=person, duty="maintainer", unit=person.unit, basis=None, valid_from=clock.now, at=clock.now)
@@ -136,6 +168,8 @@ WRONG = {  # what the class's own rules refuse, by register: how to spoil a line
     "person": lambda cells: cells.__setitem__(4, "0202-03-01"),
     "zone": lambda cells: cells.__setitem__(3, "10.20.0.1/16"),
     "interface": lambda cells: cells.__setitem__(2, "00:1a"),
+    "endpoint": lambda cells: cells.__setitem__(3, ""),  # known by nothing
+    "peripheral": lambda cells: cells.__setitem__(5, ""),  # a storage device without serial number
 }
 
 

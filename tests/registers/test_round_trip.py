@@ -7,7 +7,7 @@ import pytest
 
 from anzhang.directory.models import Unit
 from anzhang.journal.models import Entry
-from anzhang.network.models import Device
+from anzhang.network.models import Device, Zone
 from anzhang.permissions import Actor, Via
 from anzhang.registers import exporting, importing, sheets, values
 from anzhang.registers.declaration import REGISTERS
@@ -20,7 +20,8 @@ OPERATOR = Actor(id="os:root@host", via=Via.CLI)
 @pytest.mark.parametrize("register_id", [each.id for each in REGISTERS.values() if each.writable])
 def test_hard_rows_come_back_cell_by_cell_change_nothing_and_run_nowhere(register_id, clock):
     register = REGISTERS[register_id]
-    if register_id == "interface":
+    if register_id in {"interface", "endpoint"}:
+        Zone.objects.create(code="Z1", name="业务专网", kind="business", unit=Unit.objects.get(code="IC"))
         Device.objects.create(code="D1", name="交换机", kind="switch", unit=Unit.objects.get(code="IC"))
     kept = hard.rows(register)
     chosen = register.model._default_manager.filter(pk__in=[row.pk for row in kept]).order_by("pk")
