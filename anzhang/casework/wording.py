@@ -162,7 +162,7 @@ WORDING: dict[str, str | Promise] = {
     "software_outside_list": _("“%(endpoint)s”装有清单“%(list)s”以外的软件 %(count)s 种（%(software)s），超过 %(hours)s 小时"),
     "peripheral_unlisted": _("“%(endpoint)s”%(at)s 接入清单外的外设 %(identity)s（共 %(times)s 次）"),
     "network_adapter_unlisted": _("“%(endpoint)s”%(at)s 接入清单外的网卡 %(identity)s（共 %(times)s 次）"),
-    "no_peripheral_lines": _("近一天没有 %(endpoints)s 台客户端的外设日志"),
+    "no_peripheral_lines": _("近一天没有收到客户端的外设日志"),
     "device_without_report": _("“%(device)s”要求安装安全产品，%(at)s 在网，%(hours)s 小时内没有安全状态报告"),
     "device_report_missing": _("“%(device)s”要求安装安全产品，没有安全状态报告"),
     "no_required_products": _("安全产品台账没有写明哪类设备要求安装什么"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,9 @@ from anzhang.organization.subjects import subject as unit_subject
 from anzhang.regulation.checks import Context, check
 from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
 
+UNSEEN = Subject("stream:sighting_event", "sighting_event", None)  # of its own, so that it keeps no finding open that was measured
 NO_ENDPOINTS = (Ground(None, Why("no_endpoints")),)
-peripherals_listed = sql.bind(Path(__file__).parent / "rules" / "peripherals_listed.sql")
+PERIPHERALS = sql.parse(Path(__file__).parent / "rules" / "peripherals_listed.sql")
 
 
 @check("endpoints_classed")
@@ -225,7 +227,7 @@ def admitted_after_check(context: Context) -> Outcome:
     _judge_sightings(seen, since, age, breaches)
     unknown = _unheard(seen)
     if seen.endpoints and not seen.heard_sightings:
-        unknown.append(Ground(None, Why("no_zone_sightings")))
+        unknown.append(Ground(None, Why("no_zone_sightings"), UNSEEN))
     population = tuple(subject(endpoint) for endpoint in seen.endpoints.values()) if seen.heard_admissions else ()
     return Outcome(population, tuple(breaches), tuple(unknown))
 
@@ -337,3 +339,16 @@ def software_listed(context: Context) -> Outcome:
             since = datetime.fromisoformat(min(late.values()))
             breaches.append(Breach(owes, Why("software_outside_list", params), (f"posture_report:{standing.report_id}",), since))
     return Outcome(tuple(population), tuple(breaches), tuple(unknown))
+
+
+@check("peripherals_listed")
+def peripherals_listed(context: Context) -> Outcome:
+    """Find peripherals and network adapters on endpoints that are on no list. Source: Art. 14; A14.7; rules/peripherals_listed.sql.
+
+    Each endpoint from which no line about peripherals came within the window is unknown.
+    """
+    outcome = sql.evaluate(PERIPHERALS, context)
+    heard = {each.key for each in outcome.population}
+    silent = [owes for owes in map(subject, in_service().values()) if owes.key not in heard]
+    grounds = tuple(Ground(owes.unit, Why("no_peripheral_lines"), owes) for owes in silent)
+    return replace(outcome, unknown=(*outcome.unknown, *grounds))

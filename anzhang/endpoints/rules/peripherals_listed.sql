@@ -48,11 +48,5 @@ SELECT 'breach', 'endpoint:' || code, any_value(name), any_value(unit), any_valu
        list(DISTINCT line ORDER BY line DESC)[1:20], min(timestamp), concat_ws(':', vendor_id, product_id, serial)
 FROM foreign_one GROUP BY code, vendor_id, product_id, serial
 UNION ALL
-SELECT 'unknown', '', '', u.code, NULL, 'no_peripheral_lines', to_json({'endpoints': count(DISTINCT e.id)}), NULL, NULL, ''
-FROM endpoint e JOIN unit u ON u.id = e.unit_id
-WHERE e.state = 'in_service' AND NOT EXISTS (
-    SELECT 1 FROM known k WHERE k.id = e.id AND k.host IN (SELECT lower(host_name) FROM peripheral_event))
-GROUP BY u.code
-UNION ALL
 SELECT 'unknown', '', '', NULL, NULL, 'no_endpoints', NULL, NULL, NULL, '' WHERE (SELECT count(*) FROM endpoint) = 0
 ORDER BY ALL
