@@ -115,6 +115,7 @@ class Event(StrEnum):
     SYSTEM_CHANGE = "systems:system:change"
     ACCOUNT_OPEN = "systems:account:open"
     ACCOUNT_CLOSE = "systems:account:close"
+    POSTURE_RECEIVE = "endpoints:posture_report:receive"
     SOURCE_REGISTER = "monitoring:log_source:register"
     SOURCE_CHANGE = "monitoring:log_source:change"
     HOLD_PLACE = "monitoring:legal_hold:place"

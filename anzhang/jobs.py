@@ -18,6 +18,7 @@ from anzhang import permissions
 from anzhang.casework import delivery, escalation, movements, reconciliation, remedies, revocation, waivers
 from anzhang.casework.models import Schedule
 from anzhang.casework.procedures import refresh_cases
+from anzhang.endpoints import procedures as endpoints
 from anzhang.engines.vault import Vault
 from anzhang.engines.vault.verify import Sealed
 from anzhang.journal import verify
@@ -123,6 +124,11 @@ def redact(now: datetime) -> str:
     return redactions.carry_out(permissions.system("redactions"), Vault(settings.HOME.vault), now)
 
 
+def posture(now: datetime) -> str:
+    """Judge the newest posture reports anew whose rules changed or whose time is over (Art. 15)."""
+    return f"{endpoints.judge_again(now)} endpoints judged anew"
+
+
 def imports(now: datetime) -> str:
     """Read and write the large sheets that wait, beside the other jobs."""
     return "started" if sheet_imports.RUNNER.wake(now) else "nothing to start"
@@ -133,6 +139,7 @@ JOBS: tuple[Job, ...] = (
     Job("cases", timedelta(minutes=1), cases),
     Job("deadlines", timedelta(minutes=1), deadlines),
     Job("approvals", timedelta(minutes=1), approvals),
+    Job("posture", timedelta(seconds=15), posture),
     Job("notices", timedelta(seconds=15), deliver),
     Job("reconcile", timedelta(seconds=settings.HOME.get("worker", "reconcile_seconds", 60)), reconcile),
     Job("recompute", timedelta(days=1), recompute),

@@ -5,6 +5,7 @@ from anzhang.casework.models import *  # noqa: F403
 from anzhang.casework.tables import *  # noqa: F403
 from anzhang.directory.credentials import *  # noqa: F403
 from anzhang.directory.models import *  # noqa: F403
+from anzhang.endpoints.models import *  # noqa: F403
 from anzhang.journal.models import *  # noqa: F403
 from anzhang.monitoring.models import *  # noqa: F403
 from anzhang.network.models import *  # noqa: F403

@@ -141,6 +141,7 @@ class Assignment(Bitemporal):
         OPERATOR = "operator", _("使用人员")
         ROOM_KEEPER = "room_keeper", _("机房专管员")
         ROOM_ATTENDANT = "room_attendant", _("机房值班人员")
+        ENDPOINT_KEEPER = "endpoint_keeper", _("客户端责任人")
 
     ROOM_DUTIES: ClassVar = ("room_keeper", "room_attendant")  # posts in a machine room, not with systems
 

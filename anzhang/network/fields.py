@@ -73,6 +73,41 @@ def hosts(value: Any) -> None:
             raise ValidationError(_("“%s”不是主机名。") % each[:40])
 
 
+def usb_id(value: Any) -> None:
+    """Refuse what is no identifier of a maker or product of peripherals: four hexadecimal digits in small letters."""
+    if not re.fullmatch(r"[0-9a-f]{4}", str(value)):
+        raise ValidationError(_("“%s”不是标识，应为四位十六进制数，例如 0951。") % str(value)[:40])
+
+
+PLATFORMS = ("windows", "linux", "kylin", "uos", "macos", "other")  # as posture reports say them (docs/formats/posture.md)
+ENDPOINT = "endpoint"
+SETTING = re.compile(r"[^=\s][^=]{0,99}=[^=]{0,200}")
+
+
+def platforms(value: Any) -> None:
+    """Refuse what is no list of operating system families."""
+    for each in _strings(value):
+        if each not in PLATFORMS:
+            raise ValidationError(_("“%(word)s”不是系统名，可用：%(words)s。") % {"word": each[:40], "words": "、".join(PLATFORMS)})
+
+
+def required_of(value: Any) -> None:
+    """Refuse what is no list of kinds of devices, or `endpoint`."""
+    from anzhang.network.models import Device
+
+    words = (ENDPOINT, *Device.Kind.values)
+    for each in _strings(value):
+        if each not in words:
+            raise ValidationError(_("“%(word)s”不是对象，可用：%(words)s。") % {"word": each[:40], "words": "、".join(words)})
+
+
+def settings(value: Any) -> None:
+    """Refuse what is no list of settings `name=value`."""
+    for each in _strings(value):
+        if not SETTING.fullmatch(each):
+            raise ValidationError(_("“%s”不是配置项，写成“名称=值”。") % each[:40])
+
+
 def _strings(value: Any) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise ValidationError(_("每行写一个。"))

@@ -1,4 +1,9 @@
-"""Zones, devices and their interfaces (Art. 8, 9): what ought to be on the network, until when, and by what it is known there."""
+"""Zones, devices and their interfaces (Art. 8, 9): what ought to be on the network, until when, and by what it is known there.
+
+A zone also says how endpoints come in (Art. 15): into which VLAN, whether a hardware address alone is enough, and how long the last
+verdict may stand when nobody can give a new one (its fail mode, Art. 7: business first). Security products are what devices and
+endpoints must run (Art. 9, 15).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from anzhang.journal.models import Ledgered
 from anzhang.network import fields
 
-__all__ = ["Device", "Interface", "Zone"]
+__all__ = ["Device", "Interface", "SecurityProduct", "Zone"]
 
 
 class Zone(Ledgered):
@@ -24,18 +29,55 @@ class Zone(Ledgered):
         OFFICE = "office", _("办公网")
         MANAGEMENT = "management", _("管理网")
         TEST = "test", _("测试网")
+        QUARANTINE = "quarantine", _("隔离区")
         OTHER = "other", _("其他")
+
+    class FailMode(models.TextChoices):
+        """What holds when no verdict on admission can be given."""
+
+        QUARANTINE = "quarantine", _("一律隔离")
+        LAST_VERDICT = "last_verdict", _("限时沿用上次结论")
+
+    INTERNAL = (Kind.BUSINESS, Kind.OFFICE, Kind.MANAGEMENT, Kind.TEST)
 
     code = models.CharField(_("区域编号"), max_length=32, unique=True)
     name = models.CharField(_("区域名称"), max_length=100)
     kind = models.CharField(_("区域类别"), max_length=16, choices=Kind.choices)
     networks = models.JSONField(_("网段"), default=list, blank=True, validators=[fields.networks])
     unit = models.ForeignKey("anzhang.Unit", models.PROTECT, verbose_name=_("运维单位"))
+    vlan = models.PositiveSmallIntegerField(_("准入 VLAN"), null=True, blank=True)  # none: endpoints are not admitted here
+    mac_admits = models.BooleanField(_("准许只凭 MAC 地址入网"), default=False)  # an address is easily copied
+    fail_mode = models.CharField(_("准入失效时"), max_length=16, choices=FailMode.choices, default=FailMode.QUARANTINE)
+    fail_hours = models.PositiveSmallIntegerField(_("沿用上次结论时限（小时）"), null=True, blank=True)
     version = models.PositiveIntegerField(_("版本"), default=1, editable=False)
 
     class Meta:
         verbose_name = _("网络区域")
         ordering = ("code",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(vlan=None) | Q(vlan__range=(1, 4094)),
+                name="zone_vlan_1_to_4094",
+                violation_error_message=_("VLAN 编号在 1 至 4094 之间。"),
+            ),
+            models.CheckConstraint(
+                condition=Q(fail_mode="last_verdict", fail_hours__isnull=False, fail_hours__range=(1, 72))
+                | (~Q(fail_mode="last_verdict") & Q(fail_hours=None)),
+                name="zone_fail_mode_has_its_limit",
+                violation_error_message=_("沿用上次结论的写明时限（1 至 72 小时），一律隔离的不写。"),
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="quarantine", fail_mode="last_verdict"),
+                name="zone_quarantine_stands_always",
+                violation_error_message=_("隔离区没有上次结论可以沿用。"),
+            ),
+            models.UniqueConstraint(
+                fields=["vlan"],
+                condition=Q(vlan__isnull=False),
+                name="one_zone_per_vlan",
+                violation_error_message=_("这个 VLAN 已是另一区域的准入 VLAN。"),
+            ),
+        )
 
     def __str__(self) -> str:
         return self.name
@@ -126,6 +168,45 @@ class Interface(Ledgered):
                 condition=~Q(mac=""),
                 name="one_interface_per_mac",
                 violation_error_message=_("这个 MAC 地址已登记在另一接口上。"),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SecurityProduct(Ledgered):
+    """A product that devices or endpoints must run: on which kinds, its newest version and signatures on the internal mirror, its end."""
+
+    class Kind(models.TextChoices):
+        """What a product is for."""
+
+        ANTIVIRUS = "antivirus", _("杀毒软件")
+        FIREWALL = "firewall", _("主机防火墙")
+        HOST_DETECTION = "host_detection", _("主机入侵检测")
+        ENDPOINT_CONTROL = "endpoint_control", _("终端管控")
+        OTHER = "other", _("其他")
+
+    code = models.CharField(_("产品编号"), max_length=32, unique=True)
+    name = models.CharField(_("产品名称"), max_length=100, unique=True)  # as posture reports call it
+    kind = models.CharField(_("产品类别"), max_length=32, choices=Kind.choices)
+    platforms = models.JSONField(_("适用系统"), default=list, blank=True, validators=[fields.platforms])
+    required_of = models.JSONField(_("要求安装的对象"), default=list, blank=True, validators=[fields.required_of])
+    newest_version = models.CharField(_("最新版本"), max_length=64, blank=True)
+    newest_version_on = models.DateField(_("最新版本上架日期"), null=True, blank=True)
+    signatures_on = models.DateField(_("最新特征库日期"), null=True, blank=True)
+    support_end_on = models.DateField(_("停止支持日"), null=True, blank=True)
+    settings = models.JSONField(_("规定配置"), default=list, blank=True, validators=[fields.settings])
+    version = models.PositiveIntegerField(_("版本"), default=1, editable=False)
+
+    class Meta:
+        verbose_name = _("安全产品")
+        ordering = ("code",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(newest_version="") | Q(newest_version_on__isnull=False),
+                name="product_version_has_its_day",
+                violation_error_message=_("写了最新版本的，也写上架日期。"),
             ),
         )
 

@@ -1,4 +1,4 @@
-"""The verbs of zones, devices and interfaces (Art. 8, 9)."""
+"""The verbs of zones, devices, interfaces and security products (Art. 8, 9, 15)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from anzhang.directory import rows
 from anzhang.directory.bulk import batcher
-from anzhang.network.models import Device, Interface, Zone
+from anzhang.network.models import Device, Interface, SecurityProduct, Zone
 from anzhang.permissions import Actor
 from anzhang.regulation.checks import procedure
 
@@ -20,7 +20,7 @@ def register_zone(actor: Actor, *, at: datetime, **values: Any) -> Zone:
 
 @procedure("change_zone")
 def change_zone(actor: Actor, row: Zone, *, at: datetime, expected_version: int | None = None, **values: Any) -> Zone:
-    """Change a zone. Raises StaleError, RowError."""
+    """Change a zone: also how endpoints come in, and for how long the last verdict may stand (Art. 7, 15). Raises StaleError, RowError."""
     return rows.change(actor, row, values, at, expected_version)
 
 
@@ -48,6 +48,21 @@ def change_interface(actor: Actor, row: Interface, *, at: datetime, expected_ver
     return rows.change(actor, row, values, at, expected_version)
 
 
+@procedure("register_security_product")
+def register_security_product(actor: Actor, *, at: datetime, **values: Any) -> SecurityProduct:
+    """Add a security product that devices or endpoints must run (Art. 9, 15). Raises RowError."""
+    return rows.create(actor, SecurityProduct(**values), at)
+
+
+@procedure("change_security_product")
+def change_security_product(
+    actor: Actor, row: SecurityProduct, *, at: datetime, expected_version: int | None = None, **values: Any
+) -> SecurityProduct:
+    """Change a security product: what the mirror has newest, until when it is supported. Raises StaleError, RowError."""
+    return rows.change(actor, row, values, at, expected_version)
+
+
 register_zones = procedure("register_zones")(batcher(Zone))
 register_devices = procedure("register_devices")(batcher(Device))
 register_interfaces = procedure("register_interfaces")(batcher(Interface))
+register_security_products = procedure("register_security_products")(batcher(SecurityProduct))

@@ -1,11 +1,11 @@
-"""The registers of the network (Art. 8, 9): zones, devices, interfaces."""
+"""The registers of the network (Art. 8, 9, 15): zones, devices, interfaces, security products."""
 
 from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
 from anzhang.network import procedures as _procedures  # noqa: F401  # named procedures
-from anzhang.network.models import Device, Interface, Zone
+from anzhang.network.models import Device, Interface, SecurityProduct, Zone
 from anzhang.registers.declaration import Kind, Register, Writer, declare
 from anzhang.registers.filters import by_choice, by_unit
 
@@ -15,20 +15,25 @@ declare(
         chapter="network",
         model=Zone,
         kind=Kind.PLAIN,
-        columns=("code", "name", "kind", "networks", "unit"),
+        columns=("code", "name", "kind", "networks", "vlan", "fail_mode", "unit"),
         order=("code",),
         search=("code", "name"),
         filters=(by_unit("unit"), by_choice(Zone, "kind")),
         scope=("unit__path",),
         key=("code",),
-        fields=("code", "name", "kind", "networks", "unit"),
+        fields=("code", "name", "kind", "networks", "unit", "vlan", "mac_admits", "fail_mode", "fail_hours"),
         create="register_zone",
         change="change_zone",
         bulk="register_zones",
         fixed=frozenset({"code"}),
         writers=frozenset({Writer.OFFICE, Writer.UNIT}),
-        hints={"networks": _("每行一个网段，例如 10.20.0.0/16。")},
-        articles=(9,),
+        hints={
+            "networks": _("每行一个网段，例如 10.20.0.0/16。"),
+            "vlan": _("检测合格的客户端进入的 VLAN；隔离区填隔离 VLAN。不填则客户端不从这里入网。"),
+            "mac_admits": _("MAC 地址容易仿冒，只对不能使用 802.1X 的区域打开。"),
+            "fail_hours": _("准入服务失效时，上次合格的结论最多再用几小时；每次沿用都列为问题。"),
+        },
+        articles=(9, 15),
     )
 )
 declare(
@@ -95,5 +100,43 @@ declare(
         writers=frozenset({Writer.OFFICE, Writer.UNIT}),
         hints={"addresses": _("每行一个固定 IP 地址；由 DHCP 分配的不填。")},
         articles=(8, 9),
+    )
+)
+declare(
+    Register(
+        id="security_product",
+        chapter="network",
+        model=SecurityProduct,
+        kind=Kind.PLAIN,
+        columns=("code", "name", "kind", "required_of", "newest_version", "signatures_on", "support_end_on"),
+        order=("code",),
+        search=("code", "name"),
+        filters=(by_choice(SecurityProduct, "kind"),),
+        key=("code",),
+        fields=(
+            "code",
+            "name",
+            "kind",
+            "platforms",
+            "required_of",
+            "newest_version",
+            "newest_version_on",
+            "signatures_on",
+            "support_end_on",
+            "settings",
+        ),
+        create="register_security_product",
+        change="change_security_product",
+        bulk="register_security_products",
+        fixed=frozenset({"code"}),
+        writers=frozenset({Writer.OFFICE}),
+        hints={
+            "name": _("与客户端安全状态报告里的名称一致。"),
+            "platforms": _("每行一个：windows、linux、kylin、uos、macos、other；不填则不论系统。"),
+            "required_of": _("每行一个：endpoint 为全部客户端，其余为设备类别的代码；不填则不要求安装，只核对版本。"),
+            "signatures_on": _("内部镜像站上最新特征库的日期。"),
+            "settings": _("每行一项，写成“名称=值”。"),
+        },
+        articles=(9, 15),
     )
 )

@@ -1,5 +1,6 @@
-"""`anzhang up`: web, worker and collector (on PostgreSQL the sequencer too) under one supervisor (honcho as a library), in the foreground.
+"""`anzhang up`: web, worker and collector under one supervisor (honcho as a library), in the foreground.
 
+Beside them the sequencer on PostgreSQL, and what gives verdicts on admission where `admission.bind` is set.
 All end when one ends, so that a half-running installation is never mistaken for a running one; in production
 systemd restarts each by itself (`anzhang systemd`). SIGINT and SIGTERM stop cleanly: the collector seals what it holds.
 
@@ -28,13 +29,18 @@ from anzhang.operate.readiness import BEHIND, ready_file, wait_for
 FIRST = "web"
 PROCESSES = (FIRST, "worker", "collector")
 SEQUENCER = "sequencer"
+ADMISSION = "admission"
 STOPPED_BY_SIGNAL = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 manager.KILL_WAIT = 20  # seconds; the collector's last seal may take a while on a slow disk
 
 
 def processes(home: Home) -> tuple[str, ...]:
-    """Return the processes of an installation; on PostgreSQL entries of the ledger need their sequencer."""
-    return PROCESSES if urlsplit(home.database_url).scheme == "sqlite" else (*PROCESSES, SEQUENCER)
+    """Return the processes of an installation.
+
+    On PostgreSQL entries of the ledger need their sequencer; where FreeRADIUS asks for verdicts (`admission.bind`), somebody gives them.
+    """
+    more = () if urlsplit(home.database_url).scheme == "sqlite" else (SEQUENCER,)
+    return (*PROCESSES, *more, *((ADMISSION,) if home.get("admission", "bind", "") else ()))
 
 
 def run(home: Home, more: Mapping[str, tuple[str, ...]] | None = None, then: Callable[[], None] | None = None) -> int:

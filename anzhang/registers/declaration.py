@@ -48,6 +48,7 @@ CHAPTER_LABELS: Mapping[str, Promise] = {
     "systems": _("信息系统"),
     "network": _("网络与设备"),
     "rooms": _("机房"),
+    "endpoints": _("客户端"),
     "monitoring": _("监测与日志"),
     "thirdparty": _("第三方"),
     "casework": _("审批与问题"),

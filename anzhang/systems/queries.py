@@ -11,7 +11,9 @@ from django.db.models import Q, QuerySet
 from anzhang.directory.models import Assignment, Bitemporal, Person
 from anzhang.systems.models import System
 
-NOT_WORKING = (Assignment.Duty.UNIT_HEAD, Assignment.Duty.OFFICE_MEMBER, *Assignment.ROOM_DUTIES)
+NOT_WORKING = (
+    Assignment.Duty.UNIT_HEAD, Assignment.Duty.OFFICE_MEMBER, Assignment.Duty.ENDPOINT_KEEPER, *Assignment.ROOM_DUTIES
+)  # fmt: skip
 
 
 def posts_for(person: Person, system: System, at: datetime) -> QuerySet[Assignment]:

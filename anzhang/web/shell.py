@@ -68,6 +68,7 @@ _NAV = (
         (
             Entry(gettext_lazy("核对问题"), "findings", "findings"),
             Entry(gettext_lazy("条款落实"), "board", "board", kin=("/articles/",)),
+            Entry(gettext_lazy("客户端合规"), "endpoints", "endpoints"),
             Entry(gettext_lazy("日志检索"), "search", "search"),
             Entry(gettext_lazy("日志源"), "sources", "sources"),
             Entry(gettext_lazy("核对规则"), "rules", "rules"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -12,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Field, ForeignKey
 
+from anzhang.endpoints import models as endpoints
 from anzhang.network import fields as network
 from anzhang.registers.declaration import Register
 from anzhang.rooms import fields as rooms
@@ -27,7 +29,17 @@ _CHECKED: tuple[tuple[Any, tuple[list[str], ...]], ...] = (  # lists that hold n
     (network.networks, ([], ["10.20.0.0/16", "fd00::/8"])),
     (network.hosts, ([], ["000123"], ["a.b-c_d", "1E5"])),
     (rooms.cards, ([], ["000123 P011"], ["=1 P011", "1E5\tP012"])),
+    (network.platforms, ([], ["windows"], ["kylin", "uos"])),
+    (network.required_of, ([], ["endpoint"], ["server", "terminal"])),
+    (network.settings, ([], ["实时防护=开"], ["a=", "b=1", "更新源=http://10.1.1.1/a;b；c"])),
 )
+_KNOWN: tuple[tuple[Any, Callable[[int], str]], ...] = (  # texts that are not any text, by what checks them
+    (network.usb_id, lambda place: f"{place:04x}"),
+    (endpoints.public_key, lambda place: base64.b64encode(bytes([place] * 32)).decode()),
+)
+_TOGETHER: dict[str, Callable[[Any, int], dict[str, Any]]] = {  # fields that stand only together, by register
+    "zone": lambda row, place: {"fail_hours": 8 if row.fail_mode == "last_verdict" else None, "vlan": place + 1 if place % 3 else None},
+}
 FIRST = date(2024, 2, 29)
 _LISTS = ([], ["000123"], ["a;b", "c；d"], ["=1+1", " 两端 "], ['["x"]'], ["第一行\n第二行", "尾"])
 _MAKERS: tuple[tuple[type[Field[Any, Any]], Callable[[Field[Any, Any], int], Any]], ...] = (
@@ -61,6 +73,8 @@ def rows(register: Register) -> list[Any]:
         for field in register.model._meta.concrete_fields:  # what the platform fills in by itself
             if field.name not in register.fields and not field.primary_key and not field.has_default() and not field.null:
                 setattr(row, field.name, f"/HARD/{place}/" if field.name == "path" else _value(field, place, text))
+        for name, value in _TOGETHER.get(register.id, lambda _row, _place: {})(row, place).items():
+            setattr(row, name, value)
         with suppress(ValidationError):
             row.validate_constraints()
             row.save(force_insert=True)
@@ -77,6 +91,9 @@ def _value(field: Field[Any, Any], place: int, text: str) -> Any:
     if field.choices:
         offered = [value for value, _label in field.flatchoices]
         return offered[place % len(offered)]
+    for check, known in _KNOWN:
+        if check in field.validators:
+            return known(place)
     maker = _listing(field) or next((make for kind, make in _MAKERS if isinstance(field, kind)), None)
     if maker is not None:
         return maker(field, place)

@@ -70,6 +70,32 @@ def minutes(number: int) -> str:
 
 
 SHIFTS = (("机房", "值班人员", "开始时间", "结束时间"), lambda n: ("R1", "P012", minutes(n * 10), minutes(n * 10 + 9)))
+PRODUCTS = (
+    ("产品编号", "产品名称", "产品类别", "要求安装的对象", "最新特征库日期"),
+    lambda n: (f"N{n:06}", f"产品{n}", "杀毒软件", "endpoint; server", "2026-03-01"),
+)
+ENDPOINTS = (
+    ("客户端编号", "客户端名称", "客户端类别", "MAC 地址", "网络区域", "使用单位", "责任人", "状态"),
+    lambda n: (
+        f"N{n:06}",
+        f"窗口{n}",
+        "柜面终端",
+        f"02-00-01-{n // 65536:02X}-{n // 256 % 256:02X}-{n % 256:02X}",
+        "Z1",
+        "JYC",
+        "P021",
+        "在用",
+    ),
+)
+PATCHES = (
+    ("补丁编号", "适用系统", "级别", "镜像站发布日期"),
+    lambda n: (f"KB{n:06}", "Windows", "严重", "2026-03-01"),
+)
+SOFTWARE = (("软件清单", "类别", "名称"), lambda n: ("counter", "程序", f"程序{n}"))
+PERIPHERALS = (
+    ("外设编号", "外设名称", "外设类别", "厂商标识", "产品标识", "序列号", "使用单位"),
+    lambda n: (f"N{n:06}", f"U盘{n}", "存储", "0951", "1666", f"S{n}", "JYC"),
+)
 SHEETS = {
     "person": PEOPLE,
     "system": SYSTEMS,
@@ -82,6 +108,11 @@ SHEETS = {
     "interface": INTERFACES,
     "facility": FACILITIES,
     "shift": SHIFTS,
+    "security_product": PRODUCTS,
+    "endpoint": ENDPOINTS,
+    "patch_baseline": PATCHES,
+    "software_baseline": SOFTWARE,
+    "peripheral": PERIPHERALS,
 }
 
 
@@ -102,6 +133,7 @@ def _posted(bureau, clock, monkeypatch):
         valid_from=clock.now,
         at=clock.now,
     )
+    network.register_zone(SETUP, at=clock.now, code="Z1", name="业务专网", kind="business", vlan=100, unit=bureau.unit["IC"])
     monkeypatch.setattr(plans, "REHEARSED", 30)
     person = bureau.person["P021"]
     procedures.start_assignment(SETUP, person=person, duty="maintainer", unit=person.unit, basis=None, valid_from=clock.now, at=clock.now)
@@ -167,6 +199,8 @@ WRONG = {  # what the class's own rules refuse, by register: how to spoil a line
     "interface": lambda cells: cells.__setitem__(2, "00:1a"),
     "facility": lambda cells: cells.__setitem__(3, "不设") or cells.__setitem__(4, ""),
     "shift": lambda cells: cells.__setitem__(1, "P021"),  # holds no post in the room
+    "endpoint": lambda cells: cells.__setitem__(3, ""),  # known by nothing
+    "peripheral": lambda cells: cells.__setitem__(5, ""),  # a storage device without serial number
 }
 
 

@@ -10,9 +10,10 @@ from python_calamine import load_workbook
 from anzhang.casework.legal_basis import LegalBasis
 from anzhang.casework.models import Holiday
 from anzhang.directory.models import Person, Unit
+from anzhang.endpoints.models import Endpoint, PatchBaseline, Peripheral, SoftwareBaseline
 from anzhang.journal.models import Entry
 from anzhang.monitoring.models import LegalHold
-from anzhang.network.models import Device, Interface, Zone
+from anzhang.network.models import Device, Interface, SecurityProduct, Zone
 from anzhang.organization.models import ControlMeasure
 from anzhang.permissions import Actor, Administrator, RefusedError, Via
 from anzhang.registers import exporting, importing, listing, rights, sheets
@@ -62,6 +63,14 @@ def test_an_export_imports_back_as_unchanged(register_id, form, clock):
     ControlMeasure.objects.create(code="YQ1", name="门禁", kind="machine_room", level=2, unit=unit)
     device = Device.objects.create(code="D1", name="交换机", kind="switch", zone=zone, unit=unit, room=room, hosts=["sw1"])
     Interface.objects.create(device=device, name="ge0/1", mac="00:1a:2b:3c:4d:5e", addresses=["10.20.0.1"])
+    SecurityProduct.objects.create(
+        code="AV1", name="杀毒", kind="antivirus", platforms=["windows"], required_of=["endpoint"], settings=["实时防护=开"]
+    )
+    person = Person.objects.get(code="P021")
+    Endpoint.objects.create(code="C1", name="窗口一", kind="counter", device=device, hosts=["ck1"], zone=zone, unit=unit, person=person)
+    PatchBaseline.objects.create(code="KB1", title="=补丁", platform="windows", severity="high", published_on=begun)
+    SoftwareBaseline.objects.create(endpoint_class="counter", name="社保前台*", purpose="业务")
+    Peripheral.objects.create(code="W1", name="U盘", kind="storage", vendor_id="0951", product_id="1666", serial="000123", unit=unit)
     register = REGISTERS[register_id]
     rows = listing.select(register, listing.Query(), Sight(OPERATOR, clock.now))
     body, count = exporting.export(register, rows, form)

@@ -7,7 +7,7 @@ import pytest
 
 from anzhang.directory.models import Unit
 from anzhang.journal.models import Entry
-from anzhang.network.models import Device
+from anzhang.network.models import Device, Zone
 from anzhang.permissions import Actor, Via
 from anzhang.registers import exporting, importing, sheets, values
 from anzhang.registers.declaration import REGISTERS
@@ -23,6 +23,8 @@ def test_hard_rows_come_back_cell_by_cell_change_nothing_and_run_nowhere(registe
     register = REGISTERS[register_id]
     if register_id in {"facility", "shift"}:
         MachineRoom.objects.create(code="R1", name="一号机房", unit=Unit.objects.get(code="IC"), in_service_on=clock.now.date())
+    if register_id in {"interface", "endpoint"}:
+        Zone.objects.create(code="Z1", name="业务专网", kind="business", unit=Unit.objects.get(code="IC"))
     if register_id == "interface":
         Device.objects.create(code="D1", name="交换机", kind="switch", unit=Unit.objects.get(code="IC"))
     kept = hard.rows(register)
