@@ -171,6 +171,7 @@ class EndpointStanding(models.Model):
     passed_until = models.DateTimeField(_("合格至"), null=True)
     reasons = models.JSONField(_("原因"), default=list)
     outside = models.JSONField(_("清单外软件"), default=dict, null=True)  # name to when it was first reported; null: nobody can say
+    tells_network = models.BooleanField(_("说明了联网方式"), default=False)
     basis = models.CharField(_("依据"), max_length=16, db_index=True)  # digest of the rules it was judged by
     judged_at = models.DateTimeField(_("判定时间"), db_index=True)
 

@@ -197,7 +197,7 @@ def receive_posture(envelope: posture.Envelope, at: datetime) -> PostureReport:
         payload = {"subject": envelope.subject, "digest": report.digest, "state": report.state, "sequence": str(report.sequence)}
         record(reporter(envelope), Event.POSTURE_RECEIVE, report, at=at, payload=payload)
         if endpoint is not None:
-            _stand(report, judged, rules.outside(facts, endpoint.endpoint_class), rules.digest, at)
+            _stand(report, judged, facts, rules.outside(facts, endpoint.endpoint_class), rules.digest, at)
     return report
 
 
@@ -230,7 +230,9 @@ def _worded(read: Callable[[], T]) -> T:
 # Standings
 
 
-def _stand(report: PostureReport, judged: posture.Judged, outside: list[str] | None, basis: str, at: datetime) -> None:
+def _stand(
+    report: PostureReport, judged: posture.Judged, facts: posture.Facts, outside: list[str] | None, basis: str, at: datetime
+) -> None:
     """Let the standing of an endpoint follow a report: the newest of its own program counts, else the newest of any."""
     old = EndpointStanding.objects.select_related("report").filter(endpoint=report.endpoint).first()
     if old is not None and not _counts_more(report, old.report):
@@ -244,6 +246,7 @@ def _stand(report: PostureReport, judged: posture.Judged, outside: list[str] | N
             "passed_until": judged.until,
             "reasons": report.reasons,
             "outside": _since(outside, old, report.collected_at),
+            "tells_network": facts.network is not None,
             "basis": basis,
             "judged_at": at,
         },
@@ -276,7 +279,9 @@ def judge_again(at: datetime) -> int:
             chunk = list(rest.select_related("endpoint", "report__document")[:CHUNK])
             for standing in chunk:
                 judge_standing(standing, rules, at)
-            EndpointStanding.objects.bulk_update(chunk, ["state", "passed_until", "reasons", "outside", "basis", "judged_at"])
+            EndpointStanding.objects.bulk_update(
+                chunk, ["state", "passed_until", "reasons", "outside", "tells_network", "basis", "judged_at"]
+            )
         if not chunk:
             return done
         done, last = done + len(chunk), chunk[-1].pk
@@ -289,6 +294,7 @@ def judge_standing(standing: EndpointStanding, rules: Rules, at: datetime) -> No
     standing.state, standing.passed_until, standing.basis, standing.judged_at = judged.state, judged.until, rules.digest, at
     standing.reasons = [reason.as_json() for reason in judged.reasons]
     standing.outside = _since(rules.outside(facts, standing.endpoint.endpoint_class), standing, at)
+    standing.tells_network = facts.network is not None
 
 
 def unpassed(at: datetime) -> Q:

@@ -44,7 +44,9 @@ class Rules:
     def of(self, kind: str) -> posture.Requirements:
         """Return what a device of a kind, or an `endpoint`, is held to; only an endpoint needs an antivirus whatever the register says."""
         products = tuple(required(product, kind) for product in self.products)
-        return posture.Requirements(products, self.patches, self.age, self.signature_days, self.update_days, antivirus=kind == ENDPOINT)
+        endpoint = kind == ENDPOINT
+        days = self.signature_days, self.update_days
+        return posture.Requirements(products, self.patches, self.age, *days, antivirus=endpoint, network=endpoint)
 
     @cached_property
     def endpoints(self) -> posture.Requirements:

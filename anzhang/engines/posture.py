@@ -41,6 +41,8 @@ MOST_REASONS = 20
 PLATFORMS = ("windows", "linux", "kylin", "uos", "macos", "other")
 KINDS = ("antivirus", "firewall", "host_detection", "endpoint_control", "other")
 STATES = ("running", "stopped", "unknown")
+ADAPTERS = ("wired", "wireless", "mobile", "bluetooth", "tunnel", "virtual", "other")
+OUTSIDE = frozenset({"wireless", "mobile", "bluetooth"})  # adapters by which an internal endpoint leaves its network
 PASSES = frozenset({"pass", "fixed"})
 PROVES_NOTHING = frozenset({"notapplicable", "notchecked", "notselected", "informational", "unknown", "error"})
 
@@ -67,6 +69,21 @@ class Product:
 
 
 @dataclass(frozen=True)
+class Network:
+    """How an endpoint reaches networks: default routes, adapters that are up (name, kind), the proxy it is set to, whether it shares."""
+
+    default_routes: int
+    active: tuple[tuple[str, str], ...]
+    proxy: str = ""
+    sharing: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        active = [{"name": name, "kind": kind} for name, kind in self.active]
+        return {"default_routes": self.default_routes, "active": active, "proxy": self.proxy, "sharing": self.sharing}
+
+
+@dataclass(frozen=True)
 class Facts:
     """What a report says. None means that it does not say.
 
@@ -80,6 +97,7 @@ class Facts:
     missing: frozenset[str] = frozenset()
     software: tuple[tuple[str, str], ...] | None = None
     checks: Mapping[str, int] | None = None
+    network: Network | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain values; `facts` reads them back."""
@@ -102,6 +120,7 @@ class Facts:
             "patches": {"installed": None if self.installed is None else sorted(self.installed), "missing": sorted(self.missing)},
             "software": None if self.software is None else [{"name": name, "version": version} for name, version in self.software],
             "checks": None if self.checks is None else dict(self.checks),
+            "network": None if self.network is None else self.network.as_json(),
         }
 
 
@@ -170,6 +189,7 @@ class Requirements:
     signature_days: int
     update_days: int
     antivirus: bool = True  # every endpoint needs one that runs (Art. 15)
+    network: bool = False  # an endpoint of an internal zone has one way only (Art. 9)
 
     def of(self, kind: str) -> Requirements:
         """Return the same, where only products of that kind are asked."""
@@ -256,7 +276,29 @@ def facts(content: Any) -> Facts:
         missing=frozenset(_texts(patches.get("missing") or [], "content.patches.missing")),
         software=_software(given.get("software")),
         checks=None if checks is None else _counts(checks),
+        network=_network(given.get("network")),
     )
+
+
+def _network(given: Any) -> Network | None:
+    if given is None:
+        return None
+    where = "content.network"
+    row = _object(given, where)
+    routes, sharing, proxy = row.get("default_routes"), row.get("sharing", False), row.get("proxy") or ""
+    if not isinstance(routes, int) or isinstance(routes, bool) or routes < 0:
+        raise PostureError("number", f"{where}.default_routes", str(routes))
+    if not isinstance(sharing, bool):
+        raise PostureError("word", f"{where}.sharing", str(sharing))
+    if not isinstance(proxy, str) or len(proxy) > LONGEST:
+        raise PostureError("text", f"{where}.proxy")
+    active = []
+    for place, each in enumerate(_list(row.get("active"), f"{where}.active")):
+        adapter = _object(each, f"{where}.active[{place}]")
+        if adapter.get("kind") not in ADAPTERS:
+            raise PostureError("word", f"{where}.active[{place}].kind", str(adapter.get("kind")))
+        active.append((_text(adapter, "name", LONGEST, f"{where}.active[{place}]"), str(adapter["kind"])))
+    return Network(routes, tuple(active), proxy, sharing)
 
 
 def _products(given: Any) -> tuple[Product, ...] | None:
@@ -453,12 +495,28 @@ def judge(found: Facts, asked: Requirements, collected_at: datetime, at: datetim
         reasons.append(Reason("posture_stale", {"hours": int(asked.age.total_seconds() // 3600)}, unknown=True))
     _judge_products(found, asked, at, reasons, ends)
     _judge_patches(found, asked, at, reasons, ends)
+    if asked.network and found.network is not None:
+        reasons += network_faults(found.network)
     if found.checks is not None and found.products is None and found.installed is None and not PASSES & set(found.checks):
         reasons.append(Reason("posture_proves_nothing", {"results": _worded(found.checks)}, unknown=True))
     if not reasons:
         return Judged("pass", min(ends))
     state = "fail" if any(not reason.unknown for reason in reasons) else "unknown"
     return Judged(state, None, tuple(sorted(reasons, key=lambda reason: reason.unknown)[:MOST_REASONS]))
+
+
+def network_faults(found: Network) -> list[Reason]:
+    """Return by which ways an endpoint of an internal zone could leave it (Art. 9)."""
+    reasons = []
+    if found.default_routes > 1:
+        reasons.append(Reason("posture_second_route", {"routes": found.default_routes}))
+    if outside := [name for name, kind in found.active if kind in OUTSIDE]:
+        reasons.append(Reason("posture_outside_adapter", {"adapters": "、".join(outside[:5])}))
+    if found.proxy:
+        reasons.append(Reason("posture_proxy", {"proxy": found.proxy}))
+    if found.sharing:
+        reasons.append(Reason("posture_sharing"))
+    return reasons
 
 
 def _judge_products(found: Facts, asked: Requirements, at: datetime, reasons: list[Reason], ends: list[datetime]) -> None:

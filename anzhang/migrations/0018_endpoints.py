@@ -177,6 +177,7 @@ class Migration(migrations.Migration):
                 ('passed_until', models.DateTimeField(null=True, verbose_name='合格至')),
                 ('reasons', models.JSONField(default=list, verbose_name='原因')),
                 ('outside', models.JSONField(default=dict, null=True, verbose_name='清单外软件')),
+                ('tells_network', models.BooleanField(default=False, verbose_name='说明了联网方式')),
                 ('basis', models.CharField(db_index=True, max_length=16, verbose_name='依据')),
                 ('judged_at', models.DateTimeField(db_index=True, verbose_name='判定时间')),
             ],

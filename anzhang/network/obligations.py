@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 from anzhang import clock
-from anzhang.casework import rules, waiting
+from anzhang.casework import rules
 from anzhang.network import networks as _networks  # noqa: F401  # the table that rules compare addresses with
 from anzhang.network.models import Device
 from anzhang.regulation.checks import Context, check
 from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
 
-RULES = Path(__file__).parent / "rules"
-expired_devices_gone = rules.bind(RULES / "expired_devices_gone.sql")
-OFFLINE = rules.load(RULES / "internal_devices_offline.sql")
+expired_devices_gone = rules.bind(Path(__file__).parent / "rules" / "expired_devices_gone.sql")
 
 
 def subject(device: Device) -> Subject:
@@ -32,19 +29,6 @@ def end_of(device: Device, years: int) -> date | None:
     begun = device.in_service_on
     last = date(begun.year + years, 2, 28) if (begun.month, begun.day) == (2, 29) else begun.replace(year=begun.year + years)
     return last - timedelta(days=1)
-
-
-@check("internal_devices_offline")
-def internal_devices_offline(context: Context) -> Outcome:
-    """Find devices of internal zones on the internet or in two zones, and addresses there that belong to none. Source: Art. 9; A09.3.
-
-    What postures would tell (second routes, wireless, proxies) is unknown ground until they are read.
-    """
-    outcome = rules.evaluate(OFFLINE, context)
-    return replace(outcome, unknown=(*outcome.unknown, *waiting.ground("internal_devices_offline")))
-
-
-internal_devices_offline.rule = OFFLINE  # type: ignore[attr-defined]  # its page shows the file
 
 
 @check("expiring_devices_replaced")

@@ -1,4 +1,4 @@
-"""Art. 9: no device of an internal zone touches the internet or stands in two zones (A09.3)."""
+"""Art. 9: no device of an internal zone touches the internet, stands in two zones, or is set up to leave (A09.3)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import pytest
 from anzhang.engines.vault import Batch
 from anzhang.network import procedures
 from tests.articles.stories import measure, opened, state, verdict
+from tests.endpoints import reports
+from tests.endpoints.conftest import endpoint, product, report
 
+__all__ = ["endpoint", "product", "report"]  # fixtures
 pytestmark = pytest.mark.usefixtures("bureau")
 OFFLINE = "A09.3"
 MAC, OTHER = "00:1a:2b:3c:4d:5e", "00:1a:2b:3c:4d:99"
@@ -20,6 +23,7 @@ OUT = "203.0.113.9"
 @pytest.fixture
 def zones(bureau, acting, clock):
     told = {
+        "YW": ("柜面专网", "business", ["10.40.0.0/16"]),
         "BIZ": ("业务专网", "business", ["10.20.0.0/16", "fd20::/32"]), "OFF": ("办公网", "office", ["10.30.0.0/16"]),
         "DMZ": ("对外服务区", "dmz", ["10.90.0.0/24"]), "NET": ("互联网", "internet", []),
     }  # fmt: skip
@@ -199,3 +203,56 @@ def test_a_line_that_comes_a_day_late_is_found(device, told, clock):
     assert told(flow(clock.now - timedelta(days=1, hours=3))) == {"device:D1": "device_on_internet"}
     (finding,) = opened(OFFLINE)
     assert finding.reason["params"]["at"].startswith("2026-11-25")
+
+
+# How an endpoint reaches networks, by its own report
+
+
+def network(**changes):
+    told = {"default_routes": 1, "active": [{"name": "以太网", "kind": "wired"}], "proxy": "", "sharing": False}
+    return reports.content(date(2026, 11, 24), network={**told, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"default_routes": 2}, "posture_second_route"),
+        ({"active": [{"name": "以太网", "kind": "wired"}, {"name": "WLAN", "kind": "wireless"}]}, "posture_outside_adapter"),
+        ({"active": [{"name": "4G", "kind": "mobile"}]}, "posture_outside_adapter"),
+        ({"proxy": "http://192.168.43.1:8080"}, "posture_proxy"),
+        ({"sharing": True}, "posture_sharing"),
+    ],
+)
+def test_an_endpoint_that_could_leave_is_found_by_its_report_and_green_when_it_cannot(changes, code, endpoint, report, told, clock):
+    endpoint()
+    sent = report(given=network(**changes))
+    assert (sent.state, sent.reasons[0]["code"]) == ("fail", code), "the gate sees it too"
+    assert told(flow(clock.now, "10.40.0.1", "10.30.0.1")) == {"endpoint:C1": code}
+    (finding,) = opened(OFFLINE, "JYC")
+    assert (finding.person.code, finding.evidence) == ("P021", [f"posture_report:{sent.pk}"])
+    assert report(given=network()).state == "pass"
+    assert told(flow(clock.now, "10.40.0.1", "10.30.0.1")) == {}
+    assert state(OFFLINE, "JYC") == "met"
+
+
+def test_a_tunnel_and_a_virtual_adapter_are_no_way_out(endpoint, report, told, clock):
+    endpoint()
+    active = [{"name": name, "kind": kind} for name, kind in (("以太网", "wired"), ("vEthernet", "virtual"), ("tun0", "tunnel"))]
+    assert report(given=network(active=active)).state == "pass"
+    assert told(flow(clock.now, "10.40.0.1", "10.30.0.1")) == {}
+
+
+def test_a_report_that_says_nothing_of_the_network_leaves_it_unknown(endpoint, report, told, clock):
+    endpoint()
+    assert told(flow(clock.now, "10.40.0.1", "10.30.0.1")) == {}
+    assert "endpoint_without_report" in json.dumps(verdict(OFFLINE, "JYC").why)
+    assert report().state == "pass", "it may come in all the same"
+    assert told(flow(clock.now, "10.40.0.1", "10.30.0.1")) == {}
+    assert verdict(OFFLINE, "JYC").state == "unknown"
+    assert "posture_without_network" in json.dumps(verdict(OFFLINE, "JYC").why)
+
+
+def test_an_endpoint_of_no_device_is_known_by_its_own_hardware_address(endpoint, report, told, clock):
+    endpoint(mac=MAC)
+    report(given=network())
+    assert told(flow(clock.now, "10.40.1.1", source_mac=MAC)) == {"endpoint:C1": "device_on_internet"}

@@ -2,7 +2,7 @@
 name = "internal_devices_offline"
 title = "No device of an internal zone touches the internet or stands in two zones"
 streams = ["beacon_event", "dns_event", "flow_event", "sighting_event"]
-registers = ["device", "interface", "zone", "zone_network", "unit", "person"]
+registers = ["device", "endpoint", "interface", "zone", "zone_network", "unit", "person"]
 parameters = []
 window_days = 7
 mode = "append"
@@ -42,13 +42,21 @@ WITH
 inner_zone AS (
     SELECT z.id, z.name, z.kind, u.code AS unit FROM zone z JOIN unit u ON u.id = z.unit_id WHERE z.kind NOT IN ('internet', 'dmz')
 ),
+-- An endpoint without a device of its own stands beside the devices, under a number that none of them has.
 kept AS (
-    SELECT d.id, d.code, d.name, d.kind, d.hosts, u.code AS unit, p.code AS person, z.name AS zone, d.zone_id
+    SELECT d.id, 'device:' || d.code AS key, d.name, d.kind, d.hosts, u.code AS unit, p.code AS person, z.name AS zone, d.zone_id
     FROM device d JOIN unit u ON u.id = d.unit_id LEFT JOIN person p ON p.id = d.person_id LEFT JOIN inner_zone z ON z.id = d.zone_id
     WHERE d.state = 'in_service'
+    UNION ALL
+    SELECT -e.id, 'endpoint:' || e.code, e.name, 'terminal', e.hosts, u.code, p.code, z.name, e.zone_id
+    FROM endpoint e JOIN unit u ON u.id = e.unit_id JOIN person p ON p.id = e.person_id LEFT JOIN inner_zone z ON z.id = e.zone_id
+    WHERE e.state = 'in_service' AND e.device_id IS NULL
 ),
 inside AS (SELECT * FROM kept WHERE zone IS NOT NULL),
-card AS (SELECT i.device_id, i.mac FROM interface i WHERE i.mac <> ''),
+card AS (
+    SELECT i.device_id, i.mac FROM interface i WHERE i.mac <> ''
+    UNION SELECT coalesce(e.device_id, -e.id), e.mac FROM endpoint e WHERE e.mac <> ''
+),
 fixed AS (SELECT i.device_id, unnest(from_json(i.addresses, '["VARCHAR"]')) AS ip FROM interface i),
 named AS (SELECT id AS device_id, lower(unnest(list_append(from_json(hosts, '["VARCHAR"]'), name))) AS host FROM kept),
 contact AS (SELECT * FROM facts WHERE kind IN ('beacon', 'dns', 'flow', 'inbound')),
@@ -88,7 +96,7 @@ stray AS (
 ),
 -- What joins networks by trade stands in several.
 double AS (
-    SELECT d.code, any_value(d.name) AS name, any_value(d.unit) AS unit, any_value(d.person) AS person, h.slot,
+    SELECT d.key, any_value(d.name) AS name, any_value(d.unit) AS unit, any_value(d.person) AS person, h.slot,
            string_agg(DISTINCT s.zone, '、' ORDER BY s.zone) AS zones, min(h.first_at) AS first_at, max(h.last_at) AS last_at,
            list_distinct(flatten(list([h.last_line, h.first_line] ORDER BY h.last_at DESC))) AS lines, any_value(h.mac) AS mac
     FROM (
@@ -96,20 +104,20 @@ double AS (
     ) m JOIN held h ON h.mac = m.mac AND h.slot = m.slot JOIN spot s ON s.ip = h.ip
     JOIN card c ON c.mac = h.mac JOIN inside d ON d.id = c.device_id
     WHERE d.kind NOT IN ('router', 'switch', 'firewall', 'security', 'wireless')
-    GROUP BY d.code, h.slot HAVING min(s.zone_id) < max(s.zone_id)
+    GROUP BY d.key, h.slot HAVING min(s.zone_id) < max(s.zone_id)
 ),
 watch AS (SELECT count(*) > 0 AS alive FROM facts WHERE kind = 'alive')
-SELECT 'subject' AS kind, 'device:' || code AS key, name AS label, unit, person,
+SELECT 'subject' AS kind, key, name AS label, unit, person,
        '' AS code, NULL AS params, NULL::VARCHAR[] AS evidence, NULL::TIMESTAMP AS since, '' AS detail
 FROM inside, watch WHERE alive
 UNION ALL
-SELECT 'breach', 'device:' || code, any_value(name), any_value(unit), any_value(person), 'device_on_internet',
+SELECT 'breach', key, any_value(name), any_value(unit), any_value(person), 'device_on_internet',
        to_json({
            'device': any_value(name), 'zone': any_value(zone), 'known_by': arg_max(known_by, last_at), 'way': arg_max(way, last_at),
            'at': strftime(max(last_at) + INTERVAL 8 HOUR, '%Y-%m-%d %H:%M'), 'times': sum(times)
        }),
        list_distinct(flatten(list([last_line, first_line] ORDER BY last_at DESC)))[1:20], min(first_at), 'device_on_internet'
-FROM offence GROUP BY code
+FROM offence GROUP BY key
 UNION ALL
 SELECT 'breach', 'address:' || ip, ip, any_value(unit), NULL, 'address_on_internet',
        to_json({
@@ -118,13 +126,13 @@ SELECT 'breach', 'address:' || ip, ip, any_value(unit), NULL, 'address_on_intern
        list_distinct(flatten(list([last_line, first_line] ORDER BY last_at DESC)))[1:20], min(first_at), 'address_on_internet'
 FROM stray GROUP BY ip
 UNION ALL
-SELECT 'breach', 'device:' || code, any_value(name), any_value(unit), any_value(person), 'device_in_two_zones',
+SELECT 'breach', key, any_value(name), any_value(unit), any_value(person), 'device_in_two_zones',
        to_json({
            'device': any_value(name), 'zones': arg_max(zones, last_at), 'known_by': any_value(mac),
            'at': strftime(max(last_at) + INTERVAL 8 HOUR, '%Y-%m-%d %H:%M')
        }),
        list_distinct(flatten(list(lines ORDER BY last_at DESC)))[1:20], min(first_at), 'device_in_two_zones'
-FROM double GROUP BY code
+FROM double GROUP BY key
 UNION ALL
 SELECT 'unknown', '', '', unit, NULL, 'no_watch_of_internet', to_json({'devices': count(*)}), NULL, NULL, ''
 FROM inside, watch WHERE NOT alive GROUP BY unit
