@@ -7,10 +7,10 @@ PIP := $(PY) -m pip --disable-pip-version-check -q
 ANZHANG_HOME ?= var/demo
 export ANZHANG_HOME
 ARGS ?=
-APT := clamav-daemon rsyslog rsyslog-gnutls rsyslog-openssl rsyslog-relp openssh-server chromium fonts-noto-cjk debootstrap default-jre-headless libpdfbox2-java libcommons-io-java libjaxb-api-java libactivation-java postgresql-15 slapd strace
+APT := clamav-daemon rsyslog rsyslog-gnutls rsyslog-openssl rsyslog-relp openssh-server chromium fonts-noto-cjk debootstrap default-jre-headless libpdfbox2-java libcommons-io-java libjaxb-api-java libactivation-java postgresql-15 slapd strace freeradius freeradius-rest freeradius-utils eapoltest
 # Debian installs one syslog only, and that is rsyslog: syslog-ng is unpacked into the environment, for the test in which it sends.
 SYSLOG_NG := syslog-ng-core libivykis0 libnet1 libpcre3 libjson-c5 libglib2.0-0
-APT_PROGRAMS := clamd rsyslogd sshd chromium debootstrap java pg_ctl slapd strace
+APT_PROGRAMS := clamd rsyslogd sshd chromium debootstrap java pg_ctl slapd strace freeradius radclient eapol_test
 
 # The same stories on PostgreSQL: the heart of them in `make test`, all that need no program of their own in `make test-long`.
 ON_POSTGRES := tests/journal/on_postgres.py tests/journal/test_record.py tests/journal/test_verify.py tests/articles tests/casework/test_appointment.py tests/casework/test_quorum.py \
@@ -82,6 +82,7 @@ apt:
 	@missing=; for program in $(APT_PROGRAMS); do PATH=$$PATH:/usr/sbin:/usr/lib/postgresql/15/bin command -v $$program >/dev/null || missing=yes; done; \
 	fc-list :lang=zh 2>/dev/null | grep -q . || missing=yes; \
 	[ -f /usr/share/java/preflight.jar ] && [ -f /usr/share/java/jaxb-api.jar ] && [ -f /usr/share/java/javax.activation.jar ] || missing=yes; \
+	[ -f /usr/lib/freeradius/rlm_rest.so ] || missing=yes; \
 	for module in lmnsd_gtls lmnsd_ossl omrelp; do ls /usr/lib/*/rsyslog/$$module.so >/dev/null 2>&1 || missing=yes; done; \
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" = 0 ]; then \

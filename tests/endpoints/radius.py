@@ -128,6 +128,7 @@ class Site:
     @contextlib.contextmanager
     def freeradius(self) -> Iterator[subprocess.Popen[bytes]]:
         """Run FreeRADIUS for the length of a block."""
+        (self.folder / "log" / "radius.log").unlink(missing_ok=True)
         with (
             (self.folder / "out.log").open("wb") as out,
             running(program("freeradius"), "-f", "-d", str(self.folder), stdout=out, stderr=out) as server,
