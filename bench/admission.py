@@ -157,8 +157,7 @@ def failures(site: Site, folder: Path) -> None:
         print(f"well: 64 in {burst(site.radius, site.secret, few)[0]:.3f} s")
         with site.hung():
             _failing("hung", site, few, many)
-        site.process.send_signal(signal.SIGKILL) if site.process else None
-        site.stop()
+        site.signal(signal.SIGKILL)  # its worker too
         time.sleep(2)
         _failing("dead", site, few, many)
 

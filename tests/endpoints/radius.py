@@ -110,7 +110,7 @@ class Site:
     def stop(self) -> None:
         """Stop the service."""
         if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError):
                 self.signal(signal.SIGCONT)
             self.process.terminate()
             self.process.wait(30)
