@@ -40,7 +40,7 @@ STALE_SECONDS = 120.0
 OVERLAP = timedelta(seconds=5)  # standings are read again for so long: one may be committed after a later one
 JSON = [("content-type", "application/json")]
 PLAIN = [("content-type", "text/plain; charset=utf-8")]
-REGISTERS = ("endpoint", "interface", "device", "zone")  # a change in one of them and everything is read: 100,000 take a second or two
+REGISTERS = ("endpoint", "interface", "device", "zone")  # a change in one of them and everything is read: 100,000 take some seconds
 
 
 class Table:

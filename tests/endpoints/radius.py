@@ -110,7 +110,7 @@ class Site:
     def stop(self) -> None:
         """Stop the service."""
         if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError):
                 self.signal(signal.SIGCONT)
             self.process.terminate()
             self.process.wait(30)
@@ -128,6 +128,7 @@ class Site:
     @contextlib.contextmanager
     def freeradius(self) -> Iterator[subprocess.Popen[bytes]]:
         """Run FreeRADIUS for the length of a block."""
+        (self.folder / "log" / "radius.log").unlink(missing_ok=True)
         with (
             (self.folder / "out.log").open("wb") as out,
             running(program("freeradius"), "-f", "-d", str(self.folder), stdout=out, stderr=out) as server,
