@@ -31,6 +31,7 @@ The judging SELECT returns one row per subject, breach or unwatched ground:
     evidence                  list of references, or NULL
     since detail              of a breach, or NULL
 
+An 'unknown' row with a key concerns that subject only; without one its unit, without a unit the bureau.
 'regularized' is an act that an approval recorded after it covers: a finding says so, the verdict does not turn.
 """
 

@@ -154,6 +154,10 @@ WORDING: dict[str, str | Promise] = {
     "device_seen_after_retirement": _("“%(device)s”%(day)s 已停用，%(at)s 仍在网上出现（%(known_by)s，共 %(times)s 次）"),
     "device_seen_after_end": _("“%(device)s”使用期限到 %(day)s，%(at)s 仍在网上出现（%(known_by)s，共 %(times)s 次）"),
     "device_on_internet": _("“%(device)s”登记在%(zone)s，%(at)s 与互联网有往来（%(known_by)s，共 %(times)s 次）"),
+    "person_on_internet": _("%(person)s登录“%(endpoint)s”期间，它在 %(at)s 与互联网有往来（%(known_by)s，共 %(times)s 次）"),
+    "endpoint_on_internet": _(
+        "“%(endpoint)s”在 %(at)s 与互联网有往来（%(known_by)s，共 %(times)s 次），当时无人登录的记录，由责任人%(person)s负责"
+    ),
     "address_on_internet": _("%(zone)s的地址 %(address)s 在 %(at)s 与互联网有往来（共 %(times)s 次），没有登记的设备与它对应"),
     "device_in_two_zones": _("“%(device)s”在同一天出现在%(zones)s（%(known_by)s，最近在 %(at)s）"),
     "no_watch_of_internet": _("近一周没有信标、域名解析和流量日志，%(devices)s 台内网设备是否连过互联网无从核对"),

@@ -33,12 +33,8 @@ from anzhang.regulation.checks import Context, check
 from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
 
 UNSEEN = Subject("stream:sighting_event", "sighting_event", None)  # of its own, so that it keeps no finding open that was measured
-UNTOLD = Subject("register:endpoint", "endpoint", None)
 NO_ENDPOINTS = (Ground(None, Why("no_endpoints")),)
-RULES = Path(__file__).parent / "rules"
-PERIPHERALS = sql.load(RULES / "peripherals_listed.sql")
-OFFLINE = sql.load(RULES / "internal_devices_offline.sql")
-WAYS = frozenset({"posture_second_route", "posture_outside_adapter", "posture_proxy", "posture_sharing"})
+PERIPHERALS = sql.load(Path(__file__).parent / "rules" / "peripherals_listed.sql")
 
 
 @check("endpoints_classed")
@@ -160,7 +156,7 @@ def _by_report(context: Context, faults: set[str], silent: set[str]) -> Outcome:
     population: list[Subject] = []
     breaches: list[Breach] = []
     unknown = _unheard(seen)
-    standings = _standings(context, admitted)
+    standings = standings_of(context, admitted)
     for pk, accepts in admitted.items():
         endpoint, standing = seen.endpoints[pk], standings.get(pk)
         owes = subject(endpoint)
@@ -184,7 +180,7 @@ def _by_report(context: Context, faults: set[str], silent: set[str]) -> Outcome:
 SHOWN = watching.SHOWN_LINES
 
 
-def _standings(context: Context, endpoints: Iterable[int]) -> dict[int, EndpointStanding]:
+def standings_of(context: Context, endpoints: Iterable[int]) -> dict[int, EndpointStanding]:
     """Return the standings by endpoint; where the sweep has not been since the rules changed, judged here by the rules that hold."""
     rules = Rules(context.at, context.parameters)
     wanted = set(endpoints)
@@ -208,42 +204,6 @@ def _unheard(seen: Watch) -> list[Ground]:
     for endpoint in seen.endpoints.values():
         counts[endpoint.unit.code] += 1
     return [Ground(unit, Why("no_admissions", {"endpoints": count})) for unit, count in sorted(counts.items())]
-
-
-# Devices that stay inside
-
-
-@check("internal_devices_offline")
-def internal_devices_offline(context: Context) -> Outcome:
-    """Find devices and endpoints of internal zones on the internet, in two zones, or set up to leave. Source: Art. 9; A09.3.
-
-    What was seen is told by a rule; how an endpoint reaches networks is told by its newest report. One that says nothing of it is unknown.
-    """
-    seen = sql.evaluate(OFFLINE, context)
-    inside = {pk: each for pk, each in in_service().items() if each.zone_id in _internal_zones()}
-    standings = _standings(context, inside)
-    breaches, unknown = list(seen.breaches), list(seen.unknown)
-    for pk, endpoint in inside.items():
-        owes, standing = subject(endpoint), standings.get(pk)
-        if standing is None or not standing.tells_network:
-            code = "endpoint_without_report" if standing is None else "posture_without_network"
-            unknown.append(Ground(endpoint.unit.code, Why(code, {"endpoint": endpoint.name}), owes))
-            continue
-        for reason in standing.reasons:
-            if reason["code"] in WAYS:
-                why = Why(reason["code"], {**reason["params"], "endpoint": endpoint.name})
-                breaches.append(Breach(owes, why, (f"posture_report:{standing.report_id}",), standing.collected_at, reason["code"]))
-    if not inside:
-        unknown.append(Ground(None, Why("no_endpoints"), UNTOLD))
-    return replace(seen, breaches=tuple(breaches), unknown=tuple(unknown))
-
-
-internal_devices_offline.rule = OFFLINE  # type: ignore[attr-defined]  # its page shows the file
-
-
-def _internal_zones() -> frozenset[int]:
-    outside = (Zone.Kind.INTERNET, Zone.Kind.DMZ)
-    return frozenset(Zone.objects.exclude(kind__in=outside).values_list("pk", flat=True))
 
 
 # Checked before admission
@@ -360,7 +320,7 @@ def software_listed(context: Context) -> Outcome:
     """
     grace = timedelta(hours=context.parameters["software_grace_hours"])
     endpoints = in_service()
-    standings = _standings(context, endpoints)
+    standings = standings_of(context, endpoints)
     age = timedelta(hours=context.parameters["posture_age_hours"])
     population, breaches, unknown = [], [], [] if endpoints else list(NO_ENDPOINTS)
     for pk, endpoint in endpoints.items():

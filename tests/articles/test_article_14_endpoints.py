@@ -1,14 +1,15 @@
-"""Art. 14: only listed software (A14.6) and listed peripherals (A14.7) on endpoints."""
+"""Art. 14: only listed software (A14.6) and listed peripherals (A14.7) on endpoints, and none on the internet (A14.8)."""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, date
+from datetime import UTC, date, timedelta
 
 import pytest
 
 from anzhang.endpoints import procedures
 from anzhang.engines.vault import Batch
+from anzhang.systems.models import Account
 from tests.articles.stories import measure, opened, state, verdict
 from tests.endpoints import reports
 from tests.endpoints.conftest import endpoint, product, report, zones
@@ -153,3 +154,77 @@ def test_endpoints_whose_lines_nobody_hears_are_unknown(endpoint, vault, clock):
     endpoint(hosts=["ck01"])
     measure(clock, PERIPHERALS, vault=vault)
     assert (state(PERIPHERALS, "JYC"), verdict(PERIPHERALS, "JYC").why["code"]) == ("unknown", "no_peripheral_lines")
+
+
+# On the internet, by whom
+
+INTERNET = "A14.8"
+MAC = "02:00:00:00:00:01"
+
+
+def contact(vault, clock, *, host="", user="", before=timedelta(minutes=5)) -> None:
+    """Seal a flow from the endpoint to the internet, and who logged in there before it."""
+    at = clock.now
+    said = {"stream": "flow_event", "source_ip": "10.20.1.1", "source_mac": MAC, "destination_ip": "203.0.113.9", "result": "success"}
+    lines = [f"<30>1 {at:%Y-%m-%dT%H:%M:%SZ} fw01 netwatch 1 - - {json.dumps(said)}\n"]
+    if host:
+        text = f"Accepted password for {user} from 10.20.9.9 port 5 ssh2"
+        lines.append(f"<38>1 {at - before:%Y-%m-%dT%H:%M:%SZ} {host} sshd 7 - - {text}\n")
+    with vault.writer() as writer:
+        writer.append(Batch("FW", "".join(lines).encode(), at))
+        writer.seal(at)
+    clock.advance(minutes=1)
+    measure(clock, INTERNET, vault=vault)
+
+
+def told() -> tuple[str, str]:
+    (finding,) = opened(INTERNET)
+    return finding.person.code, finding.reason["code"]
+
+
+def test_who_sat_at_the_computer_answers_for_it(endpoint, report, vault, bureau, clock):
+    endpoint(hosts=["CK01"])
+    account = Account.objects.exclude(person__code="P021").filter(state="open").first()
+    report(given=reports.content(DAY, network={"default_routes": 1, "active": []}))
+    contact(vault, clock, host="ck01", user=account.name)
+    assert told() == (account.person.code, "person_on_internet")
+    (finding,) = opened(INTERNET)
+    assert (finding.subject, len(finding.evidence), finding.unit.code) == ("endpoint:C1", 2, "JYC")
+    clock.advance(days=7)
+    seal_other(vault, clock)
+    assert (opened(INTERNET), state(INTERNET, "JYC")) == ([], "met")
+
+
+def seal_other(vault, clock) -> None:
+    """Seal a flow that stays inside."""
+    said = {"stream": "flow_event", "source_ip": "10.20.1.1", "destination_ip": "10.30.1.1", "result": "success"}
+    with vault.writer() as writer:
+        writer.append(Batch("FW", f"<30>1 {clock.now:%Y-%m-%dT%H:%M:%SZ} fw01 netwatch 1 - - {json.dumps(said)}\n".encode(), clock.now))
+        writer.seal(clock.now)
+    clock.advance(minutes=1)
+    measure(clock, INTERNET, vault=vault)
+
+
+@pytest.mark.parametrize(
+    "near", [{}, {"host": "ck02"}, {"host": "ck01", "before": timedelta(hours=13)}, {"host": "ck01", "before": -timedelta(minutes=1)}]
+)
+def test_who_was_not_there_is_not_blamed(near, endpoint, report, vault, clock):
+    endpoint(hosts=["CK01"])
+    account = Account.objects.exclude(person__code="P021").filter(state="open").first()
+    contact(vault, clock, user=account.name, **near)
+    assert told() == ("P021", "endpoint_on_internet")
+
+
+def test_a_name_that_two_people_hold_blames_neither(endpoint, vault, acting, bureau, clock):
+    endpoint(hosts=["CK01"])
+    account = Account.objects.exclude(person__code="P021").filter(state="open").first()
+    other = Account.objects.exclude(system=account.system).exclude(person=account.person).filter(state="open").first()
+    Account.objects.filter(pk=other.pk).update(name=account.name)
+    contact(vault, clock, host="ck01", user=account.name)
+    assert told() == ("P021", "endpoint_on_internet")
+
+
+def test_without_flows_or_reports_it_is_unknown(endpoint, vault, clock):
+    endpoint()
+    measure(clock, INTERNET, vault=vault)
+    assert (state(INTERNET, "JYC"), opened(INTERNET)) == ("unknown", [])

@@ -128,11 +128,17 @@ def outcome(rule: Rule, rows: pa.Table) -> Outcome:
     if strange := kinds - set(TOLD):
         raise RuleError(f"{rule.path.name}: kind {min(map(str, strange))!r} is none of {', '.join(TOLD)}")
     parts = {kind: rows.filter(pc.equal(rows["kind"], kind)) for kind in TOLD}
-    grounds = tuple(Ground(row["unit"], _why(row)) for row in parts["unknown"].to_pylist())
+    grounds = tuple(map(_ground, parts["unknown"].to_pylist()))
     return Outcome(
         Population(parts["subject"]), tuple(map(_breach, parts["breach"].to_pylist())), grounds,
         regularized=tuple(map(_breach, parts["regularized"].to_pylist())),
     )  # fmt: skip
+
+
+def _ground(row: Mapping[str, Any]) -> Ground:
+    """Return unwatched ground: of one subject where the row names one, which keeps open no finding of another."""
+    subject = Subject(row["key"], row["label"], row["unit"], row["person"]) if row["key"] else None
+    return Ground(row["unit"], _why(row), subject)
 
 
 def _why(row: Mapping[str, Any]) -> Why:
