@@ -45,7 +45,17 @@ def test_every_route_of_the_catalog_is_bound():
     for route in routes.current().values():
         effects = {route.effect, *(step.effect for step in route.steps)} - {""}
         assert effects <= set(PROCEDURES), route.key
-        assert {field.kind for field in route.fields} <= {"text", "long_text", "date", "number", "choice", "rules", "scan", *forms.LOOKUPS}
+        assert {field.kind for field in route.fields} <= {
+            "text",
+            "long_text",
+            "date",
+            "instant",
+            "number",
+            "choice",
+            "rules",
+            "scan",
+            *forms.LOOKUPS,
+        }
 
 
 def test_every_role_and_place_of_the_closed_sets_is_bound():
