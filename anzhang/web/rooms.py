@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from anzhang import clock
-from anzhang.casework import parameters, wording, workdays
+from anzhang.casework import parameters, routes, wording, workdays
 from anzhang.casework.models import Finding
 from anzhang.directory.models import Assignment, Person
 from anzhang.engines.vault import Vault
@@ -91,7 +91,7 @@ def index(request: HttpRequest) -> HttpResponse:
     for subject in _findings(rooms).values_list("subject", flat=True):
         counts[subject] = counts.get(subject, 0) + 1
     lines = [(room, keepers.get(room.pk, []), on_duty.get(room.pk), counts.get(f"machine_room:{room.code}", 0)) for room in rooms]
-    return render(request, "rooms/index.html", {"lines": lines, "today": clock.day_of(at).isoformat()})
+    return render(request, "rooms/index.html", {"lines": lines, "today": clock.day_of(at).isoformat()} | _frame())
 
 
 @require_GET
@@ -119,8 +119,15 @@ def day(request: HttpRequest, code: str, day: str) -> HttpResponse:
         refusal = _acted(request, room, actor, at)
         if refusal is None:
             return redirect("room_day", room.code, wanted.isoformat())
-    context = _sheet(room, wanted, actor, at) | _asked(request, room, at) | {"refusal": refusal, "note": request.POST.get("note", "")}
+    context = (
+        _sheet(room, wanted, actor, at) | _asked(request, room, at) | _frame() | {"refusal": refusal, "note": request.POST.get("note", "")}
+    )
     return render(request, "rooms/day.html", context, status=422 if refusal else 200)
+
+
+def _frame() -> dict[str, Any]:
+    """Return the article and the routes by which one applies, as this catalog has them."""
+    return {"article": next(iter(parameters.articles_of("machine_room", (16,))), ""), "routes": frozenset(routes.current())}
 
 
 def _acted(request: HttpRequest, room: MachineRoom, actor: Actor, at: datetime) -> RefusedError | None:

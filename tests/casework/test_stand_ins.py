@@ -11,6 +11,7 @@ from anzhang.casework.models import Case, Finding
 from anzhang.casework.routes import Need, RouteError
 from anzhang.directory.models import Assignment, LeadingGroupMember
 from anzhang.permissions import RefusedError, system
+from anzhang.rooms.models import MachineRoom
 from tests.casework.paths import file, person, post, route, step, walk
 from tests.web.visitors import enter
 
@@ -28,8 +29,9 @@ def refused(call, *given):
 
 def test_no_route_of_the_catalog_leaves_the_head_of_the_bureau_without_deciders(bureau, clock):
     assert len(WITH_STAND_IN) > 8
+    MachineRoom.objects.create(code="R1", name="主楼机房", unit=bureau.unit["HRSS"], in_service_on=clock.now.date())
     for key in WITH_STAND_IN:
-        asked = {"unit": bureau.unit["HRSS"], "applicant": bureau.named("高建国"), "form": {}, "rules": {}}
+        asked = {"unit": bureau.unit["HRSS"], "applicant": bureau.named("高建国"), "form": {"room": "R1"}, "rules": {}}
         case = Case.objects.create(number=key, route=key, filed_at=clock.now, **asked)
         settled = stand_ins.settled(routes.current()[key], case, clock.now)
         for case.step, each in enumerate(settled.steps):

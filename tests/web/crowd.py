@@ -14,7 +14,9 @@ from anzhang.demo.bureau import SETUP, Bureau
 from anzhang.directory.models import Person, Unit
 from anzhang.events import Event
 from anzhang.journal.procedures import record
+from anzhang.organization.models import ControlMeasure
 from anzhang.registers.declaration import REGISTERS
+from anzhang.rooms.models import EquipmentMove, RoomVisit, Shift
 
 FIRST_DAY = date(2026, 1, 1)
 ALONE = frozenset({"parent", "replaces", "superseded_by", "waiver", "principal"})  # links that say more than they name
@@ -56,11 +58,16 @@ class Crowd:
         return made
 
     def _row(self, model: type[Any], i: int, given: dict[str, Any]) -> Any:
+        begins = self.now + timedelta(seconds=i)
         own: dict[type[Any], dict[str, Any]] = {
             Unit: {"path": f"{self.units[i % len(self.units)].path}Z{i}/", "parent": self.units[i % len(self.units)]},
             Case: {"rules": dict(self.route.source), "route": self.route.key, "applicant": self.person, "state": "open"},
             Todo: {"round": i},
             Finding: {"obligation": "A05.3", "state": "open", "reason": WHY},
+            ControlMeasure: {"level": 1, "requirement": None, "room": None, "system": None},
+            Shift: {"starts_at": begins, "ends_at": begins + timedelta(hours=8)},
+            RoomVisit: {"enters_from": begins, "leaves_by": begins + timedelta(hours=8)},
+            EquipmentMove: {"moves_from": begins, "moves_by": begins + timedelta(hours=8), "to_room": None},
         }
         fixed = own.get(model, {}) | given
         row = model(**fixed)

@@ -75,14 +75,14 @@ silence AS (
     WHERE EXISTS (SELECT 1 FROM kind k WHERE k.room_id = r.id)
       AND NOT EXISTS (SELECT 1 FROM kind k WHERE k.room_id = r.id AND lower(k.sensor) = lower(s.sensor))
 ),
-heard AS (
+asked AS (
     SELECT r.*, (SELECT count(*) FROM kind k WHERE k.room_id = r.id) AS readings,
            (SELECT list(DISTINCT k.measured) FROM kind k WHERE k.room_id = r.id AND k.measured IS NOT NULL) AS measured
     FROM room r
 )
 SELECT 'subject' AS kind, 'machine_room:' || code AS key, name AS label, unit, person,
        '' AS code, NULL AS params, NULL::VARCHAR[] AS evidence, NULL::TIMESTAMP AS since, '' AS detail
-FROM heard WHERE readings > 0
+FROM asked WHERE readings > 0
 UNION ALL
 SELECT 'breach', 'machine_room:' || r.code, r.name, r.unit, r.person, w.code,
        to_json({
@@ -103,11 +103,11 @@ SELECT 'breach', 'machine_room:' || r.code, r.name, r.unit, r.person, CASE WHEN 
 FROM silence s JOIN room r ON r.id = s.room_id
 UNION ALL
 SELECT 'unknown', 'machine_room:' || code, name, unit, person, 'room_sensors_silent', to_json({'room': name}), NULL, NULL, ''
-FROM heard WHERE readings = 0
+FROM asked WHERE readings = 0
 UNION ALL
 SELECT 'unknown', 'machine_room:' || code, name, unit, person, 'room_not_measured',
        to_json({'room': name, 'missing': string_agg(word, '、' ORDER BY word)}), NULL, NULL, ''
-FROM heard, (VALUES ('temperature', '温度'), ('humidity', '湿度'), ('power', '供电')) AS owed(measured_as, word)
+FROM asked, (VALUES ('temperature', '温度'), ('humidity', '湿度'), ('power', '供电')) AS owed(measured_as, word)
 WHERE readings > 0 AND NOT list_contains(coalesce(measured, []), measured_as) GROUP BY code, name, unit, person
 UNION ALL
 SELECT 'unknown', '', '', NULL, NULL, 'no_rooms', NULL, NULL, NULL, '' WHERE (SELECT count(*) FROM room) = 0
