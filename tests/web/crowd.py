@@ -12,6 +12,7 @@ from anzhang.casework import routes
 from anzhang.casework.models import Case, Finding, Notice, Todo
 from anzhang.demo.bureau import SETUP, Bureau
 from anzhang.directory.models import Person, Unit
+from anzhang.endpoints.models import Endpoint, Peripheral
 from anzhang.events import Event
 from anzhang.journal.procedures import record
 from anzhang.registers.declaration import REGISTERS
@@ -61,6 +62,8 @@ class Crowd:
             Case: {"rules": dict(self.route.source), "route": self.route.key, "applicant": self.person, "state": "open"},
             Todo: {"round": i},
             Finding: {"obligation": "A05.3", "state": "open", "reason": WHY},
+            Endpoint: {"mac": f"02:00:00:{i // 65536:02x}:{i // 256 % 256:02x}:{i % 256:02x}"},
+            Peripheral: {"serial": f"s{i}"},
         }
         fixed = own.get(model, {}) | given
         row = model(**fixed)
