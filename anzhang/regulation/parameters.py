@@ -18,6 +18,11 @@ PLATFORM: Mapping[str, Any] = {
     "statement_renewal_days": 365,  # a responsibility statement is signed anew within
     "legal_review_days": 90,  # a new version of superior law is reviewed within
     "source_silence_minutes": 60,  # a log source may be silent so long
+    "clock_tolerance_seconds": 60,  # what comes in may be ahead of the clock so far
+    "posture_age_hours": 24,  # a posture report admits so long
+    "signature_age_days": 7,  # signatures may be behind the mirror's so long
+    "product_update_days": 30,  # a security product may be behind its newest version so long
+    "patch_grace_days": {"critical": 7, "high": 14, "medium": 30, "low": 90},  # a patch may be missing so long, by its severity
 }
 
 
