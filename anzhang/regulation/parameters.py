@@ -22,6 +22,11 @@ PLATFORM: Mapping[str, Any] = {
     "measure_proof_days": 90,  # a protection measure is proved anew within
     "temperature_celsius": [18, 27],  # of a machine room, low and high
     "humidity_percent": [20, 60],  # likewise
+    "clock_tolerance_seconds": 60,  # what comes in may be ahead of the clock so far
+    "posture_age_hours": 24,  # a posture report admits so long
+    "signature_age_days": 7,  # signatures may be behind the mirror's so long
+    "product_update_days": 30,  # a security product may be behind its newest version so long
+    "patch_grace_days": {"critical": 7, "high": 14, "medium": 30, "low": 90},  # a patch may be missing so long, by its severity
 }
 
 

@@ -12,6 +12,7 @@ from anzhang.casework import routes
 from anzhang.casework.models import Case, Finding, Notice, Todo
 from anzhang.demo.bureau import SETUP, Bureau
 from anzhang.directory.models import Person, Unit
+from anzhang.endpoints.models import Endpoint, Peripheral
 from anzhang.events import Event
 from anzhang.journal.procedures import record
 from anzhang.organization.models import ControlMeasure
@@ -68,6 +69,8 @@ class Crowd:
             Shift: {"starts_at": begins, "ends_at": begins + timedelta(hours=8)},
             RoomVisit: {"enters_from": begins, "leaves_by": begins + timedelta(hours=8)},
             EquipmentMove: {"moves_from": begins, "moves_by": begins + timedelta(hours=8), "to_room": None},
+            Endpoint: {"mac": f"02:00:00:{i // 65536:02x}:{i // 256 % 256:02x}:{i % 256:02x}"},
+            Peripheral: {"serial": f"s{i}"},
         }
         fixed = own.get(model, {}) | given
         row = model(**fixed)
