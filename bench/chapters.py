@@ -31,8 +31,8 @@ def plant_endpoints(devices: int) -> None:
     key = base64.b64encode(b"k" * 32).decode()
     rows = [
         Endpoint(
-            code=f"C{k}", name=f"客户端{k}", kind="desktop", mac=lib.mac(k + (1 << 20)), zone=zone, unit=units[k % len(units)], person=person,
-            posture_key=key, hosts=[f"c{k}"],
+            code=f"C{k}", name=f"客户端{k}", kind="desktop", mac=lib.mac(k + (1 << 20)), zone=zone, unit=units[k % len(units)],
+            person=person, posture_key=key, hosts=[f"c{k}"],
         )
         for k in range(devices)
     ]  # fmt: skip
@@ -116,8 +116,9 @@ def measure(home: Path, events: int, devices: int) -> None:
         summary = reconciliation.run(permissions.system("bench"), at, vault, [each.id for each in chosen], anew=anew)
         seconds = time.perf_counter() - begun
         what = "everything anew" if anew else "again, facts kept"
-        print(f"{what}: {len(chosen)} obligations of Art. 7 to 16, {devices:,} devices and as many endpoints, {events:,} events:"
-              f" {seconds:.1f} s (goal {GOAL:.0f} s); {len(summary.opened)} findings opened; checks failed: {summary.failed or 'none'}")  # fmt: skip
+        size = f"{devices:,} devices and as many endpoints, {events:,} events"
+        print(f"{what}: {len(chosen)} obligations of Art. 7 to 16, {size}: {seconds:.1f} s (goal {GOAL:.0f} s)")
+        print(f"  {len(summary.opened)} findings opened; checks failed: {summary.failed or 'none'}")
         for each, name in sorted(spent, reverse=True)[:8]:
             print(f"  {each:6.2f} s  {name}")
 

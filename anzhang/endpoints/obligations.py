@@ -42,7 +42,7 @@ def endpoints_classed(context: Context) -> Outcome:
     """Find endpoints of none of the listed kinds. Source: Art. 15; A15.1."""
     kinds = context.parameters["endpoint_kinds"]
     population, breaches = [], []
-    for endpoint in in_service().values():
+    for endpoint in in_service(context).values():
         owes = subject(endpoint)
         population.append(owes)
         if endpoint.kind not in kinds:
@@ -183,8 +183,12 @@ SHOWN = watching.SHOWN_LINES
 def standings_of(context: Context, endpoints: Iterable[int]) -> dict[int, EndpointStanding]:
     """Return the standings by endpoint; where the sweep has not been since the rules changed, judged here by the rules that hold."""
     rules = Rules(context.at, context.parameters)
-    wanted = set(endpoints)
-    found = {each.pk: each for each in EndpointStanding.objects.all() if each.pk in wanted}
+    found = context.shared(("standings", rules.digest), lambda: _judged(context, rules))
+    return {pk: found[pk] for pk in endpoints if pk in found}
+
+
+def _judged(context: Context, rules: Rules) -> dict[int, EndpointStanding]:
+    found = {each.pk: each for each in EndpointStanding.objects.all()}
     old = [pk for pk, each in found.items() if each.basis != rules.digest or (each.passed_until and each.passed_until <= context.at)]
     for start in range(0, len(old), 500):
         chunk = EndpointStanding.objects.filter(pk__in=old[start : start + 500]).select_related("endpoint", "report__document")
@@ -319,7 +323,7 @@ def software_listed(context: Context) -> Outcome:
     An endpoint whose list, or whose report of software, is missing is unknown.
     """
     grace = timedelta(hours=context.parameters["software_grace_hours"])
-    endpoints = in_service()
+    endpoints = in_service(context)
     standings = standings_of(context, endpoints)
     age = timedelta(hours=context.parameters["posture_age_hours"])
     population, breaches, unknown = [], [], [] if endpoints else list(NO_ENDPOINTS)
@@ -349,6 +353,6 @@ def peripherals_listed(context: Context) -> Outcome:
     """
     outcome = sql.evaluate(PERIPHERALS, context)
     heard = {each.key for each in outcome.population}
-    silent = [owes for owes in map(subject, in_service().values()) if owes.key not in heard]
+    silent = [owes for owes in map(subject, in_service(context).values()) if owes.key not in heard]
     grounds = tuple(Ground(owes.unit, Why("no_peripheral_lines"), owes) for owes in silent)
     return replace(outcome, unknown=(*outcome.unknown, *grounds))

@@ -15,7 +15,7 @@ from anzhang.directory.models import Person
 from anzhang.endpoints.models import Endpoint
 from anzhang.endpoints.obligations import standings_of
 from anzhang.endpoints.watching import in_service, subject
-from anzhang.network.models import Zone
+from anzhang.network.models import Device, Zone
 from anzhang.regulation.checks import Context, check
 from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
 from anzhang.systems.models import Account
@@ -56,7 +56,8 @@ def internal_computers_offline(context: Context) -> Outcome:
     """
     seen, ways = rules.evaluate(RULE, context), _ways(context)
     by_key = {f"endpoint:{each.code}": each for each in ways.inside.values()}
-    by_key |= {f"device:{each.device.code}": each for each in ways.inside.values() if each.device is not None}
+    codes = dict(Device.objects.exclude(endpoint=None).values_list("pk", "code"))
+    by_key |= {f"device:{codes[each.device_id]}": each for each in ways.inside.values() if each.device_id in codes}
     breaches = []
     for breach in seen.breaches:
         endpoint = by_key.get(breach.subject.key)
@@ -78,7 +79,7 @@ internal_computers_offline.rule = RULE  # type: ignore[attr-defined]
 
 def _ways(context: Context) -> Ways:
     internal = frozenset(Zone.objects.filter(kind__in=Zone.INTERNAL).values_list("pk", flat=True))
-    inside = {pk: each for pk, each in in_service().items() if each.zone_id in internal}
+    inside = {pk: each for pk, each in in_service(context).items() if each.zone_id in internal}
     standings = standings_of(context, inside)
     found: list[tuple[Endpoint, Breach]] = []
     silent = [] if inside else [Ground(None, Why("no_endpoints"), UNTOLD)]

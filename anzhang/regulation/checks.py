@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from anzhang.regulation.verdicts import Outcome
 
 F = TypeVar("F", bound=Callable[..., Any])
+S = TypeVar("S")
 
 
 class BindingError(Exception):
@@ -34,6 +35,14 @@ class Context:
     tables: Any = None
     anew: bool = False
     runs: list[Any] = field(default_factory=list)
+    memo: dict[Any, Any] = field(default_factory=dict)
+
+    def shared(self, key: Any, make: Callable[[], S]) -> S:
+        """Return what one check of this run has made under a key, for the others to read and not to change; make it where none has."""
+        if key not in self.memo:
+            self.memo[key] = make()
+        found: S = self.memo[key]
+        return found
 
 
 Check = Callable[[Context], Outcome]

@@ -41,15 +41,22 @@ def evaluate(rule: Rule, context: Context) -> Outcome:
 
 
 def run(rule: Rule, context: Context, *, folder: Path | None = None) -> Run:
-    """Run a rule at the context's instant. `folder`: keep its facts there and not beside the vault. Raises RuleError, BoxError."""
+    """Run a rule at the context's instant, once for all checks of a run. `folder`: keep its facts there and not beside the vault.
+
+    Raises RuleError, BoxError.
+    """
+    bound = {name: context.parameters[name] for name in rule.parameters}
+    return context.shared(("rule", rule.text, repr(bound)), lambda: _run(rule, context, bound, folder))
+
+
+def _run(rule: Rule, context: Context, bound: dict[str, Any], folder: Path | None) -> Run:
     begun = time.perf_counter()
     tables = context.tables if isinstance(context.tables, Tables) else Tables()
     given: dict[str, Held] = {register: tables.register(register) for register in rule.registers}
     if HEARD in rule.judging.tables:
         table = heard(context.vault)
         given[HEARD] = engine.once(table)
-    bound = {name: context.parameters[name] for name in rule.parameters}
-    bound |= {"at": naive(context.at), "since": naive(context.at - rule.window)}
+    bound = bound | {"at": naive(context.at), "since": naive(context.at - rule.window)}
     bound = {name: value for name, value in bound.items() if name in rule.judging.parameters}
     streams, views, fresh = {}, {}, 0
     if rule.recipe is None:
