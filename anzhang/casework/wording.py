@@ -154,6 +154,10 @@ WORDING: dict[str, str | Promise] = {
     "device_seen_after_retirement": _("“%(device)s”%(day)s 已停用，%(at)s 仍在网上出现（%(known_by)s，共 %(times)s 次）"),
     "device_seen_after_end": _("“%(device)s”使用期限到 %(day)s，%(at)s 仍在网上出现（%(known_by)s，共 %(times)s 次）"),
     "device_on_internet": _("“%(device)s”登记在%(zone)s，%(at)s 与互联网有往来（%(known_by)s，共 %(times)s 次）"),
+    "account_in_two_places": _("账号 %(account)s（%(person)s）同时从 %(one)s 和 %(other)s 使用，重叠 %(minutes)s 分钟，最近自 %(at)s"),
+    "account_on_others_endpoint": _("账号 %(account)s（%(person)s）%(at)s 在%(owner)s负责的“%(endpoint)s”上登录"),
+    "account_used_after_leaving": _("%(person)s %(left_on)s 已离开，账号 %(account)s %(at)s 仍有人登录"),
+    "accounts_unwatched": _("近一周没有这些系统的登录会话记录：%(systems)s"),
     "person_on_internet": _("%(person)s登录“%(endpoint)s”期间，它在 %(at)s 与互联网有往来（%(known_by)s，共 %(times)s 次）"),
     "endpoint_on_internet": _(
         "“%(endpoint)s”在 %(at)s 与互联网有往来（%(known_by)s，共 %(times)s 次），当时无人登录的记录，由责任人%(person)s负责"

@@ -98,6 +98,7 @@ class Device(Ledgered):
         WIRELESS = "wireless", _("无线设备")
         TERMINAL = "terminal", _("终端")
         PRINTER = "printer", _("打印设备")
+        JUMP_HOST = "jump_host", _("跳板机")  # whom many pass through: its address says of nobody where they sit
         OTHER = "other", _("其他")
 
     class State(models.TextChoices):
