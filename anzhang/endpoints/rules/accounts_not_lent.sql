@@ -11,26 +11,49 @@ bucket_hours = 24
 lookback_hours = 12
 +++ */
 -- Sessions: a log-in and the first end of the same session of the same host within twelve hours; without an end it is its instant.
+-- Those of one place are merged where they meet (running maximum of the end); kept is where two places overlap, and who was where on a day.
 WITH
 begun AS (
-    SELECT user_name, source, host_name, source_ip, timestamp AS at_, line,
+    SELECT user_name, source, host_name, source_ip AS place, timestamp AS at_, line,
            coalesce(session_id, CAST(process_pid AS VARCHAR)) AS sid
     FROM auth_event
     WHERE event_action = 'logged-in' AND event_outcome = 'success' AND user_name <> '' AND source_ip IS NOT NULL
 ),
 ended AS (
-    SELECT user_name, source, host_name, timestamp AS at_, line, coalesce(session_id, CAST(process_pid AS VARCHAR)) AS sid
+    SELECT user_name, source, host_name, timestamp AS at_, coalesce(session_id, CAST(process_pid AS VARCHAR)) AS sid
     FROM auth_event WHERE event_action IN ('log-off', 'session-closed')
+),
+session AS (
+    SELECT b.user_name, b.source, b.host_name, b.place, b.at_ AS first_at, coalesce(min(e.at_), b.at_) AS last_at, b.line
+    FROM begun b
+    LEFT JOIN ended e ON e.source = b.source AND e.host_name = b.host_name AND e.sid = b.sid AND e.at_ >= b.at_
+         AND e.at_ < b.at_ + INTERVAL 12 HOUR AND (e.user_name = b.user_name OR e.user_name IS NULL OR e.user_name = '')
+    GROUP BY b.user_name, b.source, b.host_name, b.place, b.at_, b.line
+),
+marked AS (
+    SELECT user_name, source, place, first_at, last_at, line, max(last_at) OVER (PARTITION BY user_name, source, place ORDER BY first_at, last_at
+                                 ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before_at
+    FROM session
+),
+counted AS (
+    SELECT user_name, source, place, first_at, last_at, line, count(*) FILTER (WHERE before_at IS NULL OR first_at > before_at)
+              OVER (PARTITION BY user_name, source, place ORDER BY first_at, last_at ROWS UNBOUNDED PRECEDING) AS run
+    FROM marked
+),
+stay AS (
+    SELECT user_name, source, place, min(first_at) AS first_at, max(last_at) AS last_at, arg_min(line, first_at) AS line
+    FROM counted GROUP BY user_name, source, place, run HAVING max(last_at) > min(first_at)
 )
-SELECT b.user_name, b.source, b.host_name, b.source_ip, b.at_ AS first_at, coalesce(min(e.at_), b.at_) AS last_at, 1 AS times,
-       b.line AS first_line, coalesce(arg_min(e.line, e.at_), b.line) AS last_line
-FROM begun b
-LEFT JOIN ended e ON e.source = b.source AND e.host_name = b.host_name AND e.sid = b.sid AND e.at_ >= b.at_
-     AND e.at_ < b.at_ + INTERVAL 12 HOUR AND (e.user_name = b.user_name OR e.user_name IS NULL OR e.user_name = '')
-GROUP BY b.user_name, b.source, b.host_name, b.source_ip, b.at_, b.line;
+SELECT 'double' AS kind, a.user_name, a.source, b.source AS other_source, NULL AS host_name, a.place AS one, b.place AS other,
+       greatest(a.first_at, b.first_at) AS first_at, least(a.last_at, b.last_at) AS last_at, 1 AS times,
+       a.line AS first_line, b.line AS last_line
+FROM stay a JOIN stay b ON b.user_name = a.user_name AND a.place < b.place AND a.first_at < b.last_at AND b.first_at < a.last_at
+UNION ALL
+SELECT 'seat', user_name, source, NULL, host_name, NULL, NULL, min(first_at), max(first_at), count(*),
+       arg_min(line, first_at), arg_max(line, first_at)
+FROM session GROUP BY user_name, source, host_name, CAST(first_at + INTERVAL 8 HOUR AS DATE);
 
--- Art. 14, obligation A14.2. An account is a name of a system. Sessions of one place are merged where they meet (running maximum of the
--- end), so that only runs longer than the minutes allowed are compared. What many pass through is no place: addresses of jump hosts.
+-- Art. 14, obligation A14.2. An account is a name of a system. What many pass through is no place: addresses of jump hosts.
 WITH
 holder AS (
     SELECT c.system_id, c.name AS account, p.id AS person_id, p.code AS person, p.name AS person_name, p.left_on, u.code AS unit,
@@ -41,33 +64,18 @@ jump AS (
     SELECT DISTINCT unnest(from_json(i.addresses, '["VARCHAR"]')) AS ip FROM interface i JOIN device d ON d.id = i.device_id
     WHERE d.kind = 'jump_host'
 ),
+of_system AS (SELECT code AS source, system_id FROM log_source WHERE system_id IS NOT NULL),
 session AS (
-    SELECT h.*, f.source_ip AS place, f.host_name, f.first_at, f.last_at, f.first_line, f.last_line
-    FROM facts f JOIN log_source o ON o.code = f.source JOIN holder h ON h.system_id = o.system_id AND h.account = f.user_name
-),
-placed AS (SELECT s.* FROM session s ANTI JOIN jump j ON j.ip = s.place),
-marked AS (
-    SELECT *, max(last_at) OVER (PARTITION BY system_id, account, place ORDER BY first_at, last_at
-                                 ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before_at
-    FROM placed
-),
-counted AS (
-    SELECT *, count(*) FILTER (WHERE before_at IS NULL OR first_at > before_at)
-              OVER (PARTITION BY system_id, account, place ORDER BY first_at, last_at ROWS UNBOUNDED PRECEDING) AS run
-    FROM marked
-),
-stay AS (
-    SELECT system_id, account, place, any_value(person_id) AS person_id, min(first_at) AS first_at, max(last_at) AS last_at,
-           arg_min(first_line, first_at) AS first_line
-    FROM counted GROUP BY system_id, account, place, run
-    HAVING max(last_at) - min(first_at) > to_minutes(CAST($concurrent_minutes AS BIGINT))
+    SELECT h.*, f.host_name, f.first_at, f.last_at, f.first_line, f.last_line
+    FROM facts f JOIN of_system o ON o.source = f.source JOIN holder h ON h.system_id = o.system_id AND h.account = f.user_name
+    WHERE f.kind = 'seat'
 ),
 double AS (
-    SELECT a.system_id, a.account, a.place AS one, b.place AS other, greatest(a.first_at, b.first_at) AS since_at,
-           least(a.last_at, b.last_at) AS until_at, [a.first_line, b.first_line] AS lines
-    FROM stay a JOIN stay b ON b.system_id = a.system_id AND b.account = a.account AND a.place < b.place
-         AND a.first_at < b.last_at AND b.first_at < a.last_at
-    WHERE least(a.last_at, b.last_at) - greatest(a.first_at, b.first_at) > to_minutes(CAST($concurrent_minutes AS BIGINT))
+    SELECT o.system_id, f.user_name AS account, f.one, f.other, f.first_at AS since_at, f.last_at AS until_at,
+           [f.first_line, f.last_line] AS lines
+    FROM facts f JOIN of_system o ON o.source = f.source JOIN of_system t ON t.source = f.other_source AND t.system_id = o.system_id
+    WHERE f.kind = 'double' AND f.last_at - f.first_at > to_minutes(CAST($concurrent_minutes AS BIGINT))
+      AND f.one NOT IN (SELECT ip FROM jump) AND f.other NOT IN (SELECT ip FROM jump)
 ),
 seat AS (
     SELECT e.name, e.person_id, lower(unnest(from_json(e.hosts, '["VARCHAR"]'))) AS host FROM endpoint e WHERE e.state = 'in_service'
@@ -76,8 +84,9 @@ stranger AS (
     SELECT s.*, t.name AS endpoint, p.name AS owner
     FROM session s JOIN seat t ON t.host = lower(s.host_name) JOIN person p ON p.id = t.person_id WHERE t.person_id <> s.person_id
 ),
+-- A day's log-ins are one fact: its last one tells whether any came after leaving.
 gone AS (
-    SELECT * FROM session WHERE left_on IS NOT NULL AND first_at >= CAST(left_on AS TIMESTAMP) - INTERVAL 8 HOUR
+    SELECT * FROM session WHERE left_on IS NOT NULL AND last_at >= CAST(left_on AS TIMESTAMP) - INTERVAL 8 HOUR
 ),
 watched AS (SELECT DISTINCT system_id, account FROM session),
 mute AS (
@@ -101,19 +110,19 @@ UNION ALL
 SELECT 'breach', 'account:' || any_value(system_code) || '/' || account, any_value(system_name) || ' ' || account, any_value(unit),
        any_value(person), 'account_on_others_endpoint',
        to_json({
-           'account': account, 'person': any_value(person_name), 'endpoint': arg_max(endpoint, first_at), 'owner': arg_max(owner, first_at),
-           'at': strftime(max(first_at) + INTERVAL 8 HOUR, '%Y-%m-%d %H:%M')
+           'account': account, 'person': any_value(person_name), 'endpoint': arg_max(endpoint, last_at), 'owner': arg_max(owner, last_at),
+           'at': strftime(max(last_at) + INTERVAL 8 HOUR, '%Y-%m-%d %H:%M')
        }),
-       list(first_line ORDER BY first_at DESC)[1:20], min(first_at), 'account_on_others_endpoint'
+       list(last_line ORDER BY last_at DESC)[1:20], min(first_at), 'account_on_others_endpoint'
 FROM stranger GROUP BY system_id, account
 UNION ALL
 SELECT 'breach', 'account:' || any_value(system_code) || '/' || account, any_value(system_name) || ' ' || account, any_value(unit),
        any_value(person), 'account_used_after_leaving',
        to_json({
            'account': account, 'person': any_value(person_name), 'left_on': CAST(any_value(left_on) AS VARCHAR),
-           'at': strftime(max(first_at) + INTERVAL 8 HOUR, '%Y-%m-%d %H:%M')
+           'at': strftime(max(last_at) + INTERVAL 8 HOUR, '%Y-%m-%d %H:%M')
        }),
-       list(first_line ORDER BY first_at DESC)[1:20], min(first_at), 'account_used_after_leaving'
+       list(last_line ORDER BY last_at DESC)[1:20], min(last_at), 'account_used_after_leaving'
 FROM gone GROUP BY system_id, account
 UNION ALL
 SELECT 'unknown', '', '', unit, NULL, 'accounts_unwatched', to_json({'systems': systems}), NULL, NULL, '' FROM mute
