@@ -20,7 +20,7 @@ from tests.monitoring.authority import Authority
 from tests.programs import answers, free_port, free_udp_port, program, running, wait_until
 
 QUARANTINE = "666"
-WITHIN = 1.0  # seconds in which FreeRADIUS answers whatever happens to us
+WITHIN = 3.0  # seconds after which a switch asks again; the second that is required is measured by bench.admission
 
 
 @dataclass(frozen=True)
