@@ -35,30 +35,43 @@ def _together(form: Mapping[str, Any], _unit: Unit, at: datetime) -> Mapping[str
     operator = Person.objects.filter(code=form["operator"]).first()
     if release is None or environment is None or operator is None:
         return faults
-    if release.state == Release.State.WITHDRAWN:
-        faults["release"] = _("版本 %s 已停用。") % release
-    if environment.system_id != release.system_id:
-        faults["environment"] = _("“%(environment)s”不是“%(system)s”的环境。") % {"environment": environment, "system": release.system}
-    elif environment.kind != Environment.Kind.PRODUCTION or environment.state != Environment.State.IN_SERVICE:
-        faults["environment"] = _("“%s”不是在用的生产环境。") % environment
-    if evidence.developed(operator, release, at):
-        faults["operator"] = _("%s 是该系统的开发人员，不能由其上线。请写明不参与开发的人员。") % operator.name
-    elif not people.is_employed(operator, at):
-        faults["operator"] = _("%s 在该日期不在职。") % operator.name
+    faults |= _of_release(release) | _of_environment(environment, release) | _of_operator(operator, release, at)
     heads = list(delegations.heads(release.system.managing_unit, at))
     if heads and all(head.code in release.developers for head in heads):
         told = {"person": heads[0].name}
         faults.setdefault("release", _("审批人%(person)s是该版本的开发人员，不能审批自己开发的版本。请先办理代理负责人。") % told)
-    digests = form["digest"].split()
-    if strange := next((each for each in digests if not fields.DIGEST.fullmatch(each)), None):
-        faults["digest"] = _("“%s”不是 SHA-256 摘要，应为 64 位小写十六进制数。") % strange[:40]
-    elif other := next((each for each in digests if each not in release.digests), None):
-        faults["digest"] = _("摘要 %(digest)s… 不是版本 %(release)s 的制品。") % {"digest": other[:12], "release": release}
-    elif len(set(digests)) != len(digests):
-        faults["digest"] = _("摘要有重复。")
-    elif lacks := evidence.missing(release, digests):
-        faults["digest"] = "".join(lacks) + _("补齐后再提出。")
-    return faults
+    return faults | _of_digests(form["digest"].split(), release)
+
+
+def _of_release(release: Release) -> dict[str, str]:
+    return {"release": _("版本 %s 已停用。") % release} if release.state == Release.State.WITHDRAWN else {}
+
+
+def _of_environment(environment: Environment, release: Release) -> dict[str, str]:
+    if environment.system_id != release.system_id:
+        told = {"environment": environment, "system": release.system}
+        return {"environment": _("“%(environment)s”不是“%(system)s”的环境。") % told}
+    if environment.kind != Environment.Kind.PRODUCTION or environment.state != Environment.State.IN_SERVICE:
+        return {"environment": _("“%s”不是在用的生产环境。") % environment}
+    return {}
+
+
+def _of_operator(operator: Person, release: Release, at: datetime) -> dict[str, str]:
+    if evidence.developed(operator, release, at):
+        return {"operator": _("%s 是该系统的开发人员，不能由其上线。请写明不参与开发的人员。") % operator.name}
+    return {} if people.is_employed(operator, at) else {"operator": _("%s 在该日期不在职。") % operator.name}
+
+
+def _of_digests(digests: Sequence[str], release: Release) -> dict[str, str]:
+    for each in digests:
+        if not fields.DIGEST.fullmatch(each):
+            return {"digest": _("“%s”不是 SHA-256 摘要，应为 64 位小写十六进制数。") % each[:40]}
+        if each not in release.digests:
+            return {"digest": _("摘要 %(digest)s… 不是版本 %(release)s 的制品。") % {"digest": each[:12], "release": release}}
+    if len(set(digests)) != len(digests):
+        return {"digest": _("摘要有重复。")}
+    lacks = evidence.missing(release, digests)
+    return {"digest": "".join(lacks) + _("补齐后再提出。")} if lacks else {}
 
 
 def _window(form: Mapping[str, Any], at: datetime) -> dict[str, str]:

@@ -73,36 +73,51 @@ def read(body: bytes) -> Scan:
     runs = _list(document, "runs", "$")
     if not runs:
         raise SarifError("$.runs", _("一次扫描都没有"))
-    counts, suppressed, worst, total = dict.fromkeys(SEVERITIES, 0), 0, [], 0
-    tools: set[tuple[str, str]] = set()
-    ended: list[datetime] = []
+    told = _Told()
     for number, run in enumerate(runs):
-        place = f"$.runs[{number}]"
         if not isinstance(run, dict):
-            raise SarifError(place, _("应为对象"))
+            raise SarifError(f"$.runs[{number}]", _("应为对象"))
+        told.take(run, f"$.runs[{number}]")
+    if len(told.tools) > 1:
+        raise SarifError("$.runs", _("不止一种扫描工具，请分开导入"))
+    ((name, version),) = told.tools
+    worst = sorted(told.worst, key=lambda line: SEVERITIES.index(line[0]))[:SHOWN]
+    return Scan(name[:100], version, hashlib.sha256(body).hexdigest(), max(told.ended, default=None), told.open, told.suppressed, worst)
+
+
+@dataclass
+class _Told:
+    """What the runs of a file add up to."""
+
+    open: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SEVERITIES, 0))
+    suppressed: int = 0
+    worst: list[list[str]] = field(default_factory=list)
+    tools: set[tuple[str, str]] = field(default_factory=set)
+    ended: list[datetime] = field(default_factory=list)
+    results: int = 0
+
+    def take(self, run: Mapping[str, Any], place: str) -> None:
+        """Add a run. Raises SarifError."""
         driver = _object(_object(run, "tool", place), "driver", f"{place}.tool")
-        tools.add((_text(driver, "name", f"{place}.tool.driver"), str(driver.get("semanticVersion") or driver.get("version") or "")[:64]))
-        ended += _invocations(run, place)
+        version = str(driver.get("semanticVersion") or driver.get("version") or "")[:64]
+        self.tools.add((_text(driver, "name", f"{place}.tool.driver"), version))
+        self.ended += _invocations(run, place)
         rules = _rules(run, driver, place)
-        total += len(_list(run, "results", place))
-        if total > MOST_RESULTS:
+        self.results += len(_list(run, "results", place))
+        if self.results > MOST_RESULTS:
             raise SarifError(f"{place}.results", _("超过 %d 条") % MOST_RESULTS)
         for severity, is_suppressed, line in _results(run, rules, place):
-            suppressed += is_suppressed
-            if not is_suppressed:
-                counts[severity] += 1
-                worst.append([severity, *line])
-    if len(tools) > 1:
-        raise SarifError("$.runs", _("不止一种扫描工具，请分开导入"))
-    ((name, version),) = tools
-    worst.sort(key=lambda line: SEVERITIES.index(line[0]))
-    return Scan(name[:100], version, hashlib.sha256(body).hexdigest(), max(ended, default=None), counts, suppressed, worst[:SHOWN])
+            if is_suppressed:
+                self.suppressed += 1
+            else:
+                self.open[severity] += 1
+                self.worst.append([severity, *line])
 
 
 def _invocations(run: Mapping[str, Any], place: str) -> list[datetime]:
     """Return when the run ended; refuse one that says it failed."""
     ended = []
-    for number, each in enumerate(run.get("invocations") or ()):
+    for number, each in enumerate(_list(run, "invocations", place) if run.get("invocations") is not None else ()):
         here = f"{place}.invocations[{number}]"
         if not isinstance(each, dict):
             raise SarifError(here, _("应为对象"))
@@ -120,9 +135,11 @@ def _invocations(run: Mapping[str, Any], place: str) -> list[datetime]:
 def _rules(run: Mapping[str, Any], driver: Mapping[str, Any], place: str) -> dict[str, Mapping[str, Any]]:
     """Return the rules of a run by id, and by `#number` for results that name them by their place in the driver's list."""
     found: dict[str, Mapping[str, Any]] = {}
-    extensions = run["tool"].get("extensions") or []
+    tool = run["tool"]
+    extensions = _list(tool, "extensions", f"{place}.tool") if tool.get("extensions") is not None else []
     for holder in (driver, *(each for each in extensions if isinstance(each, dict))):
-        for number, rule in enumerate(holder.get("rules") or ()):
+        rules = _list(holder, "rules", f"{place}.tool") if holder.get("rules") is not None else []
+        for number, rule in enumerate(rules):
             if not isinstance(rule, dict):
                 raise SarifError(f"{place}.tool", _("第 %d 条规则应为对象") % (number + 1))
             found.setdefault(str(rule.get("id", "")), rule)
@@ -138,7 +155,7 @@ def _results(run: Mapping[str, Any], rules: Mapping[str, Mapping[str, Any]], pla
         if not isinstance(result, dict):
             raise SarifError(here, _("应为对象"))
         kind = result.get("kind", "fail")
-        if kind not in KINDS:
+        if not isinstance(kind, str) or kind not in KINDS:
             raise SarifError(f"{here}.kind", _("“%s”不是已知的取值") % str(kind)[:40])
         if not KINDS[kind] or result.get("baselineState") == "absent":
             continue
@@ -162,12 +179,12 @@ def _severity(result: Mapping[str, Any], rule: Mapping[str, Any], here: str) -> 
                 score = float(given)
             except (TypeError, ValueError):
                 score = math.nan
-            if not 0 <= score <= 10:  # noqa: PLR2004  # the scale of CVSS; not a number fails too
+            if not 0 <= score <= 10:  # the scale of CVSS; not a number fails too
                 raise SarifError(f"{here}.properties.security-severity", _("“%s”不是 0 到 10 的数") % str(given)[:40])
             return next((name for bound, name in BOUNDS if score >= bound), "low")
     configuration = rule.get("defaultConfiguration")
     level = result.get("level") or (configuration.get("level") if isinstance(configuration, dict) else None) or "warning"
-    if level not in LEVELS:
+    if not isinstance(level, str) or level not in LEVELS:
         raise SarifError(f"{here}.level", _("“%s”不是已知的级别") % str(level)[:40])
     return LEVELS[level]
 
@@ -181,7 +198,8 @@ def _is_suppressed(result: Mapping[str, Any], here: str) -> bool:
 
 
 def _location(result: Mapping[str, Any]) -> str:
-    for location in result.get("locations") or ():
+    locations = result.get("locations")
+    for location in locations if isinstance(locations, list) else ():
         physical = location.get("physicalLocation") if isinstance(location, dict) else None
         if isinstance(physical, dict):
             artifact, region = physical.get("artifactLocation"), physical.get("region")

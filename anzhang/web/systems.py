@@ -37,7 +37,7 @@ from anzhang.web.actors import actor_of
 from anzhang.web.asked import typed
 
 NOUNS = ("environment", "release", "design_item", "test_report", "code_scan")
-SHOWN = 50  # rows of each table; the registers hold all
+SHOWN = 30  # rows of each table; the registers hold all
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def dossier(request: HttpRequest, code: str) -> HttpResponse:
     refusal = None
     if request.method == "POST":
         text = request.POST.get("row", "")
-        pk = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0  # noqa: PLR2004  # what a key may be
+        pk = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0  # what a key may be
         granted = GoLive.objects.filter(release__system=system, pk=pk).first()
         if granted is None or request.POST.get("verb") != "put_live":
             raise Http404(text)
@@ -135,7 +135,7 @@ def _dossier(system: System, actor: Actor, at: datetime) -> dict[str, Any]:
     register = REGISTERS["release"]
     writes = rights.may_write(register, actor, at)
     sources = list(LogSource.objects.filter(system=system, state=LogSource.State.ACTIVE).order_by("code")[:SHOWN])
-    heard = dict(LogSourceActivity.objects.filter(source__in=sources).values_list("source", "last_at"))
+    heard = dict(LogSourceActivity.objects.filter(source__in=sources).values_list("source", "last_seen_at"))
     posts = [post for post in queries.posts_by_system([system], at)[system.pk] if post.valid_to is None or post.valid_to > at]
     shown = list(Release.objects.filter(system=system).select_related("system__managing_unit")[:SHOWN])
     return {
