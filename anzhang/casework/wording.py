@@ -110,7 +110,8 @@ WORDING: dict[str, str | Promise] = {
         "“%(system)s”的版本 %(release)s 自 %(since)s 上线，制品 %(digest)s… 在此之前最近一次%(kind)s（%(report)s）没有通过"
     ),
     "developer_operates": _(
-        "%(person)s是“%(system)s”的开发人员，又以账号 %(account)s 操作该系统（%(times)s 次，最近 %(at)s），没有 %(days)s 天以内的“开发人员操作例外”批准"
+        "%(person)s是“%(system)s”的开发人员，又以账号 %(account)s 操作该系统（%(times)s 次，最近 %(at)s），"
+        "没有 %(days)s 天以内的“开发人员操作例外”批准"
     ),
     "artifact_unknown": _(
         "“%(environment)s”的 %(host)s 上运行或存放着 %(path)s（%(digest)s…，%(at)s 起，%(person)s），不属于“%(system)s”任何登记的版本"
@@ -120,7 +121,8 @@ WORDING: dict[str, str | Promise] = {
         "“%(system)s”的版本 %(release)s 的制品 %(digest)s… 经 %(tools)s 扫描，还有 %(count)s 个严重以上的问题未解决"
     ),
     "file_changed_in_production": _(
-        "%(person)s在“%(environment)s”的 %(host)s 上改动了程序 %(object)s（%(times)s 次，最近 %(at)s），不在任何获准的上线时间内，缺少“上线审批”"
+        "%(person)s在“%(environment)s”的 %(host)s 上改动了程序 %(object)s（%(times)s 次，最近 %(at)s），"
+        "不在任何获准的上线时间内，缺少“上线审批”"
     ),
     "schema_changed_in_production": _(
         "%(person)s更改了“%(environment)s”数据库的结构 %(object)s（%(times)s 次，最近 %(at)s），不在任何获准的上线时间内，缺少“上线审批”"
@@ -132,7 +134,8 @@ WORDING: dict[str, str | Promise] = {
         "“%(environment)s”的 %(host)s 自 %(at)s 起运行 %(path)s（%(digest)s… %(release)s，%(person)s），缺少“上线审批”的批准"
     ),
     "runs_other_artifact": _(
-        "“%(environment)s”的 %(host)s 自 %(at)s 起运行 %(path)s（%(digest)s… %(release)s，%(person)s），不是获准上线的那一份，缺少对它的“上线审批”"
+        "“%(environment)s”的 %(host)s 自 %(at)s 起运行 %(path)s（%(digest)s… %(release)s，%(person)s），"
+        "不是获准上线的那一份，缺少对它的“上线审批”"
     ),
     "runs_after_revocation": _(
         "“%(environment)s”的 %(host)s 仍在运行 %(path)s（%(digest)s… %(release)s，最近 %(last)s），“上线审批”的批准已撤销"

@@ -38,6 +38,15 @@ def go_live(environment: Environment, digest: str, person: Person, at: datetime)
     """
     if environment.kind != Environment.Kind.PRODUCTION:
         return None
+    if (refusal := _plain(environment, digest, person, at)) is not None:
+        return refusal
+    releases = evidence.releases_of(environment.system, digest)
+    if not releases:
+        return _unknown(environment, digest, at)
+    return _release(environment, releases, person, at) or _granted(environment, releases, digest, person, at)
+
+
+def _plain(environment: Environment, digest: str, person: Person, at: datetime) -> RefusedError | None:
     if not fields.DIGEST.fullmatch(digest):
         return RefusedError("digest_invalid", _("制品摘要应为 64 位小写十六进制数（SHA-256）。"), _("重新计算制品的 SHA-256。"))
     if environment.state != Environment.State.IN_SERVICE:
@@ -46,10 +55,7 @@ def go_live(environment: Environment, digest: str, person: Person, at: datetime)
         return RefusedError("system_retired", _("“%s”已停用，不能上线。") % environment.system.name, _("核对信息系统台账。"))
     if not people.is_employed(person, at):
         return RefusedError("not_employed", _("%s 在该日期不在职。") % person.name, _("核对人员台账。"))
-    releases = evidence.releases_of(environment.system, digest)
-    if not releases:
-        return _unknown(environment, digest, at)
-    return _release(environment, releases, person, at) or _granted(environment, releases, digest, person, at)
+    return None
 
 
 def _unknown(environment: Environment, digest: str, at: datetime) -> RefusedError:
@@ -79,39 +85,45 @@ def _release(environment: Environment, releases: Sequence[Release], person: Pers
 def _granted(environment: Environment, releases: Sequence[Release], digest: str, person: Person, at: datetime) -> RefusedError | None:
     granted = evidence.go_lives_of(releases, digest)
     here = [each for each in granted if each.environment_id == environment.pk]
-    apply = _("提出“上线审批”，经管理单位负责人批准后上线。")
     if not here:
-        names = {"digest": digest[:12], "environment": environment.name}
-        if granted:
-            names["other"] = granted[0].environment.name
-            message = _("制品 %(digest)s… 获准上线的环境是“%(other)s”，不是“%(environment)s”。")
-            return RefusedError("other_environment", message % names, apply)
-        others = GoLive.objects.filter(environment=environment, release__in=releases).select_related("basis__case").first()
-        if others is not None:
-            names |= {"case": others.basis.case.number, "approved": others.digests[0][:12]}
-            message = _("制品 %(digest)s… 不是获准上线的那一份：%(case)s 批准的是 %(approved)s…。")
-            return RefusedError("other_digest", message % names, apply)
-        return RefusedError("go_live_missing", _("制品 %(digest)s… 没有在“%(environment)s”上线的批准。") % names, apply)
+        return _elsewhere(environment, releases, granted, digest)
     standing = set(GoLive.objects.filter(evidence.standing(at), pk__in=[each.pk for each in here]).values_list("pk", flat=True))
     valid = [each for each in here if each.pk in standing]
     if not valid:
-        return RefusedError("approval_revoked", _("上线批准 %s 已撤销或到期。") % here[0].basis.case.number, apply)
+        return RefusedError("approval_revoked", _("上线批准 %s 已撤销或到期。") % here[0].basis.case.number, _apply())
     open_now = [each for each in valid if each.window_from <= at < each.window_to]
     if not open_now:
-        return _outside(valid, at, apply)
+        return _outside(valid, at)
     if all(each.operator_id != person.pk for each in open_now):
         told = {"case": open_now[0].basis.case.number, "operator": open_now[0].operator.name, "person": person.name}
-        return RefusedError("other_operator", _("%(case)s 批准由%(operator)s上线，不是%(person)s。") % told, apply)
+        return RefusedError("other_operator", _("%(case)s 批准由%(operator)s上线，不是%(person)s。") % told, _apply())
     lacks = [each for release in {grant.release for grant in open_now} for each in evidence.missing(release, [digest])]
-    if lacks:
-        return RefusedError("evidence_missing", " ".join(lacks), _("补齐测试和扫描后再上线。"))
-    return None
+    return RefusedError("evidence_missing", " ".join(lacks), _("补齐测试和扫描后再上线。")) if lacks else None
 
 
-def _outside(valid: Sequence[GoLive], at: datetime, apply: str) -> RefusedError:
+def _apply() -> str:
+    return _("提出“上线审批”，经管理单位负责人批准后上线。")
+
+
+def _elsewhere(environment: Environment, releases: Sequence[Release], granted: Sequence[GoLive], digest: str) -> RefusedError:
+    """Say of a digest that nothing lets into this environment what else was granted: another place, another digest, nothing."""
+    names = {"digest": digest[:12], "environment": environment.name}
+    if granted:
+        names["other"] = granted[0].environment.name
+        message = _("制品 %(digest)s… 获准上线的环境是“%(other)s”，不是“%(environment)s”。")
+        return RefusedError("other_environment", message % names, _apply())
+    others = GoLive.objects.filter(environment=environment, release__in=releases).select_related("basis__case").first()
+    if others is not None:
+        names |= {"case": others.basis.case.number, "approved": others.digests[0][:12]}
+        message = _("制品 %(digest)s… 不是获准上线的那一份：%(case)s 批准的是 %(approved)s…。")
+        return RefusedError("other_digest", message % names, _apply())
+    return RefusedError("go_live_missing", _("制品 %(digest)s… 没有在“%(environment)s”上线的批准。") % names, _apply())
+
+
+def _outside(valid: Sequence[GoLive], at: datetime) -> RefusedError:
     ahead = [each for each in valid if each.window_from > at]
     if ahead:
         first = min(ahead, key=lambda each: each.window_from)
         message = _("获准的上线时间自 %(begin)s 起，现在还没有到。") % {"begin": clock.minute(first.window_from)}
         return RefusedError("window_not_open", message, _("到时再上线，或重新提出“上线审批”。"))
-    return RefusedError("window_over", _("获准的上线时间已于 %s 结束。") % clock.minute(valid[0].window_to), apply)
+    return RefusedError("window_over", _("获准的上线时间已于 %s 结束。") % clock.minute(valid[0].window_to), _apply())
