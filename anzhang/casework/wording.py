@@ -103,6 +103,7 @@ WORDING: dict[str, str | Promise] = {
     "environment_without_hosts": _("“%(environment)s”没有登记主机名，日志对不上，无从核对"),
     "environment_without_folders": _("“%(environment)s”没有登记程序目录，程序有没有被改动无从核对"),
     "environment_not_watched": _("“%(environment)s”一天内没有日志说明在运行什么（进程或文件的摘要），无从核对"),
+    "environment_untold": _("“%(environment)s”没有日志说明谁登录、哪些文件被改动（一天内须有），无从核对"),
     "source_system_silent": _("“%(system)s”登记了日志源，但没有收到日志，无从核对"),
     "design_item_untested": _("“%(system)s”的版本 %(release)s 已上线，安全设计项“%(item)s”没有该版本通过的测试"),
     "release_untested": _("“%(system)s”的版本 %(release)s 自 %(since)s 上线，制品 %(digest)s… 在此之前没有%(kind)s报告"),

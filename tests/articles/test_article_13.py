@@ -385,7 +385,8 @@ def test_clients_are_not_served_before_the_approval(production, release, bureau,
 def test_a_production_environment_without_evidence_is_unknown(obligation, production, release, bureau, vault, acting, clock):
     granted(bureau, acting, clock)
     measure(clock, obligation, vault=vault)
-    assert (codes(obligation), state(obligation, "IC"), why(obligation)) == ({}, "unknown", "environment_not_watched")
+    silent = "environment_untold" if obligation == PRODUCTION else "environment_not_watched"
+    assert (codes(obligation), state(obligation, "IC"), why(obligation)) == ({}, "unknown", silent)
     releases.change_environment(SETUP, production, at=clock.now, hosts=[])
     measure(clock, obligation, vault=vault)
     assert why(obligation) == "environment_without_hosts"
@@ -508,10 +509,15 @@ def changed(at, path="/opt/sb/lib/a.jar", **fields) -> dict:
     return {"stream": "file_event", "at": at, "action": "modified", "path": path, "user": "wangfang", **fields}
 
 
+def alive(at) -> list[dict]:
+    """Return what shows that the host tells of its files and its sessions, and nothing else."""
+    return [changed(at, action="accessed"), log_in(at, user="wangfang")]
+
+
 def test_programs_change_only_inside_an_approved_window(production, release, bureau, vault, acting, clock):
     granted(bureau, acting, clock, minutes=30)
     clock.advance(minutes=1)
-    seal(vault, clock.now, changed(clock.now), changed(clock.now, "/var/log/sb.log"), changed(clock.now, action="accessed"))
+    seal(vault, clock.now, changed(clock.now), changed(clock.now, "/var/log/sb.log"), *alive(clock.now))
     clock.advance(minutes=28, seconds=59)
     seal(vault, clock.now, changed(clock.now))
     measure(clock, PRODUCTION, vault=vault)
@@ -531,12 +537,22 @@ def test_programs_change_only_inside_an_approved_window(production, release, bur
 
 def test_the_schema_of_production_changes_by_release_only(production, testing, release, bureau, vault, acting, clock):
     ddl = {"stream": "db_event", "at": clock.now, "action": "ddl", "object_name": "public.pay", "user": "wangfang"}
-    seal(vault, clock.now, {**ddl, "host": "sbtest01"}, {**ddl, "host": "sbdb01", "action": "write"})
+    seal(vault, clock.now, {**ddl, "host": "sbtest01"}, {**ddl, "host": "sbdb01", "action": "write"}, *alive(clock.now))
     measure(clock, PRODUCTION, vault=vault)
     assert (codes(PRODUCTION), state(PRODUCTION, "IC")) == ({}, "met")
     seal(vault, clock.now, {**ddl, "host": "sbdb01"})
     measure(clock, PRODUCTION, vault=vault)
     assert codes(PRODUCTION) == {"environment:SB-P": "schema_changed_in_production"}
+
+
+def test_a_host_that_tells_of_files_but_not_of_log_ins_is_unknown(production, vault, clock):
+    seal(vault, clock.now, changed(clock.now, action="accessed"))
+    measure(clock, PRODUCTION, vault=vault)
+    assert (state(PRODUCTION, "IC"), why(PRODUCTION)) == ("unknown", "environment_untold")
+    seal(vault, clock.now, log_in(clock.now, user="wangfang"))
+    releases.change_environment(SETUP, production, at=clock.now, folders=[])
+    measure(clock, PRODUCTION, vault=vault)
+    assert (state(PRODUCTION, "IC"), why(PRODUCTION)) == ("unknown", "environment_without_folders")
 
 
 def test_who_only_develops_does_not_log_in_to_production(account, testing, bureau, vault, acting, clock):
@@ -548,7 +564,7 @@ def test_who_only_develops_does_not_log_in_to_production(account, testing, burea
     (finding,) = opened(PRODUCTION)
     assert (finding.reason["code"], finding.person.name) == ("developer_in_production", "郭磊")
     clock.advance(days=31)
-    seal(vault, clock.now, log_in(clock.now, user="wangfang"))
+    seal(vault, clock.now, *alive(clock.now))
     measure(clock, PRODUCTION, vault=vault)
     assert (codes(PRODUCTION), state(PRODUCTION, "IC")) == ({}, "met")
 

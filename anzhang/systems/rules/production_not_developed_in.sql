@@ -7,7 +7,8 @@ parameters = []
 window_days = 30
 mode = "append"
 +++ */
--- What was changed, or who came, in an hour: windows are intervals, so the first and the last of an hour stand for all of it.
+-- What was changed, or who came, in an hour: windows are intervals, so the first and the last of an hour stand for all of it. Besides,
+-- that a host tells of its files and of those who log in at all ('told').
 SELECT kind, source, host, object, user_name, hour, min(at_) AS first_at, max(at_) AS last_at, count(*) AS times,
        arg_min(line, at_) AS first_line, arg_max(line, at_) AS last_line
 FROM (
@@ -24,10 +25,16 @@ FROM (
     UNION ALL
     SELECT 'session', timestamp, line, source, lower(target_host), '', user_name, date_trunc('hour', timestamp)
     FROM gateway_event WHERE coalesce(event_outcome, '') <> 'failure' AND target_host IS NOT NULL AND user_name IS NOT NULL
+    UNION ALL
+    SELECT 'told', timestamp, line, source, lower(host_name), 'file', NULL, date_trunc('day', timestamp) FROM file_event
+    UNION ALL
+    SELECT 'told', timestamp, line, source, lower(host_name), 'session', NULL, date_trunc('day', timestamp) FROM auth_event
+    UNION ALL
+    SELECT 'told', timestamp, line, source, lower(target_host), 'session', NULL, date_trunc('day', timestamp) FROM gateway_event
 )
 GROUP BY kind, source, host, object, user_name, hour;
 
--- Art. 13, obligation A13.3. Subjects are production environments that talk. A program in the folders of an environment, or the schema of
+-- Art. 13, obligation A13.3. Subjects are production environments that tell of changed files and of sessions. A program in the folders of an environment, or the schema of
 -- its system's database, changes only inside the window of an approved go-live there; a go-live approved after the change makes it
 -- regularized. No session there belongs to somebody whose only post on the system is a developer's. Databases are those whose log
 -- sources are the system's, unless their host stands in an environment of another kind. What happened is over after the window of days.
@@ -94,9 +101,10 @@ visit AS (
             AND p.valid_from <= h.last_at AND h.first_at < p.valid_to
     )
 ),
-watched AS (
-    SELECT DISTINCT h.environment_id FROM host h JOIN facts f ON f.host = h.host
+watched AS (  -- environments that tell of both, by sources that still talk
+    SELECT h.environment_id FROM host h JOIN facts f ON f.host = h.host AND f.kind = 'told'
     JOIN heard k ON k.source = f.source AND k.last_at > $at - INTERVAL 1 DAY
+    GROUP BY h.environment_id HAVING count(DISTINCT f.object) = 2
 )
 SELECT 'subject' AS kind, 'environment:' || e.code AS key, e.name AS label, e.unit, NULL AS person,
        '' AS code, NULL AS params, NULL::VARCHAR[] AS evidence, NULL::TIMESTAMP AS since, '' AS detail
@@ -121,7 +129,7 @@ SELECT 'breach', 'environment:' || environment, any_value(environment_name), any
 FROM visit GROUP BY environment, person
 UNION ALL
 SELECT 'unknown', 'environment:' || e.code, e.name, e.unit, NULL,
-       CASE WHEN e.hosts = '[]' THEN 'environment_without_hosts' WHEN e.folders = '[]' THEN 'environment_without_folders' ELSE 'environment_not_watched' END,
+       CASE WHEN e.hosts = '[]' THEN 'environment_without_hosts' WHEN e.folders = '[]' THEN 'environment_without_folders' ELSE 'environment_untold' END,
        to_json({'environment': e.name}), NULL, NULL, ''
 FROM env e WHERE e.folders = '[]' OR e.id NOT IN (SELECT environment_id FROM watched)
 UNION ALL
