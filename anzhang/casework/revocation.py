@@ -66,7 +66,7 @@ def may_revoke(case: Case, approval: Approval, person_id: int, at: datetime) -> 
     """Whether a person alone is the authority that gave an approval."""
     if approval.authority == "office":
         return office_members(at).filter(pk=person_id).exists()
-    if approval.authority == "unit_head":
+    if approval.authority in {"unit_head", "managing_unit"}:
         return any(delegations.heads(unit, at).filter(pk=person_id).exists() for unit in _deciding_units(case))
     return False
 

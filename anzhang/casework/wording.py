@@ -96,6 +96,59 @@ WORDING: dict[str, str | Promise] = {
     # Art. 6
     "responsible_is_not_center": _("%(system)s已纳入统一规划，安全责任单位却是%(unit)s"),
     "no_information_center": _("单位台账中没有信息中心"),
+    # Art. 11, 13
+    "system_without_release": _("“%(system)s”没有登记已上线的版本，无从核对"),
+    "system_without_design": _("“%(system)s”没有登记安全设计项，无从核对"),
+    "system_without_production": _("“%(system)s”没有登记生产环境，无从核对"),
+    "environment_without_hosts": _("“%(environment)s”没有登记主机名，日志对不上，无从核对"),
+    "environment_without_folders": _("“%(environment)s”没有登记程序目录，程序有没有被改动无从核对"),
+    "environment_not_watched": _("“%(environment)s”一天内没有日志说明在运行什么（进程或文件的摘要），无从核对"),
+    "environment_untold": _("“%(environment)s”没有日志说明谁登录、哪些文件被改动（一天内须有），无从核对"),
+    "source_system_silent": _("“%(system)s”登记了日志源，但没有收到日志，无从核对"),
+    "design_item_untested": _("“%(system)s”的版本 %(release)s 已上线，安全设计项“%(item)s”没有该版本通过的测试"),
+    "release_untested": _("“%(system)s”的版本 %(release)s 自 %(since)s 上线，制品 %(digest)s… 在此之前没有%(kind)s报告"),
+    "release_test_failed": _(
+        "“%(system)s”的版本 %(release)s 自 %(since)s 上线，制品 %(digest)s… 在此之前最近一次%(kind)s（%(report)s）没有通过"
+    ),
+    "developer_operates": _(
+        "%(person)s是“%(system)s”的开发人员，又以账号 %(account)s 操作该系统（%(times)s 次，最近 %(at)s），"
+        "没有 %(days)s 天以内的“开发人员操作例外”批准"
+    ),
+    "artifact_unknown": _(
+        "“%(environment)s”的 %(host)s 上运行或存放着 %(path)s（%(digest)s…，%(at)s 起，%(person)s），不属于“%(system)s”任何登记的版本"
+    ),
+    "artifact_unscanned": _("“%(system)s”的版本 %(release)s 的制品 %(digest)s… 没有代码扫描结果"),
+    "artifact_with_open_results": _(
+        "“%(system)s”的版本 %(release)s 的制品 %(digest)s… 经 %(tools)s 扫描，还有 %(count)s 个严重以上的问题未解决"
+    ),
+    "file_changed_in_production": _(
+        "%(person)s在“%(environment)s”的 %(host)s 上改动了程序 %(object)s（%(times)s 次，最近 %(at)s），"
+        "不在任何获准的上线时间内，缺少“上线审批”"
+    ),
+    "schema_changed_in_production": _(
+        "%(person)s更改了“%(environment)s”数据库的结构 %(object)s（%(times)s 次，最近 %(at)s），不在任何获准的上线时间内，缺少“上线审批”"
+    ),
+    "developer_in_production": _(
+        "%(person)s在“%(system)s”上只有开发岗位，却登录了“%(environment)s”的 %(host)s（%(times)s 次，最近 %(at)s）"
+    ),
+    "runs_without_go_live": _(
+        "“%(environment)s”的 %(host)s 自 %(at)s 起运行 %(path)s（%(digest)s… %(release)s，%(person)s），缺少“上线审批”的批准"
+    ),
+    "runs_other_artifact": _(
+        "“%(environment)s”的 %(host)s 自 %(at)s 起运行 %(path)s（%(digest)s… %(release)s，%(person)s），"
+        "不是获准上线的那一份，缺少对它的“上线审批”"
+    ),
+    "runs_after_revocation": _(
+        "“%(environment)s”的 %(host)s 仍在运行 %(path)s（%(digest)s… %(release)s，最近 %(last)s），“上线审批”的批准已撤销"
+    ),
+    "live_outside_window": _(
+        "%(release)s（%(digest)s…）于 %(at)s 由%(person)s在“%(environment)s”上线，批准的时间是 %(begin)s 至 %(end)s，缺少该时间的“上线审批”"
+    ),
+    "live_by_developer": _("%(release)s（%(digest)s…）于 %(at)s 由其开发人员%(person)s自己在“%(environment)s”上线"),
+    "live_by_other": _("%(release)s（%(digest)s…）于 %(at)s 由%(person)s在“%(environment)s”上线，不是“上线审批”批准的执行人员"),
+    "live_approved_later": _("%(release)s（%(digest)s…）于 %(at)s 在“%(environment)s”上线，之后才经“上线审批”批准（补批）"),
+    "serves_without_approval": _("“%(environment)s”自 %(at)s 起对外提供服务（%(times)s 次访问，最近 %(last)s），没有任何“上线审批”的批准"),
+    "served_before_approval": _("“%(environment)s”自 %(at)s 起对外提供服务，之后才经“上线审批”批准（补批）"),
     # Art. 16
     "no_rooms": _("机房台账还没有登记在用的机房"),
     "facility_missing": _("“%(room)s”没有登记%(kind)s设施，也没有写明不设的理由"),

@@ -19,6 +19,7 @@ PLATFORM: Mapping[str, Any] = {
     "legal_review_days": 90,  # a new version of superior law is reviewed within
     "source_silence_minutes": 60,  # a log source may be silent so long
     "handover_minutes": 30,  # a shift is signed in and handed over within
+    "sod_exception_days": 90,  # a developer may operate by exception so long at most
     "measure_proof_days": 90,  # a protection measure is proved anew within
     "temperature_celsius": [18, 27],  # of a machine room, low and high
     "humidity_percent": [20, 60],  # likewise

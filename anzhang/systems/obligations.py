@@ -1,4 +1,4 @@
-"""The checks of Articles 4, 5 and 6 that read systems, their accounts and the log-ins on them."""
+"""The checks of Articles 4, 5, 6, 11 and 13 that read systems, their accounts, their releases and the log-ins on them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,17 @@ from anzhang.journal.models import Entry
 from anzhang.organization.queries import plan_breaches
 from anzhang.regulation.checks import Context, check
 from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
+from anzhang.systems import evidence
 from anzhang.systems.models import System
 from anzhang.systems.queries import posts_by_system
+from anzhang.systems.tables import DesignItem, GoLive, Release
 
-staff_logins_entitled = rules.bind(Path(__file__).parent / "rules" / "staff_logins_entitled.sql")
+RULES = Path(__file__).parent / "rules"
+staff_logins_entitled = rules.bind(RULES / "staff_logins_entitled.sql")
+developers_do_not_operate = rules.bind(RULES / "developers_do_not_operate.sql")
+artifacts_scanned = rules.bind(RULES / "artifacts_scanned.sql")
+production_not_developed_in = rules.bind(RULES / "production_not_developed_in.sql")
+production_runs_approved = rules.bind(RULES / "production_runs_approved.sql")
 
 
 def subject(system: System, unit: Unit) -> Subject:
@@ -121,3 +128,78 @@ def systems_classed(context: Context) -> Outcome:
         if system.kind not in kinds:
             breaches.append(Breach(owes, Why("system_without_kind", {"system": system.name})))
     return Outcome(tuple(population), tuple(breaches), waiting.ground("systems_classed"))
+
+
+def _live(context: Context) -> tuple[list[tuple[Release, datetime]], tuple[Ground, ...]]:
+    """Return the live releases and since when, and the systems in service of which none is known: nobody can say of those.
+
+    One whose approved window has begun counts as live from then on, noted or not.
+    """
+    at = context.at
+    begun: dict[int, datetime] = {}
+    for granted in GoLive.objects.filter(evidence.standing(at), window_from__lte=at).order_by("-window_from"):
+        begun[granted.release_id] = granted.window_from
+    found = Release.objects.exclude(state=Release.State.WITHDRAWN).exclude(system__state=System.State.RETIRED)
+    live = [
+        (release, release.live_at or begun[release.pk])
+        for release in found.select_related("system__managing_unit").order_by("code")
+        if release.state == Release.State.LIVE or release.pk in begun
+    ]
+    known = {release.system_id for release, _since in live}
+    silent = System.objects.filter(state=System.State.IN_SERVICE).exclude(pk__in=known).select_related("managing_unit").order_by("code")
+    unknown = tuple(
+        Ground(system.managing_unit.code, Why("system_without_release", {"system": system.name}), subject(system, system.managing_unit))
+        for system in silent
+    )
+    return live, unknown
+
+
+def _release(release: Release) -> Subject:
+    return Subject(f"release:{release.code}", f"{release.system.name} {release}", release.system.managing_unit.code)
+
+
+@check("releases_tested")
+def releases_tested(context: Context) -> Outcome:
+    """Find live releases an artifact of which no passed functional or security test of the same digest precedes. Source: Art. 13; A13.5.
+
+    The newest report of a kind up to the day of going live counts: a later failure outweighs an earlier pass.
+    """
+    live, unknown = _live(context)
+    breaches = []
+    for release, since in live:
+        for digest in release.digests:
+            tests = evidence.newest_tests(release, digest, clock.day_of(since))
+            for kind in evidence.REQUIRED_TESTS:
+                report = tests.get(kind)
+                if report is not None and report.passed:
+                    continue
+                params = {
+                    "release": str(release), "system": release.system.name, "kind": str(kind.label), "digest": digest[:12],
+                    "since": clock.minute(since), "report": report.code if report else "",
+                }  # fmt: skip
+                why = Why("release_test_failed" if report else "release_untested", params)
+                cited = (f"release:{release.pk}", *((f"test_report:{report.pk}",) if report else ()))
+                breaches.append(Breach(_release(release), why, cited, since, f"{kind}:{digest}"))
+    return Outcome(tuple(_release(release) for release, _since in live), tuple(breaches), unknown)
+
+
+@check("design_items_tested")
+def design_items_tested(context: Context) -> Outcome:
+    """Find live releases of whose system a designed security function no passed test of the same release covers. Source: Art. 11; A11.2.
+
+    A system without any design item has nothing to be traced: unknown.
+    """
+    live, unknown = _live(context)
+    designed = set(DesignItem.objects.filter(state=DesignItem.State.REQUIRED).values_list("system", flat=True))
+    population, breaches, grounds = [], [], list(unknown)
+    for release, since in live:
+        owes = _release(release)
+        if release.system_id not in designed:
+            grounds.append(Ground(owes.unit, Why("system_without_design", {"system": release.system.name}), owes))
+            continue
+        population.append(owes)
+        for item in evidence.untested(release):
+            params = {"release": str(release), "system": release.system.name, "item": item.name}
+            cited = (f"release:{release.pk}", f"design_item:{item.pk}")
+            breaches.append(Breach(owes, Why("design_item_untested", params), cited, since, item.code))
+    return Outcome(tuple(population), tuple(breaches), tuple(grounds))

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from anzhang import clock
@@ -161,8 +162,9 @@ def admit(account: Account, at: datetime) -> None:
 
 @eligibility.where("managing")
 def managing(case: Case) -> Ground:
-    """Return the unit that manages the system named in the case's form."""
-    system = System.objects.select_related("managing_unit").filter(code=case.form.get("system") or "").first()
+    """Return the unit that manages the system named in the case's form, itself or by a release of it."""
+    named = Q(code=case.form["system"]) if case.form.get("system") else Q(release__code=case.form.get("release") or "")
+    system = System.objects.select_related("managing_unit").filter(named).first()
     return Ground(system.managing_unit, system.pk) if system else Ground(None)
 
 

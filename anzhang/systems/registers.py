@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from django.db.models import Model
+from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
 from anzhang.registers.declaration import Kind, Register, Writer, declare
 from anzhang.registers.filters import by_choice, by_flag, by_unit
+from anzhang.registers.panels import Line, panel
+from anzhang.registers.rights import Sight
 from anzhang.systems import bulk as _bulk  # noqa: F401  # named procedures
+from anzhang.systems import go_lives as _go_lives  # noqa: F401  # named procedures
+from anzhang.systems import releases as _releases  # noqa: F401  # named procedures
 from anzhang.systems.models import Account, System
+from anzhang.systems.tables import CodeScan, DesignItem, DeveloperException, Environment, GoLive, Release, TestReport
 
 declare(
     Register(
@@ -61,3 +71,143 @@ declare(
         articles=(14,),
     )
 )
+
+WRITERS = frozenset({Writer.UNIT})
+declare(
+    Register(
+        id="environment",
+        chapter="systems",
+        model=Environment,
+        kind=Kind.PLAIN,
+        columns=("code", "name", "system", "kind", "hosts", "state"),
+        order=("code",),
+        search=("code", "name"),
+        filters=(by_unit("system__managing_unit"), by_choice(Environment, "kind"), by_choice(Environment, "state")),
+        scope=("system__managing_unit__path",),
+        key=("code",),
+        fields=("code", "name", "system", "kind", "hosts", "addresses", "folders", "state"),
+        create="register_environment",
+        change="change_environment",
+        fixed=frozenset({"code", "system"}),
+        writers=WRITERS,
+        hints={"hosts": _("日志里的主机名，每行一个。"), "folders": _("应用程序所在的目录，每行一个；不填则核对主机上的全部程序。")},
+        articles=(13,),
+    )
+)
+declare(
+    Register(
+        id="release",
+        chapter="systems",
+        model=Release,
+        kind=Kind.PLAIN,
+        columns=("code", "system", "label", "artifact", "built_on", "state", "live_at"),
+        order=("system__code", "-built_on"),
+        search=("code", "label", "artifact"),
+        filters=(by_unit("system__managing_unit"), by_choice(Release, "state")),
+        scope=("system__managing_unit__path",),
+        key=("code",),
+        fields=("code", "system", "label", "artifact", "digests", "developers", "built_on", "state", "live_at"),
+        create="register_release",
+        change="change_release",
+        fixed=frozenset({"code", "system"}),
+        writers=WRITERS,
+        hints={
+            "digests": _("运行的每个文件的 SHA-256，每行一个。"),
+            "developers": _("参与开发的人员的工号，每行一个。"),
+            "live_at": _("只有启用本台账之前已上线的版本才填；其余由上线关口登记。"),
+        },
+        articles=(13,),
+    )
+)
+declare(
+    Register(
+        id="design_item",
+        chapter="systems",
+        model=DesignItem,
+        kind=Kind.PLAIN,
+        columns=("code", "name", "system", "state"),
+        order=("code",),
+        search=("code", "name"),
+        filters=(by_unit("system__managing_unit"), by_choice(DesignItem, "state")),
+        scope=("system__managing_unit__path",),
+        key=("code",),
+        fields=("code", "name", "system", "state"),
+        create="register_design_item",
+        change="change_design_item",
+        fixed=frozenset({"code", "system"}),
+        writers=WRITERS,
+        articles=(11,),
+    )
+)
+declare(
+    Register(
+        id="test_report",
+        chapter="systems",
+        model=TestReport,
+        kind=Kind.PLAIN,
+        columns=("code", "release", "kind", "passed", "tested_on", "tester"),
+        order=("-tested_on", "code"),
+        search=("code", "release__code"),
+        filters=(by_unit("release__system__managing_unit"), by_choice(TestReport, "kind"), by_flag(TestReport, "passed")),
+        scope=("release__system__managing_unit__path",),
+        key=("code",),
+        fields=("code", "release", "kind", "digests", "passed", "tested_on", "tester", "cases", "report_sha256"),
+        create="record_test_report",
+        change="change_test_report",
+        fixed=frozenset({"code", "release"}),
+        writers=WRITERS,
+        hints={"cases": _("通过的安全设计项的编号，每行一个。"), "report_sha256": _("报告文件的 SHA-256；文件可作为附件保存。")},
+        articles=(11, 13),
+    )
+)
+declare(
+    Register(
+        id="code_scan",
+        chapter="systems",
+        model=CodeScan,
+        kind=Kind.OBSERVED,
+        columns=("release", "digest", "tool", "critical", "high", "medium", "low", "scanned_at"),
+        order=("-scanned_at",),
+        search=("release__code", "digest", "tool"),
+        filters=(by_unit("release__system__managing_unit"),),
+        scope=("release__system__managing_unit__path",),
+        articles=(13,),
+    )
+)
+declare(
+    Register(
+        id="go_live",
+        chapter="systems",
+        model=GoLive,
+        kind=Kind.AUTHORITY,
+        columns=("release", "environment", "window_from", "window_to", "operator", "done_at", "basis"),
+        order=("-window_from",),
+        search=("release__code", "environment__code", "operator__name"),
+        filters=(by_unit("release__system__managing_unit"),),
+        scope=("release__system__managing_unit__path", "operator__unit__path"),
+        route="go_live",
+        articles=(13,),
+    )
+)
+declare(
+    Register(
+        id="developer_exception",
+        chapter="systems",
+        model=DeveloperException,
+        kind=Kind.AUTHORITY,
+        columns=("system", "person", "starts_at", "ends_at", "reason"),
+        order=("-starts_at",),
+        search=("system__code", "person__code", "person__name"),
+        filters=(by_unit("system__managing_unit"),),
+        scope=("system__managing_unit__path", "person__unit__path"),
+        route="developer_operates",
+        articles=(13,),
+    )
+)
+
+
+@panel(_("系统档案"))
+def dossier(register: Register, row: Model, sight: Sight) -> list[Line]:  # noqa: ARG001  # every panel takes the sight
+    """Lead from a system, an environment or a release to the dossier of the system."""
+    system = row if isinstance(row, System) else row.system if isinstance(row, Environment | Release) else None
+    return [Line(gettext("%s的系统档案") % system.name, reverse("system_dossier", args=[system.code]))] if system else []

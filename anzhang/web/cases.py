@@ -164,6 +164,11 @@ def _filer(actor: Actor) -> Person:
     return person
 
 
+SELECTED = {
+    *("choice", "person", "unit", "system", "approval", "finding", "route", "rule", "room", "device", "release", "environment"),
+}
+
+
 @dataclass(frozen=True)
 class Input:
     """One field of a route's form as the page draws it."""
@@ -176,7 +181,7 @@ class Input:
     @property
     def template(self) -> str:
         """Return the kind of control."""
-        if self.field.kind in {"choice", "person", "unit", "system", "approval", "finding", "route", "rule", "room", "device"}:
+        if self.field.kind in SELECTED:
             return "select"
         return {
             "long_text": "textarea",

@@ -44,6 +44,8 @@ from anzhang.permissions import Actor, RefusedError, Via, system
 from anzhang.regulation.checks import PROCEDURES
 from anzhang.rooms import procedures as rooms
 from anzhang.rooms.models import EquipmentMove, RoomVisit
+from anzhang.systems import releases
+from anzhang.systems.tables import DeveloperException, GoLive
 from tests import world
 from tests.casework.paths import LABEL, delegate_by_row, post, route, seat, step
 from tests.casework.stage import Stage, by_key
@@ -471,6 +473,32 @@ def test_who_manages_a_room_decides_who_enters_it_and_what_is_moved(stage):
     assert waiting(move) == {"周伟", "郭磊"}
     stage.agree(move, "guolei")
     assert EquipmentMove.objects.get(basis__case=move).from_room == room
+
+
+@tells("where.managing", "role.unit_head", "event.casework:approval:record", "refusal.not_the_authority")
+def test_who_manages_a_system_lets_it_go_live_and_its_developers_operate(stage):
+    at, system, digest = stage.clock.now, stage.bureau.system["SB01"], "a" * 64
+    post(stage.clock, stage.bureau.named("郭磊"), "developer", unit=stage.bureau.unit["IC"], system=system)
+    releases.register_environment(SETUP, at=at, code="E1", name="社保生产", system=system, kind="production", hosts=["sbapp01"])
+    given = {"label": "v1", "artifact": "sb.jar", "digests": [digest], "developers": ["P014"], "built_on": at.date()}
+    release = releases.register_release(SETUP, at=at, code="R1", system=system, **given)
+    times = {"window_from": "2026-11-24T09:30", "window_to": "2026-11-24T11:30"}
+    asked = {"release": "R1", "environment": "E1", "digest": digest, "operator": "P011", "reason": "修复", **times}
+    assert stage.refuse_to_file("luona", "go_live", **asked) == "form_invalid"  # neither tested nor scanned
+    for kind in ("functional", "security"):
+        tested = {"digests": [digest], "passed": True, "tested_on": at.date(), "tester": stage.bureau.named("罗娜")}
+        releases.record_test_report(SETUP, at=at, code=kind, release=release, kind=kind, **tested)
+    scan = {"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "semgrep"}}, "results": []}]}
+    releases.import_code_scan(SETUP, release, digest, json.dumps(scan).encode(), at)
+    case = stage.file("luona", "go_live", **asked)
+    assert waiting(case) == {"周伟"}
+    stage.agree(case, "zhouwei")
+    assert GoLive.objects.get(basis__case=case).digests == [digest]
+    assert stage.forge("fengxue", case, "revoke", opinion="用途已变") == "not_the_authority"  # the managing unit's, not the Office's
+    assert stage.press("zhouwei", case, "revoke", opinion="用途已变").state == Case.State.REVOKED
+    days = {"effective_on": "2026-11-24", "last_on": "2026-11-25", "reason": "夜间值守"}
+    other = stage.agree(stage.file("luona", "developer_operates", system="SB01", person="P014", **days), "zhouwei")
+    assert DeveloperException.objects.get(basis__case=other).person.name == "郭磊"
 
 
 @tells("event.casework:approval:record", "where.applicant")

@@ -17,6 +17,7 @@ from anzhang.endpoints import models as endpoints
 from anzhang.network import fields as network
 from anzhang.registers.declaration import Register
 from anzhang.rooms import fields as rooms
+from anzhang.systems import fields as systems
 
 TEXTS = (
     "=1+1", "+86", "-1", "@SUM(A1)", "'=1", "''-2", "'", "000123", "1E5", "12.50", "2026-03-01", "TRUE", "是", "#N/A", "None", "null",
@@ -30,14 +31,19 @@ _CHECKED: tuple[tuple[Any, tuple[list[str], ...]], ...] = (  # lists that hold n
     (network.hosts, ([], ["000123"], ["a.b-c_d", "1E5"])),
     (rooms.cards, ([], ["000123 P011"], ["=1 P011", "1E5\tP012"])),
     (network.platforms, ([], ["windows"], ["kylin", "uos"])),
+    (systems.digests, (["0" * 64], ["1" * 63 + "e", "f" * 64])),
+    (systems.folders, ([], ["/opt/=a b"], ["D:\\app", "/srv/;，"])),
+    (systems.codes, ([], ["000123"], ["=1", "1E5"])),
     (network.required_of, ([], ["endpoint"], ["server", "terminal"])),
     (network.settings, ([], ["实时防护=开"], ["a=", "b=1", "更新源=http://10.1.1.1/a;b；c"])),
 )
 _KNOWN: tuple[tuple[Any, Callable[[int], str]], ...] = (  # texts that are not any text, by what checks them
     (network.usb_id, lambda place: f"{place:04x}"),
+    (systems.digest, lambda place: f"{place:064x}"),
     (endpoints.public_key, lambda place: base64.b64encode(bytes([place] * 32)).decode()),
 )
 _TOGETHER: dict[str, Callable[[Any, int], dict[str, Any]]] = {  # fields that stand only together, by register
+    "release": lambda row, place: {"live_at": datetime(2024, 3, 1 + place % 28, tzinfo=UTC) if row.state == "live" else None},
     "zone": lambda row, place: {"fail_hours": 8 if row.fail_mode == "last_verdict" else None, "vlan": place + 1 if place % 3 else None},
 }
 FIRST = date(2024, 2, 29)

@@ -20,6 +20,8 @@ from anzhang.registers import exporting, importing, listing, rights, sheets
 from anzhang.registers.declaration import REGISTERS, Kind
 from anzhang.registers.rights import Sight
 from anzhang.rooms.models import Facility, MachineRoom, Shift
+from anzhang.systems.models import System
+from anzhang.systems.tables import DesignItem, Environment, Release, TestReport
 from anzhang.thirdparty.models import Provider
 
 pytestmark = pytest.mark.usefixtures("bureau")
@@ -71,6 +73,15 @@ def test_an_export_imports_back_as_unchanged(register_id, form, clock):
     PatchBaseline.objects.create(code="KB1", title="=补丁", platform="windows", severity="high", published_on=begun)
     SoftwareBaseline.objects.create(endpoint_class="counter", name="社保前台*", purpose="业务")
     Peripheral.objects.create(code="W1", name="U盘", kind="storage", vendor_id="0951", product_id="1666", serial="000123", unit=unit)
+    system = System.objects.get(code="SB01")
+    Environment.objects.create(code="E1", name="生产", system=system, kind="production", hosts=["a1"], folders=["/opt/a"])
+    release = Release.objects.create(
+        code="R1", system=system, label="=1", artifact="a.jar", digests=["0" * 64], developers=["P014"], built_on=begun
+    )
+    DesignItem.objects.create(code="S1", name="审计", system=system)
+    TestReport.objects.create(
+        code="T1", release=release, kind="security", digests=["0" * 64], passed=True, tested_on=begun, tester=person, cases=["S1"]
+    )
     register = REGISTERS[register_id]
     rows = listing.select(register, listing.Query(), Sight(OPERATOR, clock.now))
     body, count = exporting.export(register, rows, form)

@@ -12,6 +12,8 @@ from anzhang.permissions import Actor, Via
 from anzhang.registers import exporting, importing, sheets, values
 from anzhang.registers.declaration import REGISTERS
 from anzhang.rooms.models import MachineRoom
+from anzhang.systems.models import System
+from anzhang.systems.tables import Release
 from tests.registers import hard
 
 pytestmark = pytest.mark.usefixtures("bureau")
@@ -27,6 +29,10 @@ def test_hard_rows_come_back_cell_by_cell_change_nothing_and_run_nowhere(registe
         Zone.objects.create(code="Z1", name="业务专网", kind="business", unit=Unit.objects.get(code="IC"))
     if register_id == "interface":
         Device.objects.create(code="D1", name="交换机", kind="switch", unit=Unit.objects.get(code="IC"))
+    if register_id == "test_report":
+        Release.objects.create(
+            code="R1", system=System.objects.get(code="SB01"), label="1", artifact="a", digests=["0" * 64], built_on=hard.FIRST
+        )
     kept = hard.rows(register)
     chosen = register.model._default_manager.filter(pk__in=[row.pk for row in kept]).order_by("pk")
     before = Entry.objects.count()

@@ -1,0 +1,197 @@
+"""系统档案: where a system runs, what was released with which proof, who works with it, what its logs say, what is wrong (Art. 11, 13).
+
+Whoever carries a go-live out notes it here; results of code scans are taken in here; the gate answers here what a script would ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.db.models import Count, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from anzhang import clock
+from anzhang.casework import wording
+from anzhang.casework.models import Finding
+from anzhang.directory.models import Person
+from anzhang.monitoring.models import LogSource, LogSourceActivity
+from anzhang.permissions import Actor, RefusedError
+from anzhang.registers import rights
+from anzhang.registers.declaration import REGISTERS
+from anzhang.registers.rights import Sight
+from anzhang.regulation.checks import page
+from anzhang.systems import evidence, gate, go_lives, queries, releases, sarif
+from anzhang.systems.models import Account, System
+from anzhang.systems.tables import CodeScan, DesignItem, Environment, GoLive, Release, TestReport
+from anzhang.web.access import login_needed
+from anzhang.web.actors import actor_of
+from anzhang.web.asked import typed
+
+NOUNS = ("environment", "release", "design_item", "test_report", "code_scan")
+SHOWN = 30  # rows of each table; the registers hold all
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One release as the dossier shows it: its tests, the newest scans of its digests, what is missing, who let it go live."""
+
+    release: Release
+    developers: list[str]
+    tests: list[TestReport]
+    scans: list[CodeScan]
+    missing: list[str]
+    granted: list[GoLive]
+    apply: str
+
+
+def in_sight(actor: Actor, at: datetime) -> QuerySet[System]:
+    """Return the systems that the reader sees as the register shows them, and those in which the reader holds an account or a post."""
+    seen = Sight(actor, at).narrowed(System.objects.all(), REGISTERS["system"].scope)
+    person = actor.person_id or 0
+    mine = Q(account__person=person, account__state=Account.State.OPEN) | Q(assignment__person=person, assignment__superseded_at=None)
+    found = System.objects.filter(Q(pk__in=seen.values("pk")) | Q(pk__in=System.objects.filter(mine).values("pk")))
+    return found.select_related("managing_unit", "responsible_unit").order_by("code")
+
+
+def system_or_404(request: HttpRequest, code: str) -> tuple[System, Actor, datetime]:
+    """Return a system in the reader's sight, who reads, and when."""
+    actor, at = actor_of(request), clock.now()
+    system = in_sight(actor, at).filter(code=code).first()
+    if system is None:
+        raise Http404(code)
+    return system, actor, at
+
+
+@page("systems", nouns=("environment", "release"))
+@require_GET
+@login_needed
+def index(request: HttpRequest) -> HttpResponse:
+    """List the systems in sight with how many environments and releases they have, and their open findings."""
+    actor, at = actor_of(request), clock.now()
+    found = in_sight(actor, at).annotate(
+        environments=Count("environment", filter=Q(environment__state="in_service"), distinct=True),
+        releases=Count("release", distinct=True),
+    )
+    return render(request, "systems/index.html", {"systems": [(each, _findings(each).count()) for each in found[:SHOWN]], "most": SHOWN})
+
+
+@page("system_dossier", nouns=NOUNS)
+@require_http_methods(["GET", "POST"])
+@login_needed
+def dossier(request: HttpRequest, code: str) -> HttpResponse:
+    """Show the dossier of a system; take the operator's note that something is put live."""
+    system, actor, at = system_or_404(request, code)
+    refusal = None
+    if request.method == "POST":
+        text = request.POST.get("row", "")
+        pk = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0  # what a key may be
+        granted = GoLive.objects.filter(release__system=system, pk=pk).first()
+        if granted is None or request.POST.get("verb") != "put_live":
+            raise Http404(text)
+        try:
+            go_lives.put_live(actor, granted, at)
+        except RefusedError as error:
+            refusal = error
+        else:
+            messages.success(request, _("已登记上线。"))
+            return redirect("system_dossier", system.code)
+    return _page(request, system, actor, at, refusal)
+
+
+@require_POST
+@login_needed
+def scan(request: HttpRequest, code: str, release: str) -> HttpResponse:
+    """Take in a SARIF file about an artifact of a release."""
+    system, actor, at = system_or_404(request, code)
+    row = Release.objects.filter(system=system, code=release).first()
+    file = request.FILES.get("file")
+    if row is None:
+        raise Http404(release)
+    try:
+        if file is None:
+            raise RefusedError("file_missing", _("没有选择文件。"), _("选择 SARIF 2.1.0 文件。"))
+        taken = releases.import_code_scan(actor, row, request.POST.get("digest", ""), file.read(sarif.LARGEST + 1), at)
+    except RefusedError as error:
+        return _page(request, system, actor, at, error)
+    messages.success(request, _("已导入 %(tool)s 的扫描结果：严重以上 %(count)d 个。") % {"tool": taken.tool, "count": taken.blocking})
+    return redirect("system_dossier", system.code)
+
+
+def _page(request: HttpRequest, system: System, actor: Actor, at: datetime, refusal: RefusedError | None) -> HttpResponse:
+    context = _dossier(system, actor, at) | _asked(request, system, at) | {"refusal": refusal}
+    return render(request, "systems/dossier.html", context, status=422 if refusal else 200)
+
+
+def _dossier(system: System, actor: Actor, at: datetime) -> dict[str, Any]:
+    register = REGISTERS["release"]
+    writes = rights.may_write(register, actor, at)
+    sources = list(LogSource.objects.filter(system=system, state=LogSource.State.ACTIVE).order_by("code")[:SHOWN])
+    heard = dict(LogSourceActivity.objects.filter(source__in=sources).values_list("source", "last_seen_at"))
+    posts = [post for post in queries.posts_by_system([system], at)[system.pk] if post.valid_to is None or post.valid_to > at]
+    shown = list(Release.objects.filter(system=system).select_related("system__managing_unit")[:SHOWN])
+    return {
+        "system": system,
+        "environments": list(Environment.objects.filter(system=system)[:SHOWN]),
+        "releases": _shown(shown),
+        "granted": list(_granted(shown)[:SHOWN]),
+        "standing": set(GoLive.objects.filter(evidence.standing(at), release__in=shown).values_list("pk", flat=True)),
+        "design": list(DesignItem.objects.filter(system=system, state=DesignItem.State.REQUIRED)[:SHOWN]),
+        "posts": posts[:SHOWN],
+        "accounts": list(Account.objects.filter(system=system, state=Account.State.OPEN).select_related("person__unit")[:SHOWN]),
+        "sources": [(source, heard.get(source.pk)) for source in sources],
+        "findings": [(each, wording.text(each.reason)) for each in _findings(system).order_by("due_at", "pk")[:SHOWN]],
+        "reader": actor.person_id,
+        "writes": writes,
+        "now": at,
+    }
+
+
+def _granted(shown: Sequence[Release]) -> QuerySet[GoLive]:
+    return GoLive.objects.filter(release__in=shown).select_related("release", "environment", "operator", "basis__case")
+
+
+def _shown(shown: Sequence[Release]) -> list[Shown]:
+    names = dict(Person.objects.filter(code__in={code for each in shown for code in each.developers}).values_list("code", "name"))
+    granted = list(_granted(shown))
+    tests = list(TestReport.objects.filter(release__in=shown).select_related("tester"))
+    scans = list(CodeScan.objects.filter(release__in=shown))
+    return [
+        Shown(
+            each, [names.get(code, code) for code in each.developers], [test for test in tests if test.release_id == each.pk],
+            [one for one in scans if one.release_id == each.pk], evidence.missing(each, each.digests) if each.state != "withdrawn" else [],
+            [one for one in granted if one.release_id == each.pk],
+            f"{reverse('case_form', args=[gate.ROUTE])}?{urlencode({'release': each.code, 'digest': chr(10).join(each.digests)})}",
+        )
+        for each in shown
+    ]  # fmt: skip
+
+
+def _findings(system: System) -> QuerySet[Finding]:
+    environments = Environment.objects.filter(system=system).values_list("code", flat=True)
+    known = Release.objects.filter(system=system).values_list("code", flat=True)
+    subjects = [f"system:{system.code}", *(f"environment:{code}" for code in environments), *(f"release:{code}" for code in known)]
+    about = Q(subject__in=subjects) | Q(subject__startswith=f"account:{system.code}/")
+    return Finding.objects.filter(about).exclude(state=Finding.State.CLOSED)
+
+
+def _asked(request: HttpRequest, system: System, at: datetime) -> dict[str, Any]:
+    """Ask the gate whether somebody may put the artifact that the address names into one of the system's environments now."""
+    digest, who = typed(request, "digest").lower(), typed(request, "person")
+    environment = Environment.objects.filter(system=system, code=typed(request, "environment")).select_related("system").first()
+    person = Person.objects.filter(Q(code=who) | Q(name=who)).order_by("left_on", "code").first() if who else None
+    complete = bool(environment and person and digest)
+    denied = gate.go_live(environment, digest, person, at) if environment and person and digest else None
+    release = next(iter(evidence.releases_of(system, digest)), None) if complete else None
+    fields = {"environment": environment.code if environment else "", "digest": digest, "release": release.code if release else ""}
+    apply = f"{reverse('case_form', args=[gate.ROUTE])}?{urlencode({name: value for name, value in fields.items() if value})}"
+    return {"asked": {"digest": digest, "person": who}, "asked_environment": environment, "asks": complete, "denied": denied,
+            "person": person, "apply": apply, "incomplete": bool(digest or who) and not complete}  # fmt: skip
