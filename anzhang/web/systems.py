@@ -84,7 +84,7 @@ def index(request: HttpRequest) -> HttpResponse:
     return render(request, "systems/index.html", {"systems": [(each, _findings(each).count()) for each in found[:SHOWN]], "most": SHOWN})
 
 
-@page("system_dossier", nouns=NOUNS)
+@page("system_dossier", articles=(13,), nouns=NOUNS)
 @require_http_methods(["GET", "POST"])
 @login_needed
 def dossier(request: HttpRequest, code: str) -> HttpResponse:
@@ -162,17 +162,19 @@ def _granted(shown: Sequence[Release]) -> QuerySet[GoLive]:
 def _shown(shown: Sequence[Release]) -> list[Shown]:
     names = dict(Person.objects.filter(code__in={code for each in shown for code in each.developers}).values_list("code", "name"))
     granted = list(_granted(shown))
-    tests = list(TestReport.objects.filter(release__in=shown).select_related("tester"))
-    scans = list(CodeScan.objects.filter(release__in=shown))
+    proof = evidence.Proof.of(shown)
     return [
         Shown(
-            each, [names.get(code, code) for code in each.developers], [test for test in tests if test.release_id == each.pk],
-            [one for one in scans if one.release_id == each.pk], evidence.missing(each, each.digests) if each.state != "withdrawn" else [],
+            each,
+            [names.get(code, code) for code in each.developers],
+            proof.reports.get(each.pk, [])[::-1],
+            proof.scans.get(each.pk, [])[::-1],
+            evidence.missing(each, each.digests, proof) if each.state != Release.State.WITHDRAWN else [],
             [one for one in granted if one.release_id == each.pk],
             f"{reverse('case_form', args=[gate.ROUTE])}?{urlencode({'release': each.code, 'digest': chr(10).join(each.digests)})}",
         )
         for each in shown
-    ]  # fmt: skip
+    ]
 
 
 def _findings(system: System) -> QuerySet[Finding]:
