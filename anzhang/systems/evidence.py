@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from django.db.models import Q, QuerySet
@@ -15,27 +17,52 @@ from anzhang.systems.tables import CodeScan, DesignItem, GoLive, Release, TestRe
 REQUIRED_TESTS = (TestReport.Kind.FUNCTIONAL, TestReport.Kind.SECURITY)  # A13.5
 
 
-def newest_tests(release: Release, digest: str, until: date | None = None) -> dict[str, TestReport]:
-    """Return the newest report of each kind that tested a digest, of those up to a day where one is given."""
-    reports = TestReport.objects.filter(release=release).order_by("tested_on", "pk")
-    if until is not None:
-        reports = reports.filter(tested_on__lte=until)
-    return {report.kind: report for report in reports if digest in report.digests}
+@dataclass(frozen=True)
+class Proof:
+    """Reports, scans and design items of some releases, the oldest first; three queries for any number of them."""
+
+    reports: Mapping[int, list[TestReport]]
+    scans: Mapping[int, list[CodeScan]]
+    items: Mapping[int, list[DesignItem]]  # by system
+
+    @classmethod
+    def of(cls, releases: Iterable[Release]) -> Proof:
+        """Read what stands for releases."""
+        found = list(releases)
+        reports, scans, items = defaultdict(list), defaultdict(list), defaultdict(list)
+        for report in TestReport.objects.filter(release__in=found).select_related("tester").order_by("tested_on", "pk"):
+            reports[report.release_id].append(report)
+        for scan in CodeScan.objects.filter(release__in=found).order_by("scanned_at", "pk"):
+            scans[scan.release_id].append(scan)
+        required = DesignItem.objects.filter(system__in={each.system_id for each in found}, state=DesignItem.State.REQUIRED)
+        for item in required.order_by("code"):
+            items[item.system_id].append(item)
+        return cls(reports, scans, items)
+
+    def newest_tests(self, release: Release, digest: str, until: date | None = None) -> dict[str, TestReport]:
+        """Return the newest report of each kind that tested a digest, of those up to a day where one is given."""
+        known = self.reports.get(release.pk, [])
+        return {each.kind: each for each in known if digest in each.digests and (until is None or each.tested_on <= until)}
+
+    def newest_scans(self, release: Release, digest: str) -> list[CodeScan]:
+        """Return the newest scan of a digest by each tool."""
+        return list({each.tool: each for each in self.scans.get(release.pk, []) if each.digest == digest}.values())
+
+    def untested(self, release: Release) -> list[DesignItem]:
+        """Return the design items of the release's system that no passed report of this very release covers. Source: A11.2."""
+        covered = {code for report in self.reports.get(release.pk, []) if report.passed for code in report.cases}
+        return [item for item in self.items.get(release.system_id, []) if item.code not in covered]
 
 
-def newest_scans(release: Release, digest: str) -> list[CodeScan]:
-    """Return the newest scan of a digest by each tool."""
-    return list({scan.tool: scan for scan in CodeScan.objects.filter(release=release, digest=digest).order_by("scanned_at", "pk")}.values())
-
-
-def missing(release: Release, digests: Iterable[str]) -> list[str]:
+def missing(release: Release, digests: Iterable[str], proof: Proof | None = None) -> list[str]:
     """Return what keeps digests of a release from going live, one sentence each; empty when they may.
 
     Source: A11.2, A13.2, A13.5.
     """
+    proof = proof or Proof.of([release])
     found = []
     for digest in digests:
-        tests = newest_tests(release, digest)
+        tests = proof.newest_tests(release, digest)
         for kind in REQUIRED_TESTS:
             report = tests.get(kind)
             names = {"kind": kind.label, "digest": digest[:12]}
@@ -43,7 +70,7 @@ def missing(release: Release, digests: Iterable[str]) -> list[str]:
                 found.append(_("制品 %(digest)s… 没有%(kind)s报告。") % names)
             elif not report.passed:
                 found.append(_("制品 %(digest)s… 最近一次%(kind)s（%(report)s）没有通过。") % {**names, "report": report.code})
-        scans = newest_scans(release, digest)
+        scans = proof.newest_scans(release, digest)
         if not scans:
             found.append(_("制品 %s… 没有代码扫描结果。") % digest[:12])
         found += [
@@ -52,15 +79,8 @@ def missing(release: Release, digests: Iterable[str]) -> list[str]:
             for scan in scans
             if scan.blocking
         ]
-    found += [_("安全设计项“%s”没有通过的测试。") % item.name for item in untested(release)]
+    found += [_("安全设计项“%s”没有通过的测试。") % item.name for item in proof.untested(release)]
     return found
-
-
-def untested(release: Release) -> list[DesignItem]:
-    """Return the design items of the release's system that no passed report of this very release covers. Source: A11.2."""
-    covered = {code for report in TestReport.objects.filter(release=release, passed=True) for code in report.cases}
-    items = DesignItem.objects.filter(system=release.system_id, state=DesignItem.State.REQUIRED).order_by("code")
-    return [item for item in items if item.code not in covered]
 
 
 def developer_posts(system: System, at: datetime) -> QuerySet[Assignment]:

@@ -16,7 +16,7 @@ from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
 from anzhang.systems import evidence
 from anzhang.systems.models import System
 from anzhang.systems.queries import posts_by_system
-from anzhang.systems.tables import DesignItem, GoLive, Release
+from anzhang.systems.tables import GoLive, Release
 
 RULES = Path(__file__).parent / "rules"
 staff_logins_entitled = rules.bind(RULES / "staff_logins_entitled.sql")
@@ -165,10 +165,11 @@ def releases_tested(context: Context) -> Outcome:
     The newest report of a kind up to the day of going live counts: a later failure outweighs an earlier pass.
     """
     live, unknown = _live(context)
+    proof = evidence.Proof.of(release for release, _since in live)
     breaches = []
     for release, since in live:
         for digest in release.digests:
-            tests = evidence.newest_tests(release, digest, clock.day_of(since))
+            tests = proof.newest_tests(release, digest, clock.day_of(since))
             for kind in evidence.REQUIRED_TESTS:
                 report = tests.get(kind)
                 if report is not None and report.passed:
@@ -190,15 +191,15 @@ def design_items_tested(context: Context) -> Outcome:
     A system without any design item has nothing to be traced: unknown.
     """
     live, unknown = _live(context)
-    designed = set(DesignItem.objects.filter(state=DesignItem.State.REQUIRED).values_list("system", flat=True))
+    proof = evidence.Proof.of(release for release, _since in live)
     population, breaches, grounds = [], [], list(unknown)
     for release, since in live:
         owes = _release(release)
-        if release.system_id not in designed:
+        if not proof.items.get(release.system_id):
             grounds.append(Ground(owes.unit, Why("system_without_design", {"system": release.system.name}), owes))
             continue
         population.append(owes)
-        for item in evidence.untested(release):
+        for item in proof.untested(release):
             params = {"release": str(release), "system": release.system.name, "item": item.name}
             cited = (f"release:{release.pk}", f"design_item:{item.pk}")
             breaches.append(Breach(owes, Why("design_item_untested", params), cited, since, item.code))

@@ -180,7 +180,7 @@ declare(
         chapter="systems",
         model=GoLive,
         kind=Kind.AUTHORITY,
-        columns=("release", "environment", "window_from", "window_to", "operator", "done_at", "basis"),
+        columns=("release", "environment", "window_from", "window_to", "operator", "done_at"),
         order=("-window_from",),
         search=("release__code", "environment__code", "operator__name"),
         filters=(by_unit("release__system__managing_unit"),),

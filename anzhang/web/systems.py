@@ -5,6 +5,7 @@ Whoever carries a go-live out notes it here; results of code scans are taken in 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +38,7 @@ from anzhang.web.actors import actor_of
 from anzhang.web.asked import typed
 
 NOUNS = ("environment", "release", "design_item", "test_report", "code_scan")
+MOST_SYSTEMS = 500
 SHOWN = 30  # rows of each table; the registers hold all
 
 
@@ -81,10 +83,12 @@ def index(request: HttpRequest) -> HttpResponse:
         environments=Count("environment", filter=Q(environment__state="in_service"), distinct=True),
         releases=Count("release", distinct=True),
     )
-    return render(request, "systems/index.html", {"systems": [(each, _findings(each).count()) for each in found[:SHOWN]], "most": SHOWN})
+    shown = list(found[:MOST_SYSTEMS])
+    counts = _counts(shown)
+    return render(request, "systems/index.html", {"systems": [(each, counts[each.code]) for each in shown]})
 
 
-@page("system_dossier", nouns=NOUNS)
+@page("system_dossier", articles=(13,), nouns=NOUNS)
 @require_http_methods(["GET", "POST"])
 @login_needed
 def dossier(request: HttpRequest, code: str) -> HttpResponse:
@@ -162,17 +166,30 @@ def _granted(shown: Sequence[Release]) -> QuerySet[GoLive]:
 def _shown(shown: Sequence[Release]) -> list[Shown]:
     names = dict(Person.objects.filter(code__in={code for each in shown for code in each.developers}).values_list("code", "name"))
     granted = list(_granted(shown))
-    tests = list(TestReport.objects.filter(release__in=shown).select_related("tester"))
-    scans = list(CodeScan.objects.filter(release__in=shown))
+    proof = evidence.Proof.of(shown)
     return [
         Shown(
-            each, [names.get(code, code) for code in each.developers], [test for test in tests if test.release_id == each.pk],
-            [one for one in scans if one.release_id == each.pk], evidence.missing(each, each.digests) if each.state != "withdrawn" else [],
+            each,
+            [names.get(code, code) for code in each.developers],
+            proof.reports.get(each.pk, [])[::-1],
+            proof.scans.get(each.pk, [])[::-1],
+            evidence.missing(each, each.digests, proof) if each.state != Release.State.WITHDRAWN else [],
             [one for one in granted if one.release_id == each.pk],
             f"{reverse('case_form', args=[gate.ROUTE])}?{urlencode({'release': each.code, 'digest': chr(10).join(each.digests)})}",
         )
         for each in shown
-    ]  # fmt: skip
+    ]
+
+
+def _counts(systems: Sequence[System]) -> Counter[str]:
+    """Return how many findings are open about each system, its environments, releases and accounts, by its code."""
+    owner = {f"system:{each.code}": each.code for each in systems}
+    for kind, model in (("environment", Environment), ("release", Release)):
+        codes = model._default_manager.filter(system__in=systems).values_list("code", "system__code")
+        owner |= {f"{kind}:{code}": system for code, system in codes}
+    about = Q(subject__in=owner) | Q(subject__startswith="account:")
+    found = Finding.objects.filter(about).exclude(state=Finding.State.CLOSED).values_list("subject", flat=True)
+    return Counter(owner.get(subject) or subject.removeprefix("account:").partition("/")[0] for subject in found)
 
 
 def _findings(system: System) -> QuerySet[Finding]:
