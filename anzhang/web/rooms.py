@@ -24,7 +24,7 @@ from anzhang import clock
 from anzhang.casework import parameters, routes, wording, workdays
 from anzhang.casework.models import Finding
 from anzhang.directory.models import Assignment, Person
-from anzhang.engines.vault import Vault
+from anzhang.engines import vault as engine
 from anzhang.organization.models import ControlMeasure
 from anzhang.permissions import Actor, RefusedError
 from anzhang.registers.rights import Sight
@@ -160,7 +160,7 @@ def _acted(request: HttpRequest, room: MachineRoom, actor: Actor, at: datetime) 
 def _sheet(room: MachineRoom, wanted: date, actor: Actor, at: datetime) -> dict[str, Any]:
     since, until = clock.start_of(wanted), clock.start_of(wanted + timedelta(days=1))
     shown_until = min(until, at)
-    vault = Vault(settings.HOME.vault)
+    vault = engine.Vault(settings.HOME.vault)
     shifts = list(Shift.objects.filter(room=room, starts_at__lt=until, ends_at__gt=since).select_related("person", "handed_to"))
     allowed = RoomVisit.objects.filter(room=room, enters_from__lt=until, leaves_by__gt=since).select_related(
         "person", "escort", "basis__case"

@@ -17,7 +17,7 @@ from anzhang.casework.models import Finding
 from anzhang.casework.parameters import catalog
 from anzhang.casework.rules import Rule, RuleError
 from anzhang.casework.tables import RuleDay, RuleVersion
-from anzhang.engines.vault import Vault
+from anzhang.engines import vault as engine
 from anzhang.registers.declaration import REGISTERS
 from anzhang.registers.rights import Sight
 from anzhang.regulation.catalog import Obligation
@@ -129,7 +129,7 @@ def trial(request: HttpRequest, name: str) -> HttpResponse:
     if request.method == "POST":
         try:
             drafted = rule_versions.proposed(name, text, at)
-            vault = Vault(settings.HOME.vault)
+            vault = engine.Vault(settings.HOME.vault)
             found = trials.trial(drafted, days, at, vault)
             now = standing if drafted.text.strip() == standing.text.strip() else None
             beside = found if now is not None else trials.trial(standing, days, at, vault)

@@ -18,6 +18,7 @@ from anzhang.journal.procedures import record
 from anzhang.organization.models import ControlMeasure
 from anzhang.registers.declaration import REGISTERS
 from anzhang.rooms.models import EquipmentMove, RoomVisit, Shift
+from anzhang.systems.tables import DeveloperException, GoLive
 
 FIRST_DAY = date(2026, 1, 1)
 ALONE = frozenset({"parent", "replaces", "superseded_by", "waiver", "principal"})  # links that say more than they name
@@ -68,6 +69,8 @@ class Crowd:
             ControlMeasure: {"level": 1, "requirement": None, "room": None, "system": None},
             Shift: {"starts_at": begins, "ends_at": begins + timedelta(hours=8)},
             RoomVisit: {"enters_from": begins, "leaves_by": begins + timedelta(hours=8)},
+            GoLive: {"window_from": begins, "window_to": begins + timedelta(hours=8), "done_at": None},
+            DeveloperException: {"starts_at": begins, "ends_at": begins + timedelta(days=8)},
             EquipmentMove: {"moves_from": begins, "moves_by": begins + timedelta(hours=8), "to_room": None},
             Endpoint: {"mac": f"02:00:00:{i // 65536:02x}:{i // 256 % 256:02x}:{i % 256:02x}"},
             Peripheral: {"serial": f"s{i}"},
