@@ -193,7 +193,9 @@ WORDING: dict[str, str | Promise] = {
     "interconnection_outside_client": _(
         "“%(interconnection)s”有未经批准的接口调用方（%(inner)s，自 %(peer)s，最近在 %(at)s，共 %(times)s 次）"
     ),
-    "interconnection_over_volume": _("“%(interconnection)s”在 %(day)s 的流量为 %(mb)s MB，批准每日 %(approved_mb)s MB（共 %(days)s 天超出）"),
+    "interconnection_over_volume": _(
+        "“%(interconnection)s”在 %(day)s 的流量为 %(mb)s MB，超过批准的每日 %(approved_mb)s MB 的 %(factor)s 倍（共 %(days)s 天超出）"
+    ),
     "volume_not_told": _("“%(interconnection)s”的流量日志没有字节数，每日流量无从核对"),
     "fields_not_seen": _("“%(interconnection)s”限定了交换字段，日志不含字段名，实际交换的字段无从核对"),
     "no_watch_of_interconnections": _("近一周没有流量日志，%(interconnections)s 项对外互联是否按批准运行无从核对"),

@@ -159,8 +159,9 @@ FROM told WHERE state IN ('no', 'later') GROUP BY code, left_out, state
 UNION ALL
 SELECT kind, 'interconnection:' || code, any_value(name), any_value(unit), any_value(person), 'interconnection_over_volume',
        to_json({
-           'interconnection': any_value(name), 'day': strftime(max(day), '%Y-%m-%d'), 'mb': CAST(round(arg_max(bytes, day) / 1000000.0, 1) AS DOUBLE),
-           'approved_mb': CAST(arg_max(coalesce(held_bytes, later_bytes), day) / 1000000 AS BIGINT), 'days': count(*)
+           'interconnection': any_value(name), 'day': strftime(max(day), '%Y-%m-%d'), 'mb': printf('%.1f', CAST(arg_max(bytes, day) / 1000000.0 AS DOUBLE)),
+           'approved_mb': CAST(arg_max(coalesce(held_bytes, later_bytes), day) / 1000000 AS BIGINT),
+           'factor': CAST($volume_drift_factor AS VARCHAR), 'days': count(*)
        }),
        list_distinct(flatten(list(lines ORDER BY day DESC)))[1:20], min(first_at), 'volume'
 FROM heavy GROUP BY code, kind
