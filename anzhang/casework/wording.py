@@ -170,7 +170,9 @@ WORDING: dict[str, str | Promise] = {
     "no_sightings_of_links": _("近一周没有地址表、邻居等在网记录，%(zones)s 个内网区域有没有通往互联网的网关和邻居无从核对"),
     "no_inner_zones": _("没有登记内网区域，无从核对"),
     # Art. 10
-    "outside_peer_unapproved": _("“%(inner)s”与外部地址 %(peer)s 有往来（%(service)s，最近在 %(at)s，共 %(times)s 次），没有批准的对外互联"),
+    "outside_peer_unapproved": _(
+        "“%(inner)s”与外部地址 %(peer)s 有往来（%(service)s，最近在 %(at)s，共 %(times)s 次），没有批准的对外互联"
+    ),
     "outside_peers_unapproved": _(
         "“%(inner)s”与 %(peers)s 个外部地址有往来（最近是 %(peer)s，%(service)s，%(at)s，共 %(times)s 次），没有批准的对外互联"
     ),

@@ -152,4 +152,6 @@ def _interconnection_refused(where: str, *, bare: bool = False) -> RefusedError:
 
 
 def _link_refused(where: str) -> RefusedError:
-    return RefusedError("link_missing", where + _("没有领导小组批准的链路，不能放行。"), _("先提出“网络链路申请”，经办公室和领导小组批准后开通。"))
+    return RefusedError(
+        "link_missing", where + _("没有领导小组批准的链路，不能放行。"), _("先提出“网络链路申请”，经办公室和领导小组批准后开通。")
+    )

@@ -305,12 +305,8 @@ class Interconnection(Bitemporal):
                 name="interconnection_names_partner_and_scheme",
                 violation_error_message=_("写明外部机构和互联方案。"),
             ),
-            models.CheckConstraint(
-                condition=Q(valid_to=None) | Q(valid_to__gte=F("valid_from")), name="interconnection_ends_after_start"
-            ),
-            models.UniqueConstraint(
-                fields=["code", "valid_from"], condition=Q(superseded_at=None), name="one_interconnection_at_a_time"
-            ),
+            models.CheckConstraint(condition=Q(valid_to=None) | Q(valid_to__gte=F("valid_from")), name="interconnection_ends_after_start"),
+            models.UniqueConstraint(fields=["code", "valid_from"], condition=Q(superseded_at=None), name="one_interconnection_at_a_time"),
             models.UniqueConstraint(fields=["basis"], condition=Q(superseded_at=None), name="one_interconnection_per_approval"),
         )
 

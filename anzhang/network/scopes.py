@@ -114,5 +114,8 @@ def inside_fault(written: Iterable[str], zone: Zone | None = None) -> str:
     own = bureau_networks() if zone is None else [(zone, network) for network in parsed(zone.networks)]
     for network in parsed(written):
         if not any(within(network, mine) for _zone, mine in own):
-            return _("“%(network)s”不在%(zone)s登记的网段内。") % {"network": network, "zone": f"“{zone.name}”" if zone else _("本局网络区域")}
+            return _("“%(network)s”不在%(zone)s登记的网段内。") % {
+                "network": network,
+                "zone": f"“{zone.name}”" if zone else _("本局网络区域"),
+            }
     return ""

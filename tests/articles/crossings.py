@@ -1,4 +1,4 @@
-"""What the stories of links and interconnections share: the bureau's zones, cases walked to their end, sealed flows, calls and sightings."""
+"""What the stories of links and interconnections share: zones, cases walked to their end, sealed flows, calls and sightings."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def telling(vault, clock, obligation):
         if events:
             seal(vault, clock, *events)
         clock.advance(minutes=1)
-        measure(clock, obligation, vault=vault)
+        assert measure(clock, obligation, vault=vault).failed == []
         return found(obligation)
 
     return tell

@@ -80,8 +80,9 @@ def test_what_joins_nothing_is_silent(event, tell, clock):
 
 
 def test_a_gateway_that_nobody_registered_is_found_by_its_inner_address(tell, clock):
-    events = sighting(clock.now, source_mac="00:00:5e:00:01:01", source_ip="203.0.113.3"), sighting(
-        clock.now, source_mac="00:00:5e:00:01:01", source_ip="10.30.0.1"
+    events = (
+        sighting(clock.now, source_mac="00:00:5e:00:01:01", source_ip="203.0.113.3"),
+        sighting(clock.now, source_mac="00:00:5e:00:01:01", source_ip="10.30.0.1"),
     )
     assert tell(*events) == {("zone:OFF", "link_unapproved_gateway"): "open"}
     (finding,) = opened(LINKS)

@@ -1,4 +1,4 @@
-"""Art. 10: outside bodies are connected only as the leading group approved (A10.1), by a scheme that came first (A10.2), inside it (A10.4)."""
+"""Art. 10: outside bodies are connected as the leading group approved (A10.1), by a scheme that came first (A10.2), inside it (A10.4)."""
 
 from __future__ import annotations
 
@@ -135,7 +135,9 @@ def test_what_was_approved_at_the_time_stays_so_after_its_revocation(front, conn
     assert peers(flow(clock.now)) == {}
     clock.advance(hours=1)
     number = row.basis.case.number
-    case = procedures.file_case(acting("sunli"), "revocation", row.unit, row.person, "", {"approval": number, "reason": "用途已变"}, clock.now)
+    case = procedures.file_case(
+        acting("sunli"), "revocation", row.unit, row.person, "", {"approval": number, "reason": "用途已变"}, clock.now
+    )
     through(case, acting, clock, *STEPS)
     row.refresh_from_db()
     assert row.valid_to == clock.now

@@ -127,9 +127,9 @@ SELECT CASE WHEN state = 'no' THEN 'breach' ELSE 'regularized' END, key, any_val
        list_distinct(flatten(list([last_line, first_line] ORDER BY last_at DESC)))[1:20], min(first_at), way || ' ' || zone_code || ' ' || outer_ip
 FROM told WHERE state IN ('no', 'later') GROUP BY key, way, zone_code, outer_ip, state
 UNION ALL
-SELECT 'unknown', '', '', unit, NULL, CASE WHEN name = 'flow_event' THEN 'no_flows_of_links' ELSE 'no_sightings_of_links' END,
+SELECT 'unknown', '', '', unit, NULL, CASE WHEN mute.name = 'flow_event' THEN 'no_flows_of_links' ELSE 'no_sightings_of_links' END,
        to_json({'zones': count(*)}), NULL, NULL, ''
-FROM inner_zone, mute GROUP BY unit, name
+FROM inner_zone, mute GROUP BY unit, mute.name
 UNION ALL
 SELECT 'unknown', '', '', NULL, NULL, 'no_inner_zones', NULL, NULL, NULL, '' WHERE (SELECT count(*) FROM inner_zone) = 0
 ORDER BY ALL
