@@ -64,27 +64,42 @@ def link_activation(what: Passage | Link | Interconnection, at: datetime) -> Ref
 
 def _passage(what: Passage, at: datetime) -> RefusedError | None:
     try:
+        inner, outer, port = _read(what)
+        own, other = _placed(inner, outer)
+    except RefusedError as refusal:
+        return refusal
+    if own == other or _linked(own, other, (inner, outer), port, at):
+        return None
+    if other is not None:
+        return _link_refused(_("“%(near)s”与“%(far)s”之间") % {"near": own.name, "far": other.name})
+    return _outside(inner, outer, port, at)
+
+
+def _read(what: Passage) -> tuple[Address, Address, tuple[str, int]]:
+    """Return the addresses, and the port with its protocol. Raises RefusedError for what cannot be read: nobody can decide on it."""
+    try:
         inner, outer = ipaddress.ip_address(what.inner.strip()), ipaddress.ip_address(what.outer.strip())
-    except ValueError:
-        return RefusedError("address_unreadable", _("地址不能识别，不能放行。"), _("写成 10.20.1.7 这样。"))
+    except ValueError as error:
+        raise RefusedError("address_unreadable", _("地址不能识别，不能放行。"), _("写成 10.20.1.7 这样。")) from error
+    unreadable = RefusedError("port_unreadable", _("端口不能识别，不能放行。"), _("写一个端口，例如 tcp/443，或 icmp。"))
     try:
         protocol, port, last = fields.port_range(what.port.strip().lower())
-    except ValueError:
-        protocol, port, last = "", 0, 1
-    if not protocol or (protocol != "icmp" and port != last):
-        return RefusedError("port_unreadable", _("端口不能识别，不能放行。"), _("写一个端口，例如 tcp/443，或 icmp。"))
+    except ValueError as error:
+        raise unreadable from error
+    if protocol != "icmp" and port != last:
+        raise unreadable
+    return inner, outer, (protocol, port)
+
+
+def _placed(inner: Address, outer: Address) -> tuple[Zone, Zone | None]:
+    """Return the bureau's zones of both addresses, None for an outside one. Raises RefusedError where nobody can tell."""
     own, other = _zones_of(inner), _zones_of(outer)
     if not own:
-        return RefusedError("zone_unknown", _("%s 不在登记的网络区域内，无从判断。") % inner, _("先在网络区域台账中登记它的网段。"))
+        message = _("%s 不在登记的网络区域内，无从判断。") % inner
+        raise RefusedError("zone_unknown", message, _("先在网络区域台账中登记它的网段。"))
     if len(own) > 1 or len(other) > 1:
-        return RefusedError("zone_ambiguous", _("地址同时属于几个网络区域，无从判断。"), _("改正网络区域台账中重叠的网段。"))
-    if own == other:
-        return None
-    if _linked(own[0], other[0] if other else None, (inner, outer), (protocol, port), at):
-        return None
-    if other:
-        return _link_refused(_("“%(near)s”与“%(far)s”之间") % {"near": own[0].name, "far": other[0].name})
-    return _outside(inner, outer, (protocol, port), at)
+        raise RefusedError("zone_ambiguous", _("地址同时属于几个网络区域，无从判断。"), _("改正网络区域台账中重叠的网段。"))
+    return own[0], other[0] if other else None
 
 
 def _zones_of(address: Address) -> list[Zone]:

@@ -130,7 +130,7 @@ def _find(code: str) -> str | None:
 
 def _options(unit: Unit, at: datetime) -> Sequence[tuple[str, str]]:
     found = sorted(lasting(at).select_related("unit"), key=lambda row: (not row.unit.path.startswith(unit.path), row.code))
-    return list(dict((row.code, f"{row.name}（{row.code}，{row.partner}）") for row in found).items())
+    return list({row.code: f"{row.name}（{row.code}，{row.partner}）" for row in found}.items())
 
 
 def _find_law(code: str) -> str | None:

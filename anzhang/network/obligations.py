@@ -1,5 +1,7 @@
-"""The checks of Art. 9 and 10: devices past their life and near it (A09.6, A09.7), ways to the internet (A09.2, A09.3), connections with
-outside bodies: approved (A10.1), by a scheme that came first (A10.2), carried out as approved (A10.4).
+"""The checks of Art. 9 and 10: devices at their end, ways to the internet, and connections with outside bodies.
+
+Devices past their life are gone (A09.6), those near it have a successor (A09.7). No internal zone and no device touches the internet
+(A09.2, A09.3). Connections are approved (A10.1), by a scheme that came first (A10.2), and carried out as approved (A10.4).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""网络图: the zones of the bureau, what joins them with each other and with outside bodies, until when, and what was found there (Art. 9, 10).
+"""网络图: the zones of the bureau, what joins them with each other and with outside bodies, and what was found there (Art. 9, 10).
 
 The gate of links answers here whether a passage is approved now.
 """
@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET
 
@@ -207,7 +208,7 @@ def draw(
     outer = [zone for zone in zones if zone.kind == Zone.Kind.INTERNET]
     partners = sorted({each.row.partner for each in interconnections if isinstance(each.row, Interconnection)})
     left = [
-        Box(f"zone {zone.pk}", _cut(zone.name), _cut("、".join(zone.networks)) or str(zone.get_kind_display()), 1, _at(place), zone.kind)
+        Box(f"zone {zone.pk}", _cut(zone.name), _note(zone, devices.get(zone.pk, 0)), 1, _at(place), zone.kind)
         for place, zone in enumerate(inner)
     ]
     right = [
@@ -241,6 +242,10 @@ def _line(boxes: dict[str, Box], near: str, far: str, crossing: Crossing) -> Lin
 
 def _at(place: int) -> int:
     return GAP // 2 + place * (TALL + GAP)
+
+
+def _note(zone: Zone, devices: int) -> str:
+    return _cut("、".join(zone.networks) or str(zone.get_kind_display())) + "　" + _("%d 台设备") % devices
 
 
 def _cut(text: str) -> str:
