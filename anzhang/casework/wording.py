@@ -218,6 +218,50 @@ WORDING: dict[str, str | Promise] = {
     "address_on_internet": _("%(zone)s的地址 %(address)s 在 %(at)s 与互联网有往来（共 %(times)s 次），没有登记的设备与它对应"),
     "device_in_two_zones": _("“%(device)s”在同一天出现在%(zones)s（%(known_by)s，最近在 %(at)s）"),
     "no_watch_of_internet": _("近一周没有信标、域名解析和流量日志，%(devices)s 台内网设备是否连过互联网无从核对"),
+    "link_unapproved_nat": _(
+        "“%(told_by)s”把%(zone)s的 %(inner)s 转换成互联网地址 %(outside)s（最近在 %(at)s，共 %(times)s 次），没有批准的链路"
+    ),
+    "link_unapproved_neighbor": _(
+        "%(zone)s的“%(told_by)s”与互联网上的 %(outside)s 互为邻居（最近在 %(at)s，共 %(times)s 次），没有批准的链路"
+    ),
+    "link_unapproved_gateway": _(
+        "“%(told_by)s”（%(inner)s）在%(zone)s一侧带有互联网地址 %(outside)s（最近在 %(at)s，共 %(times)s 次），没有批准的链路"
+    ),
+    "no_flows_of_links": _("近一周没有流量日志，%(zones)s 个内网区域有没有地址转换无从核对"),
+    "no_sightings_of_links": _("近一周没有地址表、邻居等在网记录，%(zones)s 个内网区域有没有通往互联网的网关和邻居无从核对"),
+    "no_inner_zones": _("没有登记内网区域，无从核对"),
+    # Art. 10
+    "outside_peer_unapproved": _(
+        "“%(inner)s”与外部地址 %(peer)s 有往来（%(service)s，最近在 %(at)s，共 %(times)s 次），没有批准的对外互联"
+    ),
+    "outside_peers_unapproved": _(
+        "“%(inner)s”与 %(peers)s 个外部地址有往来（最近是 %(peer)s，%(service)s，%(at)s，共 %(times)s 次），没有批准的对外互联"
+    ),
+    "outside_traffic_across_pause": _("“%(inner)s”与 %(peer)s 的往来跨过两次批准之间的间断，间断之内有没有往来无从核对"),
+    "no_watch_of_outside": _("近一周没有流量日志，%(zones)s 个网络区域有没有对外互联无从核对"),
+    "zones_without_networks": _("%(zones)s没有登记网段，无从分清内外"),
+    "no_zones": _("没有登记网络区域，无从分清内外"),
+    "scheme_after_approval": _("“%(interconnection)s”的方案《%(scheme)s》日期为 %(scheme_on)s，晚于批准日期 %(approved_on)s"),
+    "standard_not_in_force": _("“%(interconnection)s”的方案《%(scheme)s》所依的%(standard)s不在施行中"),
+    "approval_without_scheme": _("%(case)s 批准了对外互联，没有登记方案、等级和所依标准"),
+    "interconnection_outside_dates": _(
+        "“%(interconnection)s”在批准的期限以外仍有往来（%(inner)s 与 %(peer)s，%(service)s，最近在 %(at)s，共 %(times)s 次）"
+    ),
+    "interconnection_outside_addresses": _(
+        "“%(interconnection)s”的往来超出批准的地址（%(inner)s 与 %(peer)s，%(service)s，最近在 %(at)s，共 %(times)s 次）"
+    ),
+    "interconnection_outside_ports": _(
+        "“%(interconnection)s”的往来超出批准的端口（%(inner)s 与 %(peer)s，%(service)s，最近在 %(at)s，共 %(times)s 次）"
+    ),
+    "interconnection_outside_client": _(
+        "“%(interconnection)s”有未经批准的接口调用方（%(inner)s，自 %(peer)s，最近在 %(at)s，共 %(times)s 次）"
+    ),
+    "interconnection_over_volume": _(
+        "“%(interconnection)s”在 %(day)s 的流量为 %(mb)s MB，超过批准的每日 %(approved_mb)s MB 的 %(factor)s 倍（共 %(days)s 天超出）"
+    ),
+    "volume_not_told": _("“%(interconnection)s”的流量日志没有字节数，每日流量无从核对"),
+    "fields_not_seen": _("“%(interconnection)s”限定了交换字段，日志不含字段名，实际交换的字段无从核对"),
+    "no_watch_of_interconnections": _("近一周没有流量日志，%(interconnections)s 项对外互联是否按批准运行无从核对"),
     "devices_without_zone": _("%(devices)s 台在用设备没有登记网络区域（如“%(device)s”），无从判断它们是不是内网设备"),
     "retired_without_successor": _("“%(device)s”%(retired_on)s 停用，没有接替设备，也没有写明不需接替的理由"),
     "expiring_without_successor": _("“%(device)s”使用期限到 %(end_on)s（%(days)s 天），还没有定下接替设备"),

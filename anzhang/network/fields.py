@@ -66,6 +66,52 @@ def networks(value: Any) -> None:
             raise ValidationError(_("“%s”不是网段，写成 10.20.0.0/16 这样。") % each[:40]) from error
 
 
+def some_networks(value: Any) -> None:
+    """Refuse what is no list of networks, and an empty one."""
+    if not value:
+        raise ValidationError(_("至少写一个网段。"))
+    networks(value)
+
+
+PORT = re.compile(r"(tcp|udp)/(\d{1,5})(?:-(\d{1,5}))?|icmp", re.ASCII)
+HIGHEST_PORT = 65535
+
+
+def port_range(text: str) -> tuple[str, int, int]:
+    """Return protocol, first and last port of `tcp/443`, `udp/500-510` or `icmp` (which has none: 0 to 65535). Raises ValueError."""
+    found = PORT.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    if found[1] is None:
+        return "icmp", 0, HIGHEST_PORT
+    first = int(found[2])
+    last = int(found[3] or first)
+    if not 0 < first <= last <= HIGHEST_PORT:
+        raise ValueError(text)
+    return found[1], first, last
+
+
+def ports(value: Any) -> None:
+    """Refuse what is no list of ports, and an empty one."""
+    if not _strings(value):
+        raise ValidationError(_("至少写一个端口。"))
+    for each in value:
+        try:
+            port_range(each)
+        except ValueError as error:
+            raise ValidationError(_("“%s”不是端口，写成 tcp/443、udp/500-510 或 icmp 这样。") % each[:40]) from error
+
+
+NAME_LENGTH = 100
+
+
+def names(value: Any) -> None:
+    """Refuse what is no list of short names."""
+    for each in _strings(value):
+        if not each.strip() or len(each) > NAME_LENGTH or "\n" in each:
+            raise ValidationError(_("“%s”太长或为空。") % each[:40])
+
+
 def hosts(value: Any) -> None:
     """Refuse what is no list of host names."""
     for each in _strings(value):

@@ -1,4 +1,4 @@
-"""Zones, devices and their interfaces (Art. 8, 9): what ought to be on the network, until when, and by what it is known there.
+"""Zones, devices, interfaces, links (Art. 8, 9) and interconnections (Art. 10): what ought to be on the network, and until when.
 
 A zone also says how endpoints come in (Art. 15): into which VLAN, whether a hardware address alone is enough, and how long the last
 verdict may stand when nobody can give a new one (its fail mode, Art. 7: business first). Security products are what devices and
@@ -7,14 +7,17 @@ endpoints must run (Art. 9, 15).
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from anzhang.directory.models import Bitemporal
 from anzhang.journal.models import Ledgered
 from anzhang.network import fields
 
-__all__ = ["Device", "Interface", "SecurityProduct", "Zone"]
+__all__ = ["Device", "Interconnection", "Interface", "Link", "SecurityProduct", "Zone"]
 
 
 class Zone(Ledgered):
@@ -209,6 +212,103 @@ class SecurityProduct(Ledgered):
                 name="product_version_has_its_day",
                 violation_error_message=_("写了最新版本的，也写上架日期。"),
             ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Link(Bitemporal):
+    """A line or tunnel that joins two zones (Art. 9): what may lie on each side, on which ports, over whose line. An authority register.
+
+    Only an approved case opens one. It ends with its approval, or by a case that closes it; ended rows stay.
+    """
+
+    NAMED_BY: ClassVar = ("unit",)
+
+    code = models.CharField(_("链路编号"), max_length=32)
+    name = models.CharField(_("链路名称"), max_length=100)
+    unit = models.ForeignKey("anzhang.Unit", models.PROTECT, verbose_name=_("申请单位"))
+    person = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("责任人"))
+    near_zone = models.ForeignKey(Zone, models.PROTECT, verbose_name=_("本端区域"), related_name="links_from")
+    far_zone = models.ForeignKey(Zone, models.PROTECT, verbose_name=_("对端区域"), related_name="links_to")
+    near_prefixes = models.JSONField(_("本端网段"), default=list, validators=[fields.some_networks])
+    far_prefixes = models.JSONField(_("对端网段"), default=list, validators=[fields.some_networks])
+    ports = models.JSONField(_("端口"), default=list, validators=[fields.ports])
+    carrier = models.CharField(_("承载或运营商"), max_length=100)
+    line_number = models.CharField(_("线路号"), max_length=64, blank=True)
+    purpose = models.CharField(_("用途"), max_length=500)
+    basis = models.ForeignKey("anzhang.Approval", models.PROTECT, verbose_name=_("批准"))
+
+    class Meta:
+        verbose_name = _("网络链路")
+        ordering = ("code", "-valid_from", "pk")
+        indexes = (models.Index(fields=["code", "valid_from"], name="link_code"),)
+        constraints = (
+            models.CheckConstraint(
+                condition=~Q(near_zone=F("far_zone")),
+                name="link_joins_two_zones",
+                violation_error_message=_("两端不能是同一个区域。"),
+            ),
+            models.CheckConstraint(condition=Q(valid_to=None) | Q(valid_to__gte=F("valid_from")), name="link_ends_after_start"),
+            models.UniqueConstraint(fields=["code", "valid_from"], condition=Q(superseded_at=None), name="one_link_at_a_time"),
+            models.UniqueConstraint(fields=["basis"], condition=Q(superseded_at=None), name="one_link_per_approval"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Interconnection(Bitemporal):
+    """A connection or exchange with an outside body (Art. 10) and the scope approved for it. An authority register.
+
+    Only an approved case of the leading group opens one. `valid_from` may lie before `recorded_at`: what was approved afterwards (补批)
+    says so. A later approval of the same code ends the one before it where it begins.
+    """
+
+    NAMED_BY: ClassVar = ("unit",)
+
+    code = models.CharField(_("互联编号"), max_length=32)
+    name = models.CharField(_("互联名称"), max_length=100)
+    unit = models.ForeignKey("anzhang.Unit", models.PROTECT, verbose_name=_("申请单位"))
+    person = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("责任人"))
+    partner = models.CharField(_("外部机构"), max_length=200)
+    purpose = models.CharField(_("用途"), max_length=500)
+    level = models.PositiveSmallIntegerField(_("等级"))
+    standard = models.ForeignKey("anzhang.LegalBasis", models.PROTECT, verbose_name=_("所依标准"))
+    scheme_title = models.CharField(_("互联方案"), max_length=200)
+    scheme_on = models.DateField(_("方案日期"))
+    peers = models.JSONField(_("对方网段"), default=list, validators=[fields.some_networks])
+    inner = models.JSONField(_("本局网段"), default=list, validators=[fields.some_networks])
+    ports = models.JSONField(_("端口"), default=list, validators=[fields.ports])
+    clients = models.JSONField(_("接口调用方"), default=list, blank=True, validators=[fields.names])
+    data_fields = models.JSONField(_("交换字段"), default=list, blank=True, validators=[fields.names])
+    daily_mb = models.PositiveIntegerField(_("每日流量上限（MB）"))  # 1 MB = 1,000,000 bytes, both directions
+    basis = models.ForeignKey("anzhang.Approval", models.PROTECT, verbose_name=_("批准"))
+
+    class Meta:
+        verbose_name = _("对外互联")
+        ordering = ("code", "-valid_from", "pk")
+        indexes = (models.Index(fields=["code", "valid_from"], name="interconnection_code"),)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(level__range=(1, 5)),
+                name="interconnection_level_1_to_5",
+                violation_error_message=_("等级为 1 至 5。"),
+            ),
+            models.CheckConstraint(
+                condition=Q(daily_mb__gte=1),
+                name="interconnection_has_a_volume",
+                violation_error_message=_("每日流量上限至少 1 MB。"),
+            ),
+            models.CheckConstraint(
+                condition=~Q(partner="") & ~Q(scheme_title=""),
+                name="interconnection_names_partner_and_scheme",
+                violation_error_message=_("写明外部机构和互联方案。"),
+            ),
+            models.CheckConstraint(condition=Q(valid_to=None) | Q(valid_to__gte=F("valid_from")), name="interconnection_ends_after_start"),
+            models.UniqueConstraint(fields=["code", "valid_from"], condition=Q(superseded_at=None), name="one_interconnection_at_a_time"),
+            models.UniqueConstraint(fields=["basis"], condition=Q(superseded_at=None), name="one_interconnection_per_approval"),
         )
 
     def __str__(self) -> str:

@@ -1,11 +1,12 @@
-"""Which networks belong to which zone, as rules compare them."""
+"""Which networks belong to which zone, link and interconnection, and which ports, as rules compare them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from anzhang.casework import rules
-from anzhang.network.models import Zone
+from anzhang.network.fields import port_range
+from anzhang.network.models import Interconnection, Link, Zone
 
 
 def _rows() -> Iterator[tuple[int, str, str, str]]:
@@ -18,3 +19,37 @@ def _rows() -> Iterator[tuple[int, str, str, str]]:
 
 # `first` and `last` are keys as the function `ip_key` of rules makes them.
 zone_network = rules.derive("zone_network", ("zone",), zone_id=int, network=str, first=str, last=str)(_rows)
+
+
+def _link_rows() -> Iterator[tuple[int, str, str, str, str]]:
+    from anzhang.engines.sqlbox.addresses import bounds
+
+    for link in Link.objects.order_by("pk"):
+        for side, networks in (("near", link.near_prefixes), ("far", link.far_prefixes)):
+            for network in networks:
+                yield (link.pk, side, network, *bounds(network))
+
+
+def _interconnection_rows() -> Iterator[tuple[int, str, str, str, str]]:
+    from anzhang.engines.sqlbox.addresses import bounds
+
+    for row in Interconnection.objects.order_by("pk"):
+        for side, networks in (("peer", row.peers), ("inner", row.inner)):
+            for network in networks:
+                yield (row.pk, side, network, *bounds(network))
+
+
+def _port_rows() -> Iterator[tuple[int, str, int, int]]:
+    for row in Interconnection.objects.order_by("pk"):
+        for port in row.ports:
+            yield (row.pk, *port_range(port))
+
+
+# Of every row, the superseded ones too: what was approved at the minute of the act is asked of what was believed then.
+link_network = rules.derive("link_network", ("link",), link_id=int, side=str, network=str, first=str, last=str)(_link_rows)
+interconnection_network = rules.derive(
+    "interconnection_network", ("interconnection",), interconnection_id=int, side=str, network=str, first=str, last=str
+)(_interconnection_rows)
+interconnection_port = rules.derive(
+    "interconnection_port", ("interconnection",), interconnection_id=int, protocol=str, first=int, last=int
+)(_port_rows)

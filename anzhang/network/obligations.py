@@ -1,18 +1,29 @@
-"""The checks of Art. 9 that read devices: what is past its life is gone (A09.6), what nears its end has a successor (A09.7)."""
+"""The checks of Art. 9 and 10: devices at their end, ways to the internet, and connections with outside bodies.
+
+Devices past their life are gone (A09.6), those near it have a successor (A09.7). No internal zone and no device touches the internet
+(A09.2, A09.3). Connections are approved (A10.1), by a scheme that came first (A10.2), and carried out as approved (A10.4).
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 from anzhang import clock
-from anzhang.casework import rules
+from anzhang.casework import rules, waiting
+from anzhang.casework.models import Approval
+from anzhang.network import interconnections
 from anzhang.network import networks as _networks  # noqa: F401  # the table that rules compare addresses with
-from anzhang.network.models import Device
+from anzhang.network.models import Device, Interconnection
 from anzhang.regulation.checks import Context, check
 from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
 
-expired_devices_gone = rules.bind(Path(__file__).parent / "rules" / "expired_devices_gone.sql")
+RULES = Path(__file__).parent / "rules"
+expired_devices_gone = rules.bind(RULES / "expired_devices_gone.sql")
+outside_peers_approved = rules.bind(RULES / "outside_peers_approved.sql")
+LINKED = rules.load(RULES / "links_to_internet_approved.sql")
+SCOPED = rules.load(RULES / "interconnections_within_scope.sql")
 
 
 def subject(device: Device) -> Subject:
@@ -60,3 +71,70 @@ def expiring_devices_replaced(context: Context) -> Outcome:
     if not population and not unknown:
         unknown.append(Ground(None, Why("no_devices")))
     return Outcome(tuple(population), tuple(breaches), tuple(unknown))
+
+
+@check("links_to_internet_approved")
+def links_to_internet_approved(context: Context) -> Outcome:
+    """Find gateways, neighbors and address translations that join an internal zone to the internet without a link. Source: Art. 9; A09.2.
+
+    What configurations would tell is unknown ground until they are read.
+    """
+    outcome = rules.evaluate(LINKED, context)
+    return replace(outcome, unknown=(*outcome.unknown, *waiting.ground("links_to_internet_approved")))
+
+
+links_to_internet_approved.rule = LINKED  # type: ignore[attr-defined]  # its page shows the file
+
+
+@check("interconnections_within_scope")
+def interconnections_within_scope(context: Context) -> Outcome:
+    """Find traffic of interconnections outside the addresses, ports, clients, dates and volume of their approval. Source: Art. 10; A10.4.
+
+    No event tells which fields were exchanged, so an interconnection whose approval names fields is unknown ground in that respect.
+    """
+    outcome = rules.evaluate(SCOPED, context)
+    named = [row for row in _live(context) if row.data_fields]
+    unseen = [
+        Ground(row.unit.code, Why("fields_not_seen", {"interconnection": row.name}), Subject(f"fields:{row.code}", row.name, row.unit.code))
+        for row in named
+    ]
+    return replace(outcome, unknown=(*outcome.unknown, *unseen))
+
+
+interconnections_within_scope.rule = SCOPED  # type: ignore[attr-defined]  # its page shows the file
+
+
+@check("interconnections_have_schemes")
+def interconnections_have_schemes(context: Context) -> Outcome:
+    """Find interconnections without a scheme, with one later than the approval, and those whose standard is not in force today.
+
+    An approval that no interconnection rests on (one entered from paper) shows no scheme at all. Source: Art. 10; A10.2.
+    """
+    today = clock.day_of(context.at)
+    population, breaches = [], []
+    for row in _live(context):
+        owes = Subject(f"interconnection:{row.code}", row.name, row.unit.code, row.person.code)
+        population.append(owes)
+        told = {"interconnection": row.name, "scheme": row.scheme_title}
+        approved_on = clock.day_of(row.basis.valid_from)
+        if row.scheme_on > approved_on:
+            why = Why("scheme_after_approval", {**told, "scheme_on": f"{row.scheme_on}", "approved_on": f"{approved_on}"})
+        elif not interconnections.in_force(row.standard, today):
+            why = Why("standard_not_in_force", {**told, "standard": f"{row.standard}"})
+        else:
+            continue
+        breaches.append(Breach(owes, why, (f"interconnection:{row.pk}", f"approval:{row.basis_id}"), detail=why.code))
+    rested_on = Interconnection.objects.values("basis")
+    bare = Approval.objects.filter(Approval.in_force(context.at), kind=interconnections.ROUTE).exclude(pk__in=rested_on)
+    for approval in bare.select_related("case__unit", "case__applicant").order_by("pk"):
+        case = approval.case
+        owes = Subject(f"approval:{case.number}", case.title, case.unit.code, case.applicant.code)
+        population.append(owes)
+        breaches.append(Breach(owes, Why("approval_without_scheme", {"case": case.number}), (f"approval:{approval.pk}",)))
+    return Outcome(tuple(population), tuple(breaches))
+
+
+def _live(context: Context) -> list[Interconnection]:
+    """Return the interconnections that are approved and have not ended, begun or not."""
+    found = interconnections.lasting(context.at).filter(recorded_at__lte=context.at)
+    return list(found.select_related("unit", "person", "standard", "basis").order_by("code", "valid_from"))

@@ -1,11 +1,14 @@
-"""The registers of the network (Art. 8, 9, 15): zones, devices, interfaces, security products."""
+"""The registers of the network (Art. 8, 9, 10, 15): zones, devices, interfaces, security products, links, interconnections."""
 
 from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
+from anzhang.network import gate as _gate  # noqa: F401  # the named gate
+from anzhang.network import interconnections as _interconnections  # noqa: F401  # named procedures
+from anzhang.network import links as _links  # noqa: F401  # named procedures
 from anzhang.network import procedures as _procedures  # noqa: F401  # named procedures
-from anzhang.network.models import Device, Interface, SecurityProduct, Zone
+from anzhang.network.models import Device, Interconnection, Interface, Link, SecurityProduct, Zone
 from anzhang.registers.declaration import Kind, Register, Writer, declare
 from anzhang.registers.filters import by_choice, by_unit
 
@@ -138,5 +141,35 @@ declare(
             "settings": _("每行一项，写成“名称=值”。"),
         },
         articles=(9, 15),
+    )
+)
+declare(
+    Register(
+        id="link",
+        chapter="network",
+        model=Link,
+        kind=Kind.AUTHORITY,
+        columns=("code", "name", "near_zone", "far_zone", "carrier", "unit", "valid_from", "valid_to"),
+        order=("code", "-valid_from"),
+        search=("code", "name", "carrier", "line_number"),
+        filters=(by_unit("unit"),),
+        scope=("unit__path",),
+        route="link",
+        articles=(9,),
+    )
+)
+declare(
+    Register(
+        id="interconnection",
+        chapter="network",
+        model=Interconnection,
+        kind=Kind.AUTHORITY,
+        columns=("code", "name", "partner", "level", "unit", "person", "valid_from", "valid_to"),
+        order=("code", "-valid_from"),
+        search=("code", "name", "partner"),
+        filters=(by_unit("unit"),),
+        scope=("unit__path",),
+        route="interconnection",
+        articles=(10,),
     )
 )

@@ -36,6 +36,10 @@ from anzhang.web.asked import typed
 from anzhang.web.paging import KeyPaginator
 
 PAGE_SIZE = 50
+CHOSEN = frozenset({
+    "choice", "person", "unit", "system", "approval", "finding", "route", "rule", "room", "device", "zone", "legal_basis", "link",
+    "interconnection", "release", "environment",
+})  # kinds of field that are chosen from a list  # fmt: skip
 # What a list shows of a case.
 SHOWN = ("number", "title", "state", "step", "rules", "due_at", "decided_at", "filed_at", "unit__name", "applicant__name")
 
@@ -164,11 +168,6 @@ def _filer(actor: Actor) -> Person:
     return person
 
 
-SELECTED = {
-    *("choice", "person", "unit", "system", "approval", "finding", "route", "rule", "room", "device", "release", "environment"),
-}
-
-
 @dataclass(frozen=True)
 class Input:
     """One field of a route's form as the page draws it."""
@@ -181,7 +180,7 @@ class Input:
     @property
     def template(self) -> str:
         """Return the kind of control."""
-        if self.field.kind in SELECTED:
+        if self.field.kind in CHOSEN:
             return "select"
         return {
             "long_text": "textarea",

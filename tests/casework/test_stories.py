@@ -33,12 +33,14 @@ from anzhang.casework import (
     unit_routes,
     waivers,
 )
+from anzhang.casework.legal_basis import LegalBasis
 from anzhang.casework.models import Act, Approval, Case, Finding, Todo
 from anzhang.casework.routes import Need, StepKind
 from anzhang.casework.tables import UnitRoute
 from anzhang.directory.models import Assignment, Delegation, LeadingGroupMember
 from anzhang.events import Event
 from anzhang.network import procedures as network
+from anzhang.network.models import Interconnection, Link
 from anzhang.organization.models import Filing, Officer
 from anzhang.permissions import Actor, RefusedError, Via, system
 from anzhang.regulation.checks import PROCEDURES
@@ -507,6 +509,39 @@ def test_a_keeper_is_assigned_by_the_head_of_the_unit(stage):
     rooms.register_machine_room(SETUP, at=stage.clock.now, code="R1", name="一号机房", unit=unit, in_service_on=stage.clock.now.date())
     case = stage.agree(stage.file("liming", "assignment", person="P014", duty="room_keeper", room="R1"), "zhouwei")
     assert Assignment.objects.get(basis__case=case).room.code == "R1"
+
+
+@tells("event.casework:approval:record", "event.casework:approval:revoke", "role.office", "role.leading_group")
+def test_the_office_and_the_group_open_what_leads_outside_and_revocation_ends_it(stage):
+    at, unit = stage.clock.now, stage.bureau.unit["IC"]
+    LegalBasis.objects.create(code="GB22239", title="基本要求", kind="standard", edition="2019 版", in_force_from=at.date())
+    for code, kind, networks in (("BIZ", "business", ["10.20.0.0/16"]), ("NET", "internet", [])):
+        network.register_zone(SETUP, at=at, code=code, name=code, kind=kind, networks=networks, unit=unit)
+    form = {"person": "P021", "purpose": "代发养老金", "ports": "tcp/443", "opens_at": "2026-11-24T09:30", "closes_at": "2026-12-24T09:30"}
+    asked = {
+        **form, "code": "HL01", "name": "银行专线", "partner": "某银行", "level": "3", "standard": "GB22239", "scheme_title": "互联方案",
+        "scheme_on": "2026-11-02", "peers": "172.31.5.16/28", "inner": "10.20.1.0/24", "daily_mb": "100",
+    }  # fmt: skip
+    ends = {"near_zone": "BIZ", "near_prefixes": "10.20.1.0/24", "far_zone": "NET", "far_prefixes": "203.0.113.0/29", "carrier": "某电信"}
+    for key, model, given in (
+        ("interconnection", Interconnection, asked),
+        ("link", Link, {**form, "code": "LL01", "name": "出口", **ends}),
+    ):
+        case = stage.file("sunli", key, **given)
+        assert waiting(case) == {"郑凯", "吴洁", "冯雪"}
+        stage.agree(case, "wujie")
+        assert waiting(case) == {"高建国", "何敏", "林涛"}
+        stage.agree(case, "gaojianguo", "hemin")
+        row = model.objects.get(superseded_at=None)
+        assert row.basis.case == case
+        assert stage.forge("wujie", case, "revoke") == "not_the_authority"
+        stage.agree(stage.file("sunli", "revocation", approval=case.number, reason="用途已变"), "wujie", "gaojianguo", "hemin")
+        row.refresh_from_db()
+        assert row.valid_to == stage.clock.now
+        again = stage.agree(stage.file("sunli", key, **{**given, "code": f"{given['code']}B"}), "wujie", "gaojianguo", "hemin")
+        assert again.state == Case.State.APPROVED
+        stage.agree(stage.file("sunli", f"{key}_closing", **{key: f"{given['code']}B"}, reason="不再使用"), "zhengkai")
+        assert not model.objects.filter(superseded_at=None, valid_to__gt=stage.clock.now).exists()
 
 
 # Emergency and paper

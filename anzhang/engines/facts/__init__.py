@@ -7,6 +7,7 @@ A recipe is one SELECT that reduces events to facts. Two ways:
       first_at   the earliest     first_line  the line of the earliest
       last_at    the latest       last_line   the line of the latest
       times      the sum
+      bytes      the sum, NULL where no event told any
 
   Merging comes later: a fact may be asked for in several rows, as if its events had been counted in parts, so what asks takes the
   minimum, the maximum, the sum.

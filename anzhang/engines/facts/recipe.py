@@ -19,6 +19,7 @@ MERGED = {
     "first_at": "min(first_at)",
     "last_at": "max(last_at)",
     "times": "sum(times)::BIGINT",
+    "bytes": "sum(bytes)::BIGINT",
     "first_line": "arg_min(first_line, first_at)",
     "last_line": "arg_max(last_line, last_at)",
 }
