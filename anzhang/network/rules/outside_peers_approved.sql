@@ -2,7 +2,10 @@
 name = "outside_peers_approved"
 title = "No outside body is connected without an interconnection that the leading group approved"
 streams = ["api_event", "flow_event"]
-registers = ["interconnection", "interconnection_network", "approval", "zone", "zone_network", "device", "interface", "unit", "person"]
+registers = [
+    "interconnection", "interconnection_network", "link", "link_network", "approval", "zone", "zone_network", "device", "interface", "unit",
+    "person",
+]
 parameters = []
 window_days = 7
 mode = "append"
@@ -68,16 +71,26 @@ crossing AS (
     ) c
 ),
 -- A row as believed holds from its recording until it was superseded; `later` is what it says today of a time before its recording.
+-- The addresses on the internet's side of an approved link (gateways, neighbors of the carrier) belong to that link.
+approved AS (
+    SELECT 'interconnection' AS book, id, valid_from, valid_to, recorded_at, superseded_at, basis_id FROM interconnection
+    UNION ALL
+    SELECT 'link', id, valid_from, valid_to, recorded_at, superseded_at, basis_id FROM link
+),
 version AS (
-    SELECT i.id, greatest(i.valid_from, i.recorded_at) AS held_from,
+    SELECT i.book, i.id, greatest(i.valid_from, i.recorded_at) AS held_from,
            least(i.valid_to, i.superseded_at, a.valid_to, TIMESTAMP '9999-01-01') AS held_to,
            i.valid_from, least(i.valid_to, a.valid_to, TIMESTAMP '9999-01-01') AS valid_to, i.superseded_at IS NULL AS stands
-    FROM interconnection i JOIN approval a ON a.id = i.basis_id AND a.authority = 'leading_group'
+    FROM approved i JOIN approval a ON a.id = i.basis_id AND a.authority = 'leading_group'
 ),
+peer AS (SELECT peer, ip_key(peer) AS k FROM (SELECT DISTINCT peer FROM crossing)),
 reach AS (
-    SELECT DISTINCT p.peer, n.interconnection_id AS id
-    FROM (SELECT peer, ip_key(peer) AS k FROM (SELECT DISTINCT peer FROM crossing)) p
-    JOIN interconnection_network n ON n.side = 'peer' AND p.k BETWEEN n.first AND n.last
+    SELECT p.peer, 'interconnection' AS book, n.interconnection_id AS id
+    FROM peer p JOIN interconnection_network n ON n.side = 'peer' AND p.k BETWEEN n.first AND n.last
+    UNION
+    SELECT p.peer, 'link', n.link_id
+    FROM peer p JOIN link_network n ON p.k BETWEEN n.first AND n.last JOIN link l ON l.id = n.link_id
+    JOIN zone z ON z.id = CASE WHEN n.side = 'near' THEN l.near_zone_id ELSE l.far_zone_id END AND z.kind = 'internet'
 ),
 judged AS (
     SELECT c.n,
@@ -87,7 +100,7 @@ judged AS (
            coalesce(bool_or(v.stands AND c.last_at >= v.valid_from AND c.last_at < v.valid_to), false) AS last_later,
            max(v.held_to) FILTER (WHERE c.first_at >= v.held_from AND c.first_at < v.held_to) AS until_at,
            min(v.held_from) FILTER (WHERE c.last_at >= v.held_from AND c.last_at < v.held_to) AS again_at
-    FROM crossing c LEFT JOIN reach r ON r.peer = c.peer LEFT JOIN version v ON v.id = r.id
+    FROM crossing c LEFT JOIN reach r ON r.peer = c.peer LEFT JOIN version v ON v.book = r.book AND v.id = r.id
     GROUP BY c.n
 ),
 fixed AS (SELECT i.device_id, unnest(from_json(i.addresses, '["VARCHAR"]')) AS ip FROM interface i),
