@@ -10,8 +10,7 @@ parameters = []
 window_days = 7
 mode = "append"
 +++ */
--- Who spoke with whom on which port on a Beijing day, calls of interfaces by their caller, and that flows were told at all. What never
--- leaves its wire (loopback, link-local, multicast) is no peer.
+-- Who spoke with whom on which port on a Beijing day, calls of interfaces by their caller, and that flows were told at all.
 SELECT way, source_ip, destination_ip, protocol, port, client, host, day, min(at_) AS first_at, max(at_) AS last_at, count(*) AS times,
        arg_min(line, at_) AS first_line, arg_max(line, at_) AS last_line
 FROM (
@@ -19,22 +18,21 @@ FROM (
            NULL AS client, NULL AS host, CAST(timestamp + INTERVAL 8 HOUR AS DATE) AS day
     FROM flow_event
     WHERE event_outcome IS DISTINCT FROM 'failure' AND source_ip IS NOT NULL AND destination_ip IS NOT NULL
-      AND NOT regexp_matches(source_ip || ' ' || destination_ip, '(^| )(0\.|127\.|169\.254\.|22[4-9]\.|23[0-9]\.|2[45][0-9]\.|fe[89ab]|ff|::1?( |$))')
     UNION ALL
     SELECT 'api', timestamp, line, source_ip, NULL, NULL, NULL, client, lower(host_name), CAST(timestamp + INTERVAL 8 HOUR AS DATE)
     FROM api_event
     WHERE event_outcome IS DISTINCT FROM 'failure' AND source_ip IS NOT NULL AND (client IS NOT NULL OR NOT is_public(source_ip))
-      AND NOT regexp_matches(source_ip, '^(0\.|127\.|169\.254\.|fe[89ab]|::1?$)')
     UNION ALL
     SELECT 'alive', timestamp, line, NULL, NULL, NULL, NULL, NULL, NULL, CAST(timestamp + INTERVAL 8 HOUR AS DATE) FROM flow_event
 )
 GROUP BY way, source_ip, destination_ip, protocol, port, client, host, day;
 
--- Art. 10, obligation A10.1. An outside peer is an address in no network of a zone of the bureau. What comes in from the internet to the
--- area that serves it (dmz), or calls an interface from there without a client's name, is a visitor and no connection. A peer is approved at
--- an instant if an interconnection was believed then, held then and names its address; one that was recorded later and reaches back over
--- the instant makes the act regularized. Of a day the first and the last contact are judged; where different approvals cover them with a
--- pause between, nobody can say what passed in the pause: unknown. What was not seen for a week is over.
+-- Art. 10, obligation A10.1. An outside peer is an address in no network of a zone of the bureau; what never leaves its wire (loopback,
+-- link-local, multicast) is none. What comes in from the internet to the area that serves it (dmz), or calls an interface from there without
+-- a client's name, is a visitor and no connection. A peer is approved at an instant if an interconnection was believed then, held then and
+-- names its address; one that was recorded later and reaches back over the instant makes the act regularized. Of a day the first and the
+-- last contact are judged; where different approvals cover them with a pause between, nobody can say what passed in the pause: unknown.
+-- What was not seen for a week is over.
 WITH
 fact AS (
     SELECT way, source_ip, destination_ip, protocol, port, client, host, day, min(first_at) AS first_at, max(last_at) AS last_at,
@@ -69,6 +67,7 @@ crossing AS (
         SELECT NULL, source_ip, NULL, host, client, protocol, port, first_at, last_at, times, first_line, last_line
         FROM sided WHERE way = 'api' AND from_zone IS NULL AND ip_key(source_ip) IS NOT NULL
     ) c
+    WHERE NOT regexp_matches(c.peer, '^(0\.|127\.|169\.254\.|22[4-9]\.|23[0-9]\.|2[45][0-9]\.|fe[89ab]|ff|::1?$)')
 ),
 -- A row as believed holds from its recording until it was superseded; `later` is what it says today of a time before its recording.
 -- The addresses on the internet's side of an approved link (gateways, neighbors of the carrier) belong to that link.
