@@ -62,7 +62,7 @@ class Crossing:
     @property
     def late(self) -> bool:
         """Whether it was approved after it had begun (补批)."""
-        return self.row.recorded_at > self.row.valid_from and self.row.basis.valid_from > self.row.valid_from
+        return self.row.basis.valid_from > self.row.valid_from
 
 
 @dataclass(frozen=True)

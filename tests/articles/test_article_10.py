@@ -113,6 +113,12 @@ def test_a_neighbor_of_an_approved_network_is_found(front, connect, peers, clock
     assert peers(flow(clock.now, target="172.31.5.32")) == {FRONT: "open"}
 
 
+def test_the_carriers_side_of_an_approved_link_is_no_outside_body(front, bureau, acting, peers, clock):
+    approved(bureau, acting, clock, "link", crossings.internet(clock))
+    assert peers(flow(clock.now, target="203.0.113.1", port=179)) == {}
+    assert peers(flow(clock.now, target="203.0.113.8", port=179)) == {FRONT: "open"}
+
+
 def test_an_approval_afterwards_regularizes_and_is_no_silence(front, connect, peers, clock):
     at = clock.now
     assert peers(flow(at)) == {FRONT: "open"}

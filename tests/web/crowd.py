@@ -9,12 +9,13 @@ from typing import Any
 from django.db import models, transaction
 
 from anzhang.casework import routes
-from anzhang.casework.models import Case, Finding, Notice, Todo
+from anzhang.casework.models import Approval, Case, Finding, Notice, Todo
 from anzhang.demo.bureau import SETUP, Bureau
 from anzhang.directory.models import Person, Unit
 from anzhang.endpoints.models import Endpoint, Peripheral
 from anzhang.events import Event
 from anzhang.journal.procedures import record
+from anzhang.network.models import Interconnection, Link, Zone
 from anzhang.organization.models import ControlMeasure
 from anzhang.registers.declaration import REGISTERS
 from anzhang.rooms.models import EquipmentMove, RoomVisit, Shift
@@ -76,6 +77,9 @@ class Crowd:
             Peripheral: {"serial": f"s{i}"},
         }
         fixed = own.get(model, {}) | given
+        if model in {Link, Interconnection}:  # one for each approval; a link joins two zones
+            fixed["basis"] = self._add(Approval, 1)[0]
+            fixed |= {"far_zone": self._add(Zone, 1)[0]} if model is Link else {}
         row = model(**fixed)
         turn = count(i)
         for field in model._meta.concrete_fields:

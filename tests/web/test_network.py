@@ -37,7 +37,7 @@ def test_without_zones_it_says_what_to_do(bureau, office):
     assert "<svg" not in page.partition('id="map"')[2].partition("</section>")[0]
 
 
-def test_it_draws_zones_lines_and_findings(joined, office, tmp_path, clock):
+def test_it_draws_zones_lines_and_findings(joined, bureau, office, tmp_path, clock):
     vault = Vault(tmp_path / "vault")
     clock.advance(minutes=1)
     crossings.seal(vault, clock, flow(clock.now, port=22))
@@ -51,9 +51,9 @@ def test_it_draws_zones_lines_and_findings(joined, office, tmp_path, clock):
     assert f"/registers/interconnection/{joined.pk}/" in page
     assert f"/cases/{joined.basis.case.number}/" in page
     clock.now = joined.valid_to + timedelta(days=1)
-    assert "已失效" in office.get("/network/").text
+    assert "已失效" in enter(Client(), bureau.user["wujie"]).get("/network/").text
     clock.advance(days=30)
-    assert "代发银行专线" not in office.get("/network/").text.partition('id="findings"')[0]
+    assert "代发银行专线" not in enter(Client(), bureau.user["wujie"]).get("/network/").text.partition('id="findings"')[0]
 
 
 def test_it_asks_the_gate_and_leads_to_the_route(joined, office):

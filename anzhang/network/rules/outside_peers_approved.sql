@@ -2,13 +2,15 @@
 name = "outside_peers_approved"
 title = "No outside body is connected without an interconnection that the leading group approved"
 streams = ["api_event", "flow_event"]
-registers = ["interconnection", "interconnection_network", "approval", "zone", "zone_network", "device", "interface", "unit", "person"]
+registers = [
+    "interconnection", "interconnection_network", "link", "link_network", "approval", "zone", "zone_network", "device", "interface", "unit",
+    "person",
+]
 parameters = []
 window_days = 7
 mode = "append"
 +++ */
--- Who spoke with whom on which port on a Beijing day, calls of interfaces by their caller, and that flows were told at all. What never
--- leaves its wire (loopback, link-local, multicast) is no peer.
+-- Who spoke with whom on which port on a Beijing day, calls of interfaces by their caller, and that flows were told at all.
 SELECT way, source_ip, destination_ip, protocol, port, client, host, day, min(at_) AS first_at, max(at_) AS last_at, count(*) AS times,
        arg_min(line, at_) AS first_line, arg_max(line, at_) AS last_line
 FROM (
@@ -16,22 +18,21 @@ FROM (
            NULL AS client, NULL AS host, CAST(timestamp + INTERVAL 8 HOUR AS DATE) AS day
     FROM flow_event
     WHERE event_outcome IS DISTINCT FROM 'failure' AND source_ip IS NOT NULL AND destination_ip IS NOT NULL
-      AND NOT regexp_matches(source_ip || ' ' || destination_ip, '(^| )(0\.|127\.|169\.254\.|22[4-9]\.|23[0-9]\.|2[45][0-9]\.|fe[89ab]|ff|::1?( |$))')
     UNION ALL
     SELECT 'api', timestamp, line, source_ip, NULL, NULL, NULL, client, lower(host_name), CAST(timestamp + INTERVAL 8 HOUR AS DATE)
     FROM api_event
     WHERE event_outcome IS DISTINCT FROM 'failure' AND source_ip IS NOT NULL AND (client IS NOT NULL OR NOT is_public(source_ip))
-      AND NOT regexp_matches(source_ip, '^(0\.|127\.|169\.254\.|fe[89ab]|::1?$)')
     UNION ALL
     SELECT 'alive', timestamp, line, NULL, NULL, NULL, NULL, NULL, NULL, CAST(timestamp + INTERVAL 8 HOUR AS DATE) FROM flow_event
 )
 GROUP BY way, source_ip, destination_ip, protocol, port, client, host, day;
 
--- Art. 10, obligation A10.1. An outside peer is an address in no network of a zone of the bureau. What comes in from the internet to the
--- area that serves it (dmz), or calls an interface from there without a client's name, is a visitor and no connection. A peer is approved at
--- an instant if an interconnection was believed then, held then and names its address; one that was recorded later and reaches back over
--- the instant makes the act regularized. Of a day the first and the last contact are judged; where different approvals cover them with a
--- pause between, nobody can say what passed in the pause: unknown. What was not seen for a week is over.
+-- Art. 10, obligation A10.1. An outside peer is an address in no network of a zone of the bureau; what never leaves its wire (loopback,
+-- link-local, multicast) is none. What comes in from the internet to the area that serves it (dmz), or calls an interface from there without
+-- a client's name, is a visitor and no connection. A peer is approved at an instant if an interconnection was believed then, held then and
+-- names its address; one that was recorded later and reaches back over the instant makes the act regularized. Of a day the first and the
+-- last contact are judged; where different approvals cover them with a pause between, nobody can say what passed in the pause: unknown.
+-- What was not seen for a week is over.
 WITH
 fact AS (
     SELECT way, source_ip, destination_ip, protocol, port, client, host, day, min(first_at) AS first_at, max(last_at) AS last_at,
@@ -66,18 +67,29 @@ crossing AS (
         SELECT NULL, source_ip, NULL, host, client, protocol, port, first_at, last_at, times, first_line, last_line
         FROM sided WHERE way = 'api' AND from_zone IS NULL AND ip_key(source_ip) IS NOT NULL
     ) c
+    WHERE NOT regexp_matches(c.peer, '^(0\.|127\.|169\.254\.|22[4-9]\.|23[0-9]\.|2[45][0-9]\.|fe[89ab]|ff|::1?$)')
 ),
 -- A row as believed holds from its recording until it was superseded; `later` is what it says today of a time before its recording.
+-- The addresses on the internet's side of an approved link (gateways, neighbors of the carrier) belong to that link.
+approved AS (
+    SELECT 'interconnection' AS book, id, valid_from, valid_to, recorded_at, superseded_at, basis_id FROM interconnection
+    UNION ALL
+    SELECT 'link', id, valid_from, valid_to, recorded_at, superseded_at, basis_id FROM link
+),
 version AS (
-    SELECT i.id, greatest(i.valid_from, i.recorded_at) AS held_from,
+    SELECT i.book, i.id, greatest(i.valid_from, i.recorded_at) AS held_from,
            least(i.valid_to, i.superseded_at, a.valid_to, TIMESTAMP '9999-01-01') AS held_to,
            i.valid_from, least(i.valid_to, a.valid_to, TIMESTAMP '9999-01-01') AS valid_to, i.superseded_at IS NULL AS stands
-    FROM interconnection i JOIN approval a ON a.id = i.basis_id AND a.authority = 'leading_group'
+    FROM approved i JOIN approval a ON a.id = i.basis_id AND a.authority = 'leading_group'
 ),
+peer AS (SELECT peer, ip_key(peer) AS k FROM (SELECT DISTINCT peer FROM crossing)),
 reach AS (
-    SELECT DISTINCT p.peer, n.interconnection_id AS id
-    FROM (SELECT peer, ip_key(peer) AS k FROM (SELECT DISTINCT peer FROM crossing)) p
-    JOIN interconnection_network n ON n.side = 'peer' AND p.k BETWEEN n.first AND n.last
+    SELECT p.peer, 'interconnection' AS book, n.interconnection_id AS id
+    FROM peer p JOIN interconnection_network n ON n.side = 'peer' AND p.k BETWEEN n.first AND n.last
+    UNION
+    SELECT p.peer, 'link', n.link_id
+    FROM peer p JOIN link_network n ON p.k BETWEEN n.first AND n.last JOIN link l ON l.id = n.link_id
+    JOIN zone z ON z.id = CASE WHEN n.side = 'near' THEN l.near_zone_id ELSE l.far_zone_id END AND z.kind = 'internet'
 ),
 judged AS (
     SELECT c.n,
@@ -87,7 +99,7 @@ judged AS (
            coalesce(bool_or(v.stands AND c.last_at >= v.valid_from AND c.last_at < v.valid_to), false) AS last_later,
            max(v.held_to) FILTER (WHERE c.first_at >= v.held_from AND c.first_at < v.held_to) AS until_at,
            min(v.held_from) FILTER (WHERE c.last_at >= v.held_from AND c.last_at < v.held_to) AS again_at
-    FROM crossing c LEFT JOIN reach r ON r.peer = c.peer LEFT JOIN version v ON v.id = r.id
+    FROM crossing c LEFT JOIN reach r ON r.peer = c.peer LEFT JOIN version v ON v.book = r.book AND v.id = r.id
     GROUP BY c.n
 ),
 fixed AS (SELECT i.device_id, unnest(from_json(i.addresses, '["VARCHAR"]')) AS ip FROM interface i),
