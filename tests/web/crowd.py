@@ -78,7 +78,7 @@ class Crowd:
         }
         fixed = own.get(model, {}) | given
         if model in {Link, Interconnection}:  # one for each approval; a link joins two zones
-            fixed["basis"] = self._add(Approval, 1)[0]
+            fixed["basis"] = self._add(Approval, 1, case=self._add(Case, 1)[0])[0]
             fixed |= {"far_zone": self._add(Zone, 1)[0]} if model is Link else {}
         row = model(**fixed)
         turn = count(i)
