@@ -12,6 +12,7 @@ from anzhang.casework.routes import Need, RouteError
 from anzhang.directory.models import Assignment, LeadingGroupMember
 from anzhang.permissions import RefusedError, system
 from anzhang.rooms.models import MachineRoom
+from anzhang.systems.models import System
 from tests.casework.paths import file, person, post, route, step, walk
 from tests.web.visitors import enter
 
@@ -30,8 +31,11 @@ def refused(call, *given):
 def test_no_route_of_the_catalog_leaves_the_head_of_the_bureau_without_deciders(bureau, clock):
     assert len(WITH_STAND_IN) > 8
     MachineRoom.objects.create(code="R1", name="主楼机房", unit=bureau.unit["HRSS"], in_service_on=clock.now.date())
+    System.objects.create(
+        code="S1", name="本级系统", kind="business", managing_unit=bureau.unit["HRSS"], responsible_unit=bureau.unit["HRSS"]
+    )
     for key in WITH_STAND_IN:
-        asked = {"unit": bureau.unit["HRSS"], "applicant": bureau.named("高建国"), "form": {"room": "R1"}, "rules": {}}
+        asked = {"unit": bureau.unit["HRSS"], "applicant": bureau.named("高建国"), "form": {"room": "R1", "system": "S1"}, "rules": {}}
         case = Case.objects.create(number=key, route=key, filed_at=clock.now, **asked)
         settled = stand_ins.settled(routes.current()[key], case, clock.now)
         for case.step, each in enumerate(settled.steps):
