@@ -151,15 +151,17 @@ def with_own_breaches(catalog: Catalog, measured: Measurement, own: breaches.Fou
 
 def waits_for(catalog: Catalog, obligation: Obligation) -> Why:
     """Return why an obligation without a check is unknown: the registers and event streams that do not stand yet."""
-    missing = [noun for noun in sorted(obligation.nouns) if not _stands(catalog, noun)]
+    own = getattr(CHECKS.get(obligation.check), "rule", None)  # what judges a part of it stands on its own streams only
+    read = set(own.streams) if own is not None else {stream for rule in rules.bound().values() for stream in rule.streams}
+    missing = [noun for noun in sorted(obligation.nouns) if not _stands(catalog, noun, read)]
     if not missing:
         return Why("waits_for_check")
     return Why("waits_for", {"missing": [{"zh": _label(catalog, noun)["zh"], "en": noun.replace("_", " ")} for noun in missing]})
 
 
-def _stands(catalog: Catalog, noun: str) -> bool:
+def _stands(catalog: Catalog, noun: str, read: Collection[str]) -> bool:
     if noun in catalog.streams:
-        return any(noun in rule.streams for rule in rules.bound().values())
+        return noun in read
     try:
         apps.get_model("anzhang", noun.replace("_", ""))
     except LookupError:
