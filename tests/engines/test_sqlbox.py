@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import time
 from pathlib import Path
 
@@ -62,8 +61,8 @@ def test_its_parameters_are_named():
         ("SELECT x FROM", "syntax"),
         ("INSERT INTO t VALUES (1)", "not a SELECT"),
         ("CREATE TABLE z AS SELECT 1", "not a SELECT"),
-        ("COPY t TO '/tmp/x'", "not a SELECT"),
-        ("ATTACH '/tmp/x'", "not a SELECT"),
+        ("COPY t TO 'x'", "not a SELECT"),
+        ("ATTACH 'x'", "not a SELECT"),
         ("INSTALL httpfs", "not a SELECT"),
         ("SET memory_limit = '9GB'", "not a SELECT"),
         ("PRAGMA version", "not a SELECT"),
@@ -142,7 +141,6 @@ def test_a_table_for_once_is_forgotten(box):
     assert caught.value.code == "failed"
 
 
-@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="Linux only")
 def test_the_process_has_no_files_no_network_and_no_configuration(box, tmp_path: Path):
     """Past the parser too: what `parse` would refuse is given to the box as it is."""
     secret = tmp_path / "secret"
