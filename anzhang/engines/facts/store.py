@@ -6,7 +6,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +34,6 @@ class Store:
 
     root: Path
     box: Box
-    _seen: dict[str, State] = field(default_factory=dict)
 
     def facts(self, recipe: Recipe, vault: Vault, at: datetime, *, anew: bool = False) -> Facts:
         """Bring the facts of a recipe up to the newest sealed line and return those of its window up to an instant.
@@ -45,9 +44,7 @@ class Store:
         durable.make_folder(folder)
         with _alone(folder):
             work = _Work(recipe, folder, vault, self.box, at)
-            state = None if anew else self._seen.get(str(folder)) or work.load()
-            state, fresh = work.follow(state)
-            self._seen[str(folder)] = state
+            state, fresh = work.follow(None if anew else work.load())
             work.parts.clean(state.parts)
         return work.ready(state, fresh)
 
@@ -101,10 +98,6 @@ class _Work:
     def follow(self, kept: State | None) -> tuple[State, int]:
         """Take in every later line; return what is kept then, and how many events were new."""
         parsers, redactions = streams.version(), sum(len(sealed.redactions) for sealed in self.vault.segments())
-        if kept is not None:
-            on_disk = self.load()
-            if on_disk is None or on_disk.cursor > kept.cursor:  # another process went on meanwhile
-                kept = on_disk
         stands = kept is not None
         if kept is None or (kept.parsers, kept.redactions) != (parsers, redactions) or self.floor < kept.since:
             kept, stands = self._begin(parsers, redactions), False
