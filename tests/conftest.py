@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from django.core.cache import cache
@@ -12,7 +14,12 @@ from anzhang import clock as anzhang_clock
 from anzhang.demo import bureau as demo
 from anzhang.journal import sequencer
 from anzhang.permissions import Actor
-from tests import world
+from tests import shared_bureau, world
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """See which modules share a bureau."""
+    shared_bureau.mark(items)
 
 
 @pytest.fixture(autouse=True)
@@ -30,10 +37,22 @@ def clock() -> Iterator[world.Clock]:
     anzhang_clock.now = real
 
 
+@pytest.fixture(autouse=True, scope="module")
+def module_bureau(request: pytest.FixtureRequest) -> Iterator[demo.Bureau | None]:
+    """The bureau that all tests of a module share, None where each builds its own."""
+    tests = [item for item in request.session.items if item.path == request.path]
+    if not tests[0].stash[shared_bureau.SHARES]:
+        yield None
+        return
+    request.getfixturevalue("django_db_setup")
+    with shared_bureau.standing(request.getfixturevalue("django_db_blocker")) as bureau:
+        yield bureau
+
+
 @pytest.fixture
-def bureau(db: None, clock: world.Clock) -> demo.Bureau:
-    """The bureau everyone knows, as it stands at `world.START`."""
-    return demo.build(clock.now)
+def bureau(module_bureau: demo.Bureau | None, db: Any, clock: world.Clock) -> demo.Bureau:
+    """The bureau everyone knows, as it stands at `world.START`, with rows of this test's own."""
+    return copy.deepcopy(module_bureau) if module_bureau else demo.build(clock.now)
 
 
 @pytest.fixture

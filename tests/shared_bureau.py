@@ -1,12 +1,15 @@
 """One bureau for all tests of a module: each test runs in a savepoint of the transaction that holds it.
 
-On SQLite only: there closing the connection of a test database in memory does nothing, so Django's own test transaction may
-stand inside another one. Elsewhere every test builds its own.
+A module shares its bureau when every one of its tests that reads the database asks for `bureau`, and none commits: `mark` finds
+these modules among the collected tests. Elsewhere every test builds its own.
 """
 
-import copy
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import groupby
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -15,30 +18,42 @@ from anzhang import clock as anzhang_clock
 from anzhang.demo import bureau as demo
 from tests import world
 
+COMMITTING = {"transactional_db", "live_server", "django_db_reset_sequences", "django_db_serialized_rollback"}
+SHARES = pytest.StashKey[bool]()
+
+
+def mark(items: list[pytest.Item]) -> None:
+    """Say of every collected test whether its module shares one bureau."""
+    for _path, group in groupby(items, key=lambda item: item.path):
+        tests = list(group)
+        shares = all(map(_may_share, tests)) and any("bureau" in item.fixturenames for item in tests)
+        for item in tests:
+            item.stash[SHARES] = shares
+
+
+def _may_share(item: Any) -> bool:
+    names = set(item.fixturenames)
+    marker = item.get_closest_marker("django_db")
+    if names & COMMITTING or (marker and (marker.args or marker.kwargs)):
+        return False
+    return "bureau" in names or not ("db" in names or marker)
+
 
 @contextmanager
-def standing(blocker) -> Iterator[demo.Bureau | None]:
-    """Build the bureau and keep it until the block ends; None where it cannot be shared."""
+def standing(blocker: Any) -> Iterator[demo.Bureau]:
+    """Build the bureau and keep it until the block ends, in a transaction that is not committed."""
     with blocker.unblock():
-        if connection.vendor != "sqlite":
-            yield None
-            return
         real, frozen = anzhang_clock.now, world.Clock()
         frozen.install()
-        with transaction.atomic():
-            bureau = demo.build(frozen.now)
+        close, connection.close = connection.close, lambda: None  # Django closes after each test; the transaction must stand
+        outer = transaction.atomic()
+        outer._from_testcase = True  # as a test's own: a durable block may stand inside it
+        try:
+            with outer:
+                bureau = demo.build(frozen.now)
+                anzhang_clock.now = real
+                yield bureau
+                transaction.set_rollback(True)
+        finally:
             anzhang_clock.now = real
-            yield bureau
-            transaction.set_rollback(True)
-
-
-@pytest.fixture(scope="module")
-def module_bureau(django_db_setup, django_db_blocker):
-    with standing(django_db_blocker) as bureau:
-        yield bureau
-
-
-@pytest.fixture
-def bureau(module_bureau, db, clock) -> demo.Bureau:
-    """The bureau as it stands at `world.START`, with rows of this test's own."""
-    return copy.deepcopy(module_bureau) if module_bureau else demo.build(clock.now)
+            connection.close = close

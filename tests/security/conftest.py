@@ -13,9 +13,6 @@ from anzhang.demo import bureau as demo
 from anzhang.directory import tokens
 from anzhang.journal.models import Entry
 from tests import world
-from tests.shared_bureau import bureau, module_bureau
-
-__all__ = ["bureau", "entries", "module_bureau", "module_target", "target"]
 
 
 @dataclass
