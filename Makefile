@@ -13,6 +13,8 @@ SYSLOG_NG := syslog-ng-core libivykis0 libnet1 libpcre3 libjson-c5 libglib2.0-0
 APT_PROGRAMS := clamd rsyslogd sshd chromium debootstrap java pg_ctl slapd strace freeradius radclient eapol_test
 
 # The same stories on PostgreSQL: the heart of them in `make test`, all that need no program of their own in `make test-long`.
+# Files to one process each, in their order (dear ones are not last); one process more than two cores, as many tests wait for programs.
+SPREAD := -n 3 --dist loadfile --no-loadscope-reorder
 ON_POSTGRES := tests/journal/on_postgres.py tests/journal/test_record.py tests/journal/test_verify.py tests/articles tests/casework/test_appointment.py tests/casework/test_quorum.py \
   tests/casework/test_verbs.py tests/casework/test_stories.py tests/directory/test_scoping.py tests/registers/test_importing.py tests/web/test_cases.py
 # Every folder of tests but those that know no database, start whole programs with a database of their own, or (journal) are named by file.
@@ -29,12 +31,12 @@ run: $(VENV)/installed ## set up, then run the demo bureau in the foreground (AR
 	@exec $(VENV)/bin/anzhang demo $(ARGS)
 
 test: $(VENV)/installed-dev apt $(VENV)/syslog-ng ## the tests, with the real programs they use
-	$(PY) -m pytest -m "not long" -n 2 --dist loadfile $(ARGS)
-	$(PY) -m tests.postgres $(PY) -m pytest -m "not long and not browser" -n 2 --dist loadfile $(ON_POSTGRES)
+	$(PY) -m pytest -m "not long" $(SPREAD) $(ARGS)
+	$(PY) -m tests.postgres $(PY) -m pytest -m "not long and not browser" $(SPREAD) $(ON_POSTGRES)
 
 test-long: $(VENV)/installed-dev apt $(VENV)/syslog-ng ## every test, the long ones too
-	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
-	$(PY) -m tests.postgres $(PY) -m pytest -m "not browser" -n 2 --dist loadfile $(ALL_ON_POSTGRES)
+	$(PY) -m pytest $(SPREAD) $(ARGS)
+	$(PY) -m tests.postgres $(PY) -m pytest -m "not browser" $(SPREAD) $(ALL_ON_POSTGRES)
 
 lint: $(VENV)/installed-dev ## ruff, mypy, import contracts, missing migrations
 	$(VENV)/bin/ruff check .

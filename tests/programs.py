@@ -77,6 +77,12 @@ def answers(port: int) -> bool:
     return True
 
 
+def listens(port: int) -> bool:
+    """Whether somebody listens on the port, asked of the kernel: a port that counts those who knock is not knocked at."""
+    sockets = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return any(local.endswith(f":{port:04X}") and state == "0A" for _number, local, _peer, state, *_rest in sockets)
+
+
 @contextlib.contextmanager
 def running(*command: str, **options: object) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program for the length of a block; end it with SIGTERM, and with SIGKILL when it does not listen."""

@@ -16,7 +16,7 @@ from typing import Any
 from anzhang.engines.vault import Vault
 from anzhang.monitoring import quarantine
 from tests.monitoring.authority import Authority
-from tests.programs import answers, free_port, free_udp_port, wait_until
+from tests.programs import answers, free_port, free_udp_port, listens, wait_until
 
 SETTINGS = """\
 [collector]
@@ -44,7 +44,7 @@ class Installation:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start a collector and wait until both ports answer."""
+        """Start a collector and wait until its ports stand."""
         text = SETTINGS.format(syslog=self.syslog, udp=self.udp, http=self.http, seal_seconds=self.seal_seconds) + self.more
         (self.home / "anzhang.toml").write_text(text, encoding="utf-8")
         log = (self.home / "collector.log").open("ab")
@@ -52,7 +52,10 @@ class Installation:
             [sys.executable, "-m", "anzhang", "--home", str(self.home), "collector"], stdout=log, stderr=log, env=_environment()
         )
         log.close()
-        wait_until(lambda: self.alive and answers(self.http), 90, f"the collector; {self.home / 'collector.log'}")
+        secured = (self.tls, self.relp, self.relp_tls) if "syslog_tls" in self.more else ()
+        wait_until(
+            lambda: self.alive and answers(self.http) and all(map(listens, secured)), 90, f"the collector; {self.home / 'collector.log'}"
+        )
 
     def secure(self, authority: Authority) -> None:
         """Open the ports that want a certificate, and plain RELP, at the next start."""
