@@ -57,6 +57,9 @@ class Installation:
             lambda: self.alive and answers(self.http) and all(map(listens, secured)), 90, f"the collector; {self.home / 'collector.log'}"
         )
 
+    def _ready(self, secured: tuple[int, ...]) -> bool:
+        return self.alive and answers(self.http) and all(map(listens, secured))
+
     def secure(self, authority: Authority) -> None:
         """Open the ports that want a certificate, and plain RELP, at the next start."""
         server = authority.issue("collector.example")

@@ -1,6 +1,7 @@
 """An upgrade ends with a ledger that verifies, or with the database of before."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -49,10 +50,16 @@ def run_with(home, then, more="", **environment):
     )
 
 
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    home = tmp_path_factory.mktemp("fresh") / "home"
+    anzhang(home, "init")
+    return home
+
+
 @pytest.fixture
-def home(tmp_path):
-    anzhang(tmp_path / "home", "init")
-    return tmp_path / "home"
+def home(fresh, tmp_path):
+    return Path(shutil.copytree(fresh, tmp_path / "home"))
 
 
 def holidays(home):
