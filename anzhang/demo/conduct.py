@@ -9,6 +9,7 @@ from anzhang import clock
 from anzhang.casework.legal_basis import LegalBasis
 from anzhang.demo import planning
 from anzhang.demo.bureau import SETUP, Bureau
+from anzhang.demo.chapter import Chapter, Planted, Site
 from anzhang.demo.crowd import WITHOUT_OFFICER, Crowd, put
 from anzhang.directory.models import Assignment, Person, Unit
 from anzhang.events import Event
@@ -180,3 +181,24 @@ def _unclassed(crowd: Crowd) -> System:
         code="XT900", name="坐席质检录音系统", managing_unit=unit, responsible_unit=unit, centrally_planned=False, management_level="unit",
         protection_level=2,
     )  # fmt: skip
+
+
+def registers(site: Site, bureau: Bureau, crowd: Crowd) -> None:
+    """Write the papers of the year."""
+    behave(bureau, crowd, site.now)
+
+
+CHAPTER = Chapter(
+    "conduct",
+    registers=registers,
+    expected=(
+        Planted("A05.3", "unit:D22", "信访接待处没有信息安全管理人员"),
+        Planted("A05.4", "officer:*", "调解仲裁管理处的信息安全管理人员没有备案"),
+        Planted("A05.1", "unit:D21", "离退休干部处没有责任制度"),
+        Planted("A04.4", "directive:BS*-0018", "国际合作处逾期没有完成督办事项"),
+        Planted("A04.5", "unit:S10", "人事档案服务中心一年多没有检查"),
+        Planted("A04.5", "unit:S08", "公共实训中心没有回复检查意见"),
+        Planted("A04.6", "person:P1026", "人才服务中心负责人没有签责任书"),
+        Planted("A34.1", "system:XT900", "系统没有归类"),
+    ),
+)

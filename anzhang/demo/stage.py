@@ -21,7 +21,8 @@ from django.db.models import Sum
 
 from anzhang import clock, jobs
 from anzhang.casework import holidays
-from anzhang.demo import breaches, bureau, conduct, crowd, logs, traffic
+from anzhang.demo import breaches, bureau, chapters, crowd, traffic
+from anzhang.demo.chapter import Site
 from anzhang.directory import links, tickets
 from anzhang.directory.models import Unit, User
 from anzhang.directory.passwords import change
@@ -48,17 +49,19 @@ class WrongWordError(Exception):
 def build(home: Home) -> str:
     """Make the database, the bureau, the breaches, the evidence and the first verdicts; return what was made."""
     now = clock.now()
+    site = Site(now)
     database.create(home)
     with transaction.atomic():
         record(bureau.SETUP, Event.INSTALLATION_INIT, ("installation", "demo"), at=now, payload={"demo": True})
         built = bureau.build(now)
         bureau.put_on_file(built, now)
         breaches.plant(built, now)
-        conduct.behave(built, crowd.populate(built, now), now)
+        chapters.write_registers(site, built, crowd.populate(built, now))
         holidays.seed_holidays(bureau.SETUP, clock.day_of(now).year, now)
         platform.register(bureau.SETUP, Unit.objects.get(function=Unit.Function.INFO_CENTER), home, now)
         passwords = give_passwords(built, now)
-    lines = [*logs.between(now - timedelta(days=7), now), *breaches.lines(now)]
+    told = [*chapters.lines(site, now - timedelta(days=site.days), now), *chapters.planted(site)]
+    lines = [line for _at, line in told]
     collect(home, lines)
     jobs.reconcile(clock.now())
     sign_heads(clock.now())
@@ -117,7 +120,7 @@ def sealed_lines() -> int:
 
 def keep_sending(home: Home) -> None:
     """Send the day's lines as their minute comes."""
-    traffic.keep_sending(listen.parse(home, "collector", "syslog_tcp", "127.0.0.1:5514"))
+    traffic.keep_sending(listen.parse(home, "collector", "syslog_tcp", "127.0.0.1:5514"), Site(clock.now()))
 
 
 def parse_span(text: str) -> timedelta:

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from anzhang import clock
-from anzhang.demo import logs
+from anzhang.demo import chapters
+from anzhang.demo.chapter import Site
 from anzhang.operate.listen import Listen
 
 CHUNK = 2000  # lines per send
@@ -47,7 +48,7 @@ def wait_for(place: Listen, seconds: float) -> bool:
     return False
 
 
-def keep_sending(place: Listen) -> None:
+def keep_sending(place: Listen, site: Site) -> None:
     """Send the lines of the present day as their minute comes (by the demo's clock), until SIGTERM or SIGINT."""
     stopping = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -56,7 +57,7 @@ def keep_sending(place: Listen) -> None:
     while not stopping.wait(BEAT_SECONDS):
         now = clock.now()
         begin = max(sent_until, now - timedelta(days=7))
-        due = list(logs.between(begin, now))
+        due = [line for _at, line in chapters.lines(site, begin, now)]
         if due:
             try:
                 send(place, due)
