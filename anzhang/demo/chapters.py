@@ -10,13 +10,13 @@ from datetime import datetime
 from heapq import merge
 from itertools import chain
 
-from anzhang.demo import breaches, conduct, logs, network, postures, presence
+from anzhang.demo import breaches, conduct, logs, network, postures, presence, rooms, visits
 from anzhang.demo.bureau import Bureau
 from anzhang.demo.chapter import Chapter, Line, NearMiss, Planted, Site
 from anzhang.demo.crowd import Crowd
 
 CHAPTERS: tuple[Chapter, ...] = (
-    logs.CHAPTER, breaches.CHAPTER, network.CHAPTER, presence.CHAPTER, conduct.CHAPTER, postures.CHAPTER,
+    logs.CHAPTER, breaches.CHAPTER, rooms.CHAPTER, network.CHAPTER, presence.CHAPTER, conduct.CHAPTER, postures.CHAPTER, visits.CHAPTER,
 )  # fmt: skip
 EXPECTED: tuple[Planted, ...] = tuple(chain.from_iterable(chapter.expected for chapter in CHAPTERS))
 NEAR: tuple[NearMiss, ...] = tuple(chain.from_iterable(chapter.near for chapter in CHAPTERS))

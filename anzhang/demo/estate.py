@@ -37,7 +37,13 @@ FIXED = (
     ("storage", 5, "GL", "存储", ("华为 OceanStor 5310",)),
 )  # fmt: skip
 TERMINALS = 0.825  # of all devices
-KINDS = (("desktop", 65, "桌面终端"), ("counter", 20, "柜面终端"), ("laptop", 8, "便携机"), ("self_service", 4, "自助机"), ("remote_access", 3, "远程终端"))
+KINDS = (
+    ("desktop", 65, "桌面终端"),
+    ("counter", 20, "柜面终端"),
+    ("laptop", 8, "便携机"),
+    ("self_service", 4, "自助机"),
+    ("remote_access", 3, "远程终端"),
+)
 OUI = ("3c:7c:3f", "b0:83:fe", "00:e0:4c", "c8:5b:76", "74:86:e2", "f8:b4:6a")
 CAST_UNITS = ("IC", "LGO", "JYC", "SBZX")
 SUBORDINATE = ("IC", "SBZX")
@@ -143,9 +149,7 @@ def _terminal(number: int, home: str, dice: random.Random, third: int, last: int
     )  # fmt: skip
 
 
-def _fixed(
-    kind: str, number: int, zone: str, name: str, model: str, homes: list[str], weights: list[int], dice: random.Random
-) -> Machine:
+def _fixed(kind: str, number: int, zone: str, name: str, model: str, homes: list[str], weights: list[int], dice: random.Random) -> Machine:
     named = next((each for each in NAMED_SERVERS if kind == "server" and each[0] == number), None)
     code, mac = fixed(kind, number), _mac(4 + (kind == "server"), number + 100_000 + 10_000 * list(CODES).index(kind))
     if named:

@@ -18,6 +18,7 @@ from anzhang.endpoints.models import Endpoint, PatchBaseline, Peripheral, Softwa
 from anzhang.events import Event
 from anzhang.network.models import Device, Interface, SecurityProduct, Zone
 from anzhang.organization.models import PolicyDocument
+from anzhang.rooms.models import MachineRoom
 
 ANTIVIRUS, GUARD = "火绒终端安全", "主机安全卫士"
 PROGRAMS = {
@@ -40,10 +41,7 @@ def registers(site: Site, bureau: Bureau, crowd: Crowd) -> None:
     put(
         site.now,
         Interface,
-        (
-            Interface(device=devices[each.code], name="eth0", mac=each.mac, addresses=[] if each.leased else [each.ip])
-            for each in machines
-        ),
+        (Interface(device=devices[each.code], name="eth0", mac=each.mac, addresses=[] if each.leased else [each.ip]) for each in machines),
     )
     _endpoints(site, machines, devices, zones, bureau)
     _products(site, today)
@@ -74,6 +72,7 @@ def _devices(
     site: Site, machines: tuple[Machine, ...], homes: dict[str, tuple[Unit, list[Person]]], zones: dict[str, Zone], today: date
 ) -> dict[str, Device]:
     dice, turn = random.Random(f"devices/{estate.SEED}"), dict.fromkeys(homes, 0)  # noqa: S311  # demo data, not a secret
+    rooms = {room.code: room for room in MachineRoom.objects.all()}
     rows = []
     for each in machines:
         unit, staff = homes[each.unit]
@@ -81,7 +80,7 @@ def _devices(
         turn[each.unit] += 1
         row = Device(
             code=each.code, name=each.name, kind=each.kind, model=each.model, zone=zones[each.zone], unit=unit, person=person,
-            hosts=[each.host], in_service_on=today - timedelta(days=dice.randint(60, 1900)),
+            hosts=[each.host], room=rooms.get(each.room), in_service_on=today - timedelta(days=dice.randint(60, 1900)),
         )  # fmt: skip
         rows.append(row)
     _lives({row.code: row for row in rows}, today)

@@ -25,7 +25,11 @@ USEFUL = timedelta(hours=24)  # an older report proves nothing any more, and nob
 BEFORE = timedelta(seconds=20)  # an endpoint reports before it is let in
 WITHOUT_GUARD, GUARD_SET, BEHIND, JUST_CURRENT = fixed("server", 5), fixed("server", 6), fixed("server", 7), fixed("server", 8)
 GAME = "在线游戏平台"
-SOFTWARE = {"office": ("办公套件", "业务前台 3.1", "公文客户端"), "counter": ("业务前台 3.1", "读卡驱动"), "self_service": ("自助服务程序", "读卡驱动")}
+SOFTWARE = {
+    "office": ("办公套件", "业务前台 3.1", "公文客户端"),
+    "counter": ("业务前台 3.1", "读卡驱动"),
+    "self_service": ("自助服务程序", "读卡驱动"),
+}
 
 
 def endpoint_says(machine: Machine, day: Any, name: str = "") -> dict[str, Any]:
@@ -34,9 +38,7 @@ def endpoint_says(machine: Machine, day: Any, name: str = "") -> dict[str, Any]:
     installed = [code for code, _title, of, _severity, _days in PATCHES if of == platform]
     antivirus = {"kind": "antivirus", "name": ANTIVIRUS, "version": "6.0.5", "state": "running", "signatures_on": day.isoformat()}
     network: dict[str, Any] = {"default_routes": 1, "active": [{"name": "以太网", "kind": "wired"}], "proxy": "", "sharing": False}
-    software = [
-        {"name": each, "version": "1.0"} for each in SOFTWARE.get(machine.endpoint, SOFTWARE["office"])
-    ]
+    software = [{"name": each, "version": "1.0"} for each in SOFTWARE.get(machine.endpoint, SOFTWARE["office"])]
     match name:
         case "scannerless":
             antivirus["state"] = "stopped"
@@ -100,18 +102,18 @@ def came(site: Site, begin: datetime, end: datetime) -> list[Came]:
     """Return the reports of `begin <= instant < end` in order: of who comes in, of servers."""
     arrivals = presence.arrivals(site, begin + BEFORE, end + BEFORE)
     mark = {estate.terminal(name): name for name in estate.MARKED}
-    found = [
-        of_endpoint(machine, at - BEFORE, "gamer" if mark.get(machine.code) == "gamer" else "") for at, machine in arrivals
-    ]
+    found = [of_endpoint(machine, at - BEFORE, "gamer" if mark.get(machine.code) == "gamer" else "") for at, machine in arrivals]
     return sorted([*found, *of_servers(site, begin, end)], key=lambda each: each.at)
 
 
 def registers(site: Site, _bureau: Bureau, _crowd: Crowd) -> None:
     """Receive what was reported before the demo began: each endpoint's newest, and the last day's."""
     since = site.now - USEFUL - timedelta(hours=2)
-    last: dict[str, Came] = {}
+    last: dict[str, Came] = {}  # an endpoint that came since needs no older one
     for at, machine in presence.arrivals(site, site.now - timedelta(days=7), since):
         last[machine.code] = of_endpoint(machine, at - BEFORE)
+    for _at, machine in presence.arrivals(site, since + BEFORE, site.now + BEFORE):
+        last.pop(machine.code, None)
     recent = came(site, since, site.now)
     receive(site.now, [*sorted(last.values(), key=lambda each: each.at), *recent, *marked(site)])
 

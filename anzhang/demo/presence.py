@@ -167,10 +167,13 @@ def planted(site: Site) -> Iterator[Line]:
     at = site.now - timedelta(hours=2)
     yield at, lease(at, STRANGER, "10.20.2.251", "lenovo-pc")
     refused, station = known[terminal("denied_only")], known[terminal("denied_only")].mac.upper().replace(":", "-")
-    yield at, (
-        f"<86>{stamp(at)} radius01 radiusd[877]: (7) Login incorrect (posture): [{refused.mac.replace(':', '')}] "
-        f"(from client sw-ic port 9 cli {station})"
-    ).encode()
+    yield (
+        at,
+        (
+            f"<86>{stamp(at)} radius01 radiusd[877]: (7) Login incorrect (posture): [{refused.mac.replace(':', '')}] "
+            f"(from client sw-ic port 9 cli {station})"
+        ).encode(),
+    )
     yield from _reused(site, known)
 
 

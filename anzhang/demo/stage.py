@@ -56,8 +56,8 @@ def build(home: Home) -> str:
         built = bureau.build(now)
         bureau.put_on_file(built, now)
         breaches.plant(built, now)
-        chapters.write_registers(site, built, crowd.populate(built, now))
         holidays.seed_holidays(bureau.SETUP, clock.day_of(now).year, now)
+        chapters.write_registers(site, built, crowd.populate(built, now))
         platform.register(bureau.SETUP, Unit.objects.get(function=Unit.Function.INFO_CENTER), home, now)
         passwords = give_passwords(built, now)
     told = [*chapters.lines(site, now - timedelta(days=site.days), now), *chapters.planted(site)]

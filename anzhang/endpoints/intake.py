@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
@@ -135,7 +135,12 @@ def _stand(reports: Sequence[PostureReport], facts: Sequence[posture.Facts], rul
         standing = before or EndpointStanding(endpoint=endpoint)
         outside = procedures.since(rules.outside(said, endpoint.endpoint_class), before, report.collected_at)
         judged = posture.judge(said, rules.endpoints, report.collected_at, at)
-        standing.report, standing.collected_at, standing.state, standing.passed_until = report, report.collected_at, judged.state, judged.until
+        standing.report, standing.collected_at, standing.state, standing.passed_until = (
+            report,
+            report.collected_at,
+            judged.state,
+            judged.until,
+        )
         standing.reasons, standing.outside = [reason.as_json() for reason in judged.reasons], outside
         standing.tells_network, standing.basis, standing.judged_at = said.network is not None, rules.digest, at
         found[endpoint.pk] = touched[endpoint.pk] = standing
