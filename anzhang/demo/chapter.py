@@ -47,11 +47,15 @@ class Planted:
 
 @dataclass(frozen=True)
 class NearMiss:
-    """What looks like a breach and is none: of which obligation nothing may be found on whom, and why."""
+    """What looks like a breach and is none: of which obligation nothing may be found on whom, and why.
+
+    One that stands on its last day (`today`) is a breach from the next day on.
+    """
 
     obligation: str
     subject: str
     what: str
+    today: bool = False
 
     def matches(self, obligation: str, subject: str) -> bool:
         """Whether a finding is one that must not be."""

@@ -39,6 +39,7 @@ LAW = (
     ("GB22239", "网络安全等级保护基本要求", "standard", "GB/T 22239-2019", "2019 版", date(2019, 12, 1), "", ("8", "14", "16")),
 )  # fmt: skip
 UNREVIEWED = "CSL-2017"
+BEFORE_CHANGE = date(2025, 12, 1)  # what is reviewed by then knows nothing of the law of 2026
 
 
 def behave(bureau: Bureau, crowd: Crowd, now: datetime) -> None:
@@ -63,7 +64,7 @@ def _law(now: datetime) -> None:
             before.in_force_to = begins
         made[code] = LegalBasis(
             code=code, title=title, kind=kind, document_no=number, edition=edition, in_force_from=begins, articles=list(articles),
-            reviewed_on=None if replaces else today - timedelta(days=330), review="" if replaces else "条款与现行规定一致。",
+            reviewed_on=None if replaces else min(today - timedelta(days=330), BEFORE_CHANGE), review="" if replaces else "条款与现行规定一致。",
         )  # fmt: skip
     for code, *_rest, replaces, _articles in LAW:
         if replaces:
@@ -192,6 +193,7 @@ CHAPTER = Chapter(
     "conduct",
     registers=registers,
     expected=(
+        Planted("A01.2", f"legal_basis:{UNREVIEWED}", "法律修正后没有复核"),
         Planted("A05.3", "unit:D22", "信访接待处没有信息安全管理人员"),
         Planted("A05.4", "officer:*", "调解仲裁管理处的信息安全管理人员没有备案"),
         Planted("A05.1", "unit:D21", "离退休干部处没有责任制度"),

@@ -11,11 +11,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from anzhang.demo import names
 
 SEED = 20261130
-ZONES = (  # code, name, kind, networks, vlan, more
+ZONES: tuple[tuple[str, str, str, list[str], int | None, dict[str, Any]], ...] = (  # code, name, kind, networks, vlan, more
     ("HLW", "互联网", "internet", [], None, {}),
     ("DMZ", "对外服务区", "dmz", ["10.90.0.0/24"], None, {}),
     ("YW", "业务专网", "business", ["10.20.0.0/16"], 100, {"mac_admits": True, "fail_mode": "last_verdict", "fail_hours": 8}),
@@ -51,7 +52,7 @@ SUBORDINATE = ("IC", "SBZX")
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A device as planned: `unit` by code, `endpoint` its kind as an endpoint ("" where it is none), `room` the machine room it stands in."""
+    """A device as planned: `unit` by code, `endpoint` its kind as an endpoint ("" where it is none), `room` where it stands in one."""
 
     code: str
     name: str
@@ -71,8 +72,10 @@ class Machine:
 MARKED: Mapping[str, int] = {
     name: 11 + place
     for place, name in enumerate((
-        "surfer", "lender", "retired_seen", "retired_gone", "unclassed", "dialer", "scannerless", "scanner_late", "outdated", "outdated_less",
-        "unpatched", "unpatched_less", "gamer", "gamer_new", "sticky", "sticky_listed", "unadmitted", "last_verdict", "denied_only", "lent_to",
+        "surfer", "lender", "retired_seen", "retired_gone", "unclassed", "dialer", "scannerless", "scanner_late",
+        "outdated", "outdated_less",
+        "unpatched", "unpatched_less", "gamer", "gamer_new", "sticky", "sticky_listed", "unadmitted",
+        "last_verdict", "denied_only", "lent_to",
         "expiring", "expiring_replaced", "extended", "without_owner", "far_end",
     ))
 }  # fmt: skip
@@ -117,12 +120,12 @@ def machines(devices: int) -> tuple[Machine, ...]:
     weights = [3 if code.startswith("S") or code in SUBORDINATE else 1 for code in homes]
     wanted = round(devices * TERMINALS)
     made: list[Machine] = []
-    count: Counter[str] = Counter()
+    placed: Counter[str] = Counter()
     moved = {MARKED[name]: unit for name, unit in OF_UNIT.items()}
     for number, drawn in enumerate(dice.choices(homes, weights, k=wanted), 1):
         home = moved.get(number, drawn)
-        made.append(_terminal(number, home, dice, homes.index(home) * 6 + count[home] // 250, count[home] % 250 + 2))
-        count[home] += 1
+        made.append(_terminal(number, home, dice, homes.index(home) * 6 + placed[home] // 250, placed[home] % 250 + 2))
+        placed[home] += 1
     rest = devices - wanted - 1
     shares = [max(2, round(rest * share / 1000)) for _kind, share, *_ in FIXED]
     shares[0] += rest - sum(shares)
@@ -144,7 +147,8 @@ def _terminal(number: int, home: str, dice: random.Random, third: int, last: int
     zone, net = ("YW", 20) if marked or kind in {"counter", "self_service"} or number % 3 else ("BG", 30)
     ip = f"10.{net}.{third}.{last}"
     return Machine(
-        f"ZD{number:05d}", f"{word} {number:05d}", "terminal", "联想 M455" if number % 2 else "清华同方 超扬", home, zone, _mac(number % 4, number),
+        f"ZD{number:05d}", f"{word} {number:05d}", "terminal", "联想 M455" if number % 2 else "清华同方 超扬", home, zone,
+        _mac(number % 4, number),
         ip, f"zd{number:05d}", endpoint=kind, leased=True,
     )  # fmt: skip
 

@@ -221,7 +221,7 @@ CHAPTER = Chapter(
     near=(
         NearMiss("A09.7", f"device:{terminal('expiring_replaced')}", "同样三个月后到期，写明了不需接替的理由"),
         NearMiss("A09.7", f"device:{fixed('printer', 1)}", "离到期还有半年以上"),
-        NearMiss("A15.2", f"unit:{REVIEWED_IN_TIME}", "制度恰在 365 天前复审，当天仍算"),
+        NearMiss("A15.2", f"unit:{REVIEWED_IN_TIME}", "制度恰在 365 天前复审，当天仍算", today=True),
         NearMiss("A15.3", f"unit:{JUST_LEFT}", "责任人六天前卸任，空缺未满七天"),
     ),
 )

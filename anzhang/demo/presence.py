@@ -1,4 +1,4 @@
-"""Who is on the demo's network when: admissions, leases and sightings of a month, by the log lines of FreeRADIUS, dhcpd and the core switch.
+"""Who is on the demo's network when: admissions, leases and sightings of a month, as FreeRADIUS, dhcpd and the core switch tell them.
 
 A terminal comes in on a working day, is let in and takes an address; counters and self-service machines come on Saturdays too. Printers,
 servers and what joins them are seen every day. Marked terminals have no day like any other: their lines stand in `planted`.
@@ -75,7 +75,7 @@ def _marked() -> tuple[frozenset[str], frozenset[str]]:
 
 
 def arrivals(site: Site, begin: datetime, end: datetime) -> Iterator[tuple[datetime, Machine]]:
-    """Yield who is let in of `begin <= instant < end`, in order; marked terminals only after the demo began, those in trouble not at all."""
+    """Yield who is let in of `begin <= instant < end`, in order; marked terminals only after the demo began, troubled ones never."""
     marked, troubled = _marked()
     day = clock.day_of(begin)
     while (start := clock.start_of(day)) < end:

@@ -1,4 +1,4 @@
-"""The demo's machine rooms: what they have, who is on duty for two months, who came in, what was carried where, what doors and sensors said."""
+"""The demo's machine rooms: what they have, who is on duty, who came in, what was carried where, what doors and sensors said."""
 
 from __future__ import annotations
 
@@ -105,7 +105,8 @@ def _policies(site: Site, center: Unit, training: Unit) -> None:
     today = clock.day_of(site.now)
     rows = [
         PolicyDocument(
-            unit=unit, kind=kind, title=title, edition="第一版", issued_on=today - timedelta(days=500), in_force_from=today - timedelta(days=500),
+            unit=unit, kind=kind, title=title, edition="第一版", issued_on=today - timedelta(days=500),
+            in_force_from=today - timedelta(days=500),
             reviewed_on=today - timedelta(days=365 if unit == center and kind == "duty" else 100),
         )
         for unit in (center, training)
@@ -182,7 +183,8 @@ def goes_on(site: Site, begin: datetime, end: datetime) -> None:
     for shift in near:
         if begin <= shift.starts_at - EARLY < end and shift.signed_in_at is None:
             acts.append((shift.starts_at - EARLY, 0, shift))
-        if begin <= shift.ends_at - LATE < end and (shift.signed_in_at is not None or begin <= shift.starts_at - EARLY):
+        comes = shift.signed_in_at is not None or begin <= shift.starts_at - EARLY < end
+        if begin <= shift.ends_at - LATE < end and shift.handed_over_at is None and comes:
             acts.append((shift.ends_at - LATE, 1, shift))
     for at, over, shift in sorted(acts, key=lambda act: act[:2]):
         actor = hand(shift.person, at)
@@ -224,7 +226,8 @@ def opening(at: datetime, room: str, person: str, card: str, way: str = "进") -
 
 def reading(at: datetime, room: str, sensor: str, metric: str, value: float, unit: str) -> bytes:
     """Return the line by which a sensor tells a value."""
-    return f"<14>{stamp(at)} env01 sensor: room={room} sensor={room}-{sensor} metric={metric} value={value:.1f} unit={unit or '-'} state=normal".encode()
+    told = f"room={room} sensor={room}-{sensor} metric={metric} value={value:.1f} unit={unit or '-'} state=normal"
+    return f"<14>{stamp(at)} env01 sensor: {told}".encode()
 
 
 def _sensors(site: Site, begin: datetime, end: datetime) -> Iterator[Line]:
@@ -295,8 +298,8 @@ CHAPTER = Chapter(
     ),
     near=(
         NearMiss("A16.1", "machine_room:R2", "灾备机房不设监控，写明了理由"),
-        NearMiss("A16.2", "machine_room:R2", "措施恰在九十天前证明，当天仍算"),
-        NearMiss("A16.3", "unit:IC", "值班制度恰在 365 天前复审"),
+        NearMiss("A16.2", "machine_room:R2", "措施恰在九十天前证明，当天仍算", today=True),
+        NearMiss("A16.3", "unit:IC", "值班制度恰在 365 天前复审", today=True),
         NearMiss("A16.5", f"device:{CARRIED}", "二十小时前经批准搬到灾备机房，两边都见过它"),
         NearMiss("A16.6", "machine_room:R2", "专管员六天前卸任，未满七天"),
         NearMiss("A16.7", "machine_room:R1", "温度恰为上限 27 度"),

@@ -1,4 +1,4 @@
-"""Who was given leave to enter the demo's machine rooms, and what was carried: cases decided by the head of the unit that keeps the room."""
+"""Who was given leave to enter the demo's machine rooms, and what was carried: decided by the head of the unit that keeps the room."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ def _carry(site: Site, bureau: Bureau, head: Person) -> None:
     at = moved_at(site)
     asked = at - timedelta(hours=30)
     form = {
-        "device": CARRIED, "room": "R2", "direction": "in", "moves_from": minute(at - timedelta(hours=4)), "moves_by": minute(at + timedelta(hours=4)),
+        "device": CARRIED, "room": "R2", "direction": "in", "moves_from": minute(at - timedelta(hours=4)),
+        "moves_by": minute(at + timedelta(hours=4)),
         "reason": "灾备扩容，调拨一台服务器",
     }  # fmt: skip
     case = walk("equipment_move", bureau.person["P012"], form, asked, head)

@@ -1,7 +1,7 @@
-"""Take in many posture reports at once: what a collector kept while the line was down, or a fleet that reports in the same minute (Art. 15).
+"""Take in many posture reports at once: what a collector kept while its line was down, a fleet that reports in one minute (Art. 15).
 
-What is asked of one report (`procedures.receive_posture`) is asked of each: a signature that fits a registered key, an instant that is neither
-ahead nor too old when it came, a number above the last. The whole batch is refused for one that fails, and says which.
+What is asked of one report (`procedures.receive_posture`) is asked of each: a signature that fits a registered key, an instant that
+is neither ahead nor too old when it came, a number above the last. The whole batch is refused for one that fails, and says which.
 """
 
 from __future__ import annotations
