@@ -64,7 +64,8 @@ def _law(now: datetime) -> None:
             before.in_force_to = begins
         made[code] = LegalBasis(
             code=code, title=title, kind=kind, document_no=number, edition=edition, in_force_from=begins, articles=list(articles),
-            reviewed_on=None if replaces else min(today - timedelta(days=330), BEFORE_CHANGE), review="" if replaces else "条款与现行规定一致。",
+            reviewed_on=None if replaces else min(today - timedelta(days=330), BEFORE_CHANGE),
+            review="" if replaces else "条款与现行规定一致。",
         )  # fmt: skip
     for code, *_rest, replaces, _articles in LAW:
         if replaces:

@@ -1,4 +1,4 @@
-"""A month of the demo: every planted violation is found, nothing else is, in every chapter; what comes late or is approved afterwards too."""
+"""A month of the demo: every planted violation is found and nothing else, in every chapter; what comes late or is approved later too."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ def month(django_db_setup, django_db_blocker, tmp_path_factory):
     """Build it once: registers, evidence, the first judgement, the late lines, the next morning."""
     with django_db_blocker.unblock():
         real, frozen, patch = anzhang_clock.now, world.Clock(), pytest.MonkeyPatch()
-        patch.setitem(settings.HOME.settings, "posture", {"keys": {signing.COLLECTOR: signing.public_key(f"collector:{signing.COLLECTOR}")}})
+        patch.setitem(
+            settings.HOME.settings, "posture", {"keys": {signing.COLLECTOR: signing.public_key(f"collector:{signing.COLLECTOR}")}}
+        )
         frozen.install()
         site, vault = Site(frozen.now, devices=400, days=8), Vault(tmp_path_factory.mktemp("month") / "vault")
         try:
