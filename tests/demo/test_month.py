@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -153,8 +157,6 @@ def test_every_device_is_seen_and_every_endpoint_reports(month):
 
 
 def _quoted(text: str) -> str:
-    import json
-
     return json.dumps(text, ensure_ascii=False)
 
 
@@ -174,3 +176,30 @@ def test_the_estate_is_the_same_every_time_and_no_address_is_given_twice():
     for name in ("code", "mac", "ip", "host"):
         assert len({getattr(each, name) for each in machines}) == 8000, name
     assert not {who.address for who in STAFF} & {each.ip for each in machines if not each.leased}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_the_whole_demo_of_8000_devices_by_its_own_collector(tmp_path):
+    home = tmp_path / "demo"
+
+    def run(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", *words], env={**os.environ, "ANZHANG_HOME": str(home)}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout
+
+    run("anzhang", "demo", "--once")
+    stood = json.loads(run("tests.demo.told", str(home)))
+    assert stood["devices"] == 8000
+    assert told(map(tuple, stood["found"])) == []
+    missed = [each for each in chapters.EXPECTED if not each.late and not any(each.matches(*row[:2]) for row in stood["found"])]
+    assert missed == []
+    assert not [row for row in stood["found"] if any(near.matches(*row[:2]) for near in chapters.NEAR)]
+    run("anzhang", "ledger", "verify")
+    run("anzhang", "demo", "--advance", "1h")
+    later = {tuple(row) for row in json.loads(run("tests.demo.told", str(home)))["found"]}
+    new = sorted(row for row in told(later) if not any(near.today and near.matches(*row[:2]) for near in chapters.NEAR))
+    assert new == []
+    assert all(any(each.matches(*row[:2]) for row in later) for each in chapters.EXPECTED if each.late)

@@ -1,4 +1,4 @@
-"""`anzhang demo`: a bureau everyone can know, with a week of log lines, planted breaches and a clock that can be moved."""
+"""`anzhang demo`: a bureau everyone can know, with a month of evidence, planted breaches and a clock that can be moved."""
 
 import os
 import subprocess
