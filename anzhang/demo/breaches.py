@@ -9,7 +9,7 @@ A06.1  the archive system is centrally planned and names 社会保险基金管�
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -17,6 +17,7 @@ from django.db import transaction
 from anzhang import clock
 from anzhang.demo import logs
 from anzhang.demo.bureau import SETUP, Bureau
+from anzhang.demo.chapter import Chapter, Line, Planted, Site
 from anzhang.directory.models import Person
 from anzhang.events import Event
 from anzhang.journal.procedures import write
@@ -51,9 +52,23 @@ def plant(bureau: Bureau, now: datetime) -> None:
     write(SETUP, Event.SYSTEM_REGISTER, archive, at=now)
 
 
-def lines(now: datetime) -> Iterator[bytes]:
-    """Yield the log lines of the planted log-in: two days ago at 10:15."""
-    import random
+def lines(site: Site) -> list[Line]:
+    """Return the log lines of the planted log-in: two days ago at 10:15."""
+    begin = clock.start_of(clock.day_of(site.now)) - timedelta(days=2) + timedelta(hours=10, minutes=15)
+    return logs.session(LEAVER, begin, timedelta(minutes=21), random.Random(LEAVER.account))  # noqa: S311  # demo data, not a secret
 
-    begin = clock.start_of(clock.day_of(now)) - timedelta(days=2) + timedelta(hours=10, minutes=15)
-    yield from (line for _, line in logs.session(LEAVER, begin, timedelta(minutes=21), random.Random(LEAVER.account)))  # noqa: S311
+
+CHAPTER = Chapter(
+    "breaches",
+    planted=lines,
+    expected=(
+        Planted("A05.1", "unit:SBZX", "责任制度上次复审在 400 天以前"),
+        Planted("A05.2", "account:SB01/dingtao", "丁涛十天前已离职，账号仍被用来登录"),
+        Planted("A14.2", "account:SB01/dingtao", "同一次登录：离职人员的账号仍在使用"),
+        Planted("A03.2", "identity:system/SB01/dingtao", "同一次登录：账号没有在职的使用人"),
+        Planted("A05.3", "unit:JYC", "没有信息安全管理人员"),
+        Planted("A05.3", "unit:SBZX", "没有信息安全管理人员"),
+        Planted("A04.2", "system:PX01", "系统没有规划标志，也没有定管理级别"),
+        Planted("A06.1", "system:DA01", "统一规划的系统，安全责任单位却不是信息中心"),
+    ),
+)

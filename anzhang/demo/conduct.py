@@ -9,6 +9,7 @@ from anzhang import clock
 from anzhang.casework.legal_basis import LegalBasis
 from anzhang.demo import planning
 from anzhang.demo.bureau import SETUP, Bureau
+from anzhang.demo.chapter import Chapter, Planted, Site
 from anzhang.demo.crowd import WITHOUT_OFFICER, Crowd, put
 from anzhang.directory.models import Assignment, Person, Unit
 from anzhang.events import Event
@@ -38,6 +39,7 @@ LAW = (
     ("GB22239", "网络安全等级保护基本要求", "standard", "GB/T 22239-2019", "2019 版", date(2019, 12, 1), "", ("8", "14", "16")),
 )  # fmt: skip
 UNREVIEWED = "CSL-2017"
+BEFORE_CHANGE = date(2025, 12, 1)  # what is reviewed by then knows nothing of the law of 2026
 
 
 def behave(bureau: Bureau, crowd: Crowd, now: datetime) -> None:
@@ -62,7 +64,8 @@ def _law(now: datetime) -> None:
             before.in_force_to = begins
         made[code] = LegalBasis(
             code=code, title=title, kind=kind, document_no=number, edition=edition, in_force_from=begins, articles=list(articles),
-            reviewed_on=None if replaces else today - timedelta(days=330), review="" if replaces else "条款与现行规定一致。",
+            reviewed_on=None if replaces else min(today - timedelta(days=330), BEFORE_CHANGE),
+            review="" if replaces else "条款与现行规定一致。",
         )  # fmt: skip
     for code, *_rest, replaces, _articles in LAW:
         if replaces:
@@ -180,3 +183,25 @@ def _unclassed(crowd: Crowd) -> System:
         code="XT900", name="坐席质检录音系统", managing_unit=unit, responsible_unit=unit, centrally_planned=False, management_level="unit",
         protection_level=2,
     )  # fmt: skip
+
+
+def registers(site: Site, bureau: Bureau, crowd: Crowd) -> None:
+    """Write the papers of the year."""
+    behave(bureau, crowd, site.now)
+
+
+CHAPTER = Chapter(
+    "conduct",
+    registers=registers,
+    expected=(
+        Planted("A01.2", f"legal_basis:{UNREVIEWED}", "法律修正后没有复核"),
+        Planted("A05.3", "unit:D22", "信访接待处没有信息安全管理人员"),
+        Planted("A05.4", "officer:*", "调解仲裁管理处的信息安全管理人员没有备案"),
+        Planted("A05.1", "unit:D21", "离退休干部处没有责任制度"),
+        Planted("A04.4", "directive:BS*-0018", "国际合作处逾期没有完成督办事项"),
+        Planted("A04.5", "unit:S10", "人事档案服务中心一年多没有检查"),
+        Planted("A04.5", "unit:S08", "公共实训中心没有回复检查意见"),
+        Planted("A04.6", "person:P1026", "人才服务中心负责人没有签责任书"),
+        Planted("A34.1", "system:XT900", "系统没有归类"),
+    ),
+)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from anzhang import clock
+from anzhang.demo.chapter import Chapter, Line, Site
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 AUTH, AUTHPRIV, CRON, LOCAL0 = 4, 10, 9, 16
@@ -40,10 +41,20 @@ STAFF = (
 
 def between(begin: datetime, end: datetime, seed: int = 20261124) -> Iterator[bytes]:
     """Yield the lines of `begin <= device instant < end`, oldest first, without line ends."""
+    yield from (line for _at, line in dated(begin, end, seed))
+
+
+def dated(begin: datetime, end: datetime, seed: int = 20261124) -> Iterator[Line]:
+    """Yield (device instant, line) of `begin <= device instant < end`, oldest first."""
     day = clock.day_of(begin)
     while day <= clock.day_of(end):
-        yield from (line for at, line in sorted(day_of(day, seed)) if begin <= at < end)
+        yield from (each for each in sorted(day_of(day, seed)) if begin <= each[0] < end)
         day += timedelta(days=1)
+
+
+def lines(_site: Site, begin: datetime, end: datetime) -> Iterator[Line]:
+    """Yield what the hosts of the cast's systems say."""
+    return dated(begin, end)
 
 
 def day_of(day: date, seed: int = 20261124) -> list[tuple[datetime, bytes]]:
@@ -121,3 +132,6 @@ def rfc5424(facility: int, severity: int, at: datetime, host: str, app: str, tex
     """Return one RFC 5424 line."""
     stamp = at.astimezone(clock.BEIJING).isoformat(timespec="milliseconds")
     return f"<{facility * 8 + severity}>1 {stamp} {host} {app} 4711 - - {text}".encode()
+
+
+CHAPTER = Chapter("logs", lines=lines)

@@ -1,4 +1,4 @@
-"""Set the demo's stage: registers, a week of evidence through the real collector, one judgement, links to log in."""
+"""Set the demo's stage: registers, a month of evidence through the real collector, one judgement, links to log in."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from django.db import transaction
 from django.db.models import Sum
 
 from anzhang import clock, jobs
-from anzhang.casework import holidays
-from anzhang.demo import breaches, bureau, conduct, crowd, logs, traffic
+from anzhang.demo import bureau, chapters, progress, traffic
+from anzhang.demo.chapter import DEVICES, Site
 from anzhang.directory import links, tickets
 from anzhang.directory.models import Unit, User
 from anzhang.directory.passwords import change
@@ -34,7 +34,8 @@ from anzhang.operate import database, listen, platform
 SHOWN = ("liuyang", "sunli", "wujie", "zhouwei", "gaojianguo", "guolei", "mali", "chenjing")
 LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz23456789"
 SPANS = {"d": "days", "h": "hours", "m": "minutes"}
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 180.0
+LISTENS_SECONDS = 0.5  # in which a collector that runs answers
 
 
 class StageError(Exception):
@@ -45,24 +46,22 @@ class WrongWordError(Exception):
     """A word of the command line is wrong; the message says which and what to write."""
 
 
-def build(home: Home) -> str:
+def build(home: Home, devices: int = DEVICES) -> str:
     """Make the database, the bureau, the breaches, the evidence and the first verdicts; return what was made."""
     now = clock.now()
+    site = Site(now, devices)
     database.create(home)
     with transaction.atomic():
         record(bureau.SETUP, Event.INSTALLATION_INIT, ("installation", "demo"), at=now, payload={"demo": True})
-        built = bureau.build(now)
-        bureau.put_on_file(built, now)
-        breaches.plant(built, now)
-        conduct.behave(built, crowd.populate(built, now), now)
-        holidays.seed_holidays(bureau.SETUP, clock.day_of(now).year, now)
+        built = chapters.build(site)
         platform.register(bureau.SETUP, Unit.objects.get(function=Unit.Function.INFO_CENTER), home, now)
         passwords = give_passwords(built, now)
-    lines = [*logs.between(now - timedelta(days=7), now), *breaches.lines(now)]
-    collect(home, lines)
+    told = chapters.month(site)
+    collect(home, [line for _at, line in told])
+    progress.begin(home, site)
     jobs.reconcile(clock.now())
     sign_heads(clock.now())
-    return f"演示单位已建立：{len(lines)} 行日志已封存。\n{passwords}"
+    return f"演示单位已建立：{site.devices} 台设备，{len(told)} 行日志已封存。\n{passwords}"
 
 
 def give_passwords(built: bureau.Bureau, now: datetime) -> str:
@@ -96,18 +95,24 @@ def collect(home: Home, lines: list[bytes]) -> None:
     environment = {**os.environ, "ANZHANG_HOME": str(home.path)}
     process = subprocess.Popen([sys.executable, "-m", "anzhang", "collector"], env=environment)
     try:
-        place = listen.parse(home, "collector", "syslog_tcp", "127.0.0.1:5514")
+        place = place_of(home)
+        before = sealed_lines()
         if not traffic.wait_for(place, PATIENCE_SECONDS):
             raise StageError(f"the collector does not answer at {place}")
         traffic.send(place, lines)
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while sealed_lines() < len(lines):
-            if time.monotonic() > deadline:
-                raise StageError(f"{sealed_lines()} of {len(lines)} lines were sealed within {PATIENCE_SECONDS:.0f} s")
-            time.sleep(0.2)
+        await_sealed(before + len(lines))
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=PATIENCE_SECONDS)
+
+
+def await_sealed(count: int) -> None:
+    """Wait until so many lines stand in sealed segments. Raises StageError when that takes too long."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while sealed_lines() < count:
+        if time.monotonic() > deadline:
+            raise StageError(f"{sealed_lines()} of {count} lines were sealed within {PATIENCE_SECONDS:.0f} s")
+        time.sleep(0.2)
 
 
 def sealed_lines() -> int:
@@ -116,8 +121,30 @@ def sealed_lines() -> int:
 
 
 def keep_sending(home: Home) -> None:
-    """Send the day's lines as their minute comes."""
-    traffic.keep_sending(listen.parse(home, "collector", "syslog_tcp", "127.0.0.1:5514"))
+    """Send the day's lines as their minute comes, and what the demo's hosts had kept."""
+    traffic.keep_sending(home, place_of(home))
+
+
+def place_of(home: Home) -> listen.Listen:
+    """Return where the demo's collector takes lines over TCP."""
+    return listen.parse(home, "collector", "syslog_tcp", "127.0.0.1:5514")
+
+
+def catch_up(home: Home, now: datetime) -> None:
+    """Let what the span brings come before it is judged: lines by the collector that runs, else by one started for it."""
+    place = place_of(home)
+
+    def deliver(lines: list[bytes]) -> None:
+        if not lines:
+            return
+        if not traffic.wait_for(place, LISTENS_SECONDS):
+            collect(home, lines)
+            return
+        before = sealed_lines()
+        traffic.send(place, lines)
+        await_sealed(before + len(lines))
+
+    progress.go_on(home, now, deliver)
 
 
 def parse_span(text: str) -> timedelta:
@@ -136,6 +163,7 @@ def advance(home: Home, span: timedelta) -> str:
     temporary.write_text(json.dumps({"offset_seconds": offset.total_seconds()}), encoding="utf-8")
     temporary.rename(file)
     now = clock.now()
+    catch_up(home, now)
     with transaction.atomic():
         record(tickets.cli_actor("demo"), Event.CLOCK_ADVANCE, ("clock", "demo"), at=now, payload={"seconds": int(span.total_seconds())})
     summary = jobs.reconcile(now)

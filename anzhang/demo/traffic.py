@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import threading
 import time
 from collections.abc import Iterable
-from datetime import timedelta
 
 from anzhang import clock
-from anzhang.demo import logs
+from anzhang.demo import progress
+from anzhang.home import Home
 from anzhang.operate.listen import Listen
 
 CHUNK = 2000  # lines per send
@@ -47,19 +48,11 @@ def wait_for(place: Listen, seconds: float) -> bool:
     return False
 
 
-def keep_sending(place: Listen) -> None:
-    """Send the lines of the present day as their minute comes (by the demo's clock), until SIGTERM or SIGINT."""
+def keep_sending(home: Home, place: Listen) -> None:
+    """Send lines as their minute comes (by the demo's clock), and let people and machines enter what they do, until SIGTERM or SIGINT."""
     stopping = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stopping.set())
-    sent_until = clock.now()
     while not stopping.wait(BEAT_SECONDS):
-        now = clock.now()
-        begin = max(sent_until, now - timedelta(days=7))
-        due = list(logs.between(begin, now))
-        if due:
-            try:
-                send(place, due)
-            except OSError:
-                continue  # the collector is away; the same lines are due at the next beat
-        sent_until = now
+        with contextlib.suppress(OSError):  # the collector is away: the same lines are due at the next beat
+            progress.go_on(home, clock.now(), lambda lines: send(place, lines) if lines else 0)

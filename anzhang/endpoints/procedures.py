@@ -124,8 +124,13 @@ def open_report(body: bytes) -> posture.Envelope:
 
     Raises RefusedError `posture_unreadable`, `posture_unsigned`.
     """
-    envelope = _worded(lambda: posture.open_envelope(body))
-    key = _key(envelope)
+    envelope = worded(lambda: posture.open_envelope(body))
+    require_signature(envelope, _key(envelope))
+    return envelope
+
+
+def require_signature(envelope: posture.Envelope, key: str) -> None:
+    """Raise RefusedError `posture_unsigned` unless a report is signed with the key; no key, no report."""
     if key:
         try:
             envelope.verify(key)
@@ -138,7 +143,6 @@ def open_report(body: bytes) -> posture.Envelope:
             % {"signer": envelope.signer, "subject": envelope.subject},
             _("在客户端台账登记报告签名公钥，或由系统管理员把采集程序的公钥写进 anzhang.toml 的 [posture.keys]。"),
         )
-    return envelope
 
 
 def reporter(envelope: posture.Envelope) -> Actor:
@@ -162,16 +166,14 @@ def receive_posture(envelope: posture.Envelope, at: datetime) -> PostureReport:
 
     Raises RefusedError `posture_unreadable`, `posture_subject_unknown`, `posture_ahead`, `posture_old`, `posture_replayed`.
     """
-    facts = _worded(lambda: posture.read(envelope))
+    facts = worded(lambda: posture.read(envelope))
     values = parameters.values(at)
     rules = Rules(at, values)
-    _require_timely(envelope, rules, int(values["clock_tolerance_seconds"]), at)
+    require_timely(envelope, rules, int(values["clock_tolerance_seconds"]), at)
     endpoint = Endpoint.objects.select_related("device").filter(code=envelope.subject).first()
     device = endpoint.device if endpoint else Device.objects.filter(code=envelope.subject).first()
     if endpoint is None and device is None:
-        raise RefusedError(
-            "posture_subject_unknown", _("没有编号为“%s”的客户端或设备。") % envelope.subject, _("先在客户端台账或设备台账登记。")
-        )
+        raise subject_unknown(envelope.subject)
     asked = rules.endpoints if endpoint else rules.of(str(device.kind) if device else "")
     judged = posture.judge(facts, asked, envelope.collected_at, at)
     report = PostureReport(
@@ -201,7 +203,8 @@ def receive_posture(envelope: posture.Envelope, at: datetime) -> PostureReport:
     return report
 
 
-def _require_timely(envelope: posture.Envelope, rules: Rules, tolerance: int, at: datetime) -> None:
+def require_timely(envelope: posture.Envelope, rules: Rules, tolerance: int, at: datetime) -> None:
+    """Raise RefusedError `posture_ahead`, `posture_old` unless a report that comes at an instant may be used."""
     ahead = envelope.collected_at - at
     if ahead > timedelta(seconds=tolerance):
         message = _("报告的采集时间比本系统时间快 %d 秒。") % int(ahead.total_seconds())
@@ -215,11 +218,22 @@ def _require_new(report: PostureReport) -> None:
     same = PostureReport.objects.filter(signer=report.signer, endpoint=report.endpoint, device=report.device)
     last = same.aggregate(last=Max("sequence"))["last"] or 0
     if report.sequence <= last or PostureReport.objects.filter(digest=report.digest).exists():
-        message = _("序号 %(given)d 的报告已经收过，最近一份是 %(last)d。") % {"given": report.sequence, "last": last}
-        raise RefusedError("posture_replayed", message, _("每份报告的序号都要大于上一份。"))
+        raise replayed(report.sequence, last)
 
 
-def _worded(read: Callable[[], T]) -> T:
+def subject_unknown(code: str) -> RefusedError:
+    """Return the refusal of a report about what is on no register."""
+    return RefusedError("posture_subject_unknown", _("没有编号为“%s”的客户端或设备。") % code, _("先在客户端台账或设备台账登记。"))
+
+
+def replayed(given: int, last: int) -> RefusedError:
+    """Return the refusal of a report that came before."""
+    message = _("序号 %(given)d 的报告已经收过，最近一份是 %(last)d。") % {"given": given, "last": last}
+    return RefusedError("posture_replayed", message, _("每份报告的序号都要大于上一份。"))
+
+
+def worded(read: Callable[[], T]) -> T:
+    """Return what is read; what cannot be is refused in words."""
     try:
         return read()
     except posture.PostureError as error:
@@ -235,7 +249,7 @@ def _stand(
 ) -> None:
     """Let the standing of an endpoint follow a report: the newest of its own program counts, else the newest of any."""
     old = EndpointStanding.objects.select_related("report").filter(endpoint=report.endpoint).first()
-    if old is not None and not _counts_more(report, old.report):
+    if old is not None and not counts_more(report, old.report):
         return
     EndpointStanding.objects.update_or_create(
         endpoint=report.endpoint,
@@ -245,7 +259,7 @@ def _stand(
             "state": judged.state,
             "passed_until": judged.until,
             "reasons": report.reasons,
-            "outside": _since(outside, old, report.collected_at),
+            "outside": since(outside, old, report.collected_at),
             "tells_network": facts.network is not None,
             "basis": basis,
             "judged_at": at,
@@ -253,7 +267,7 @@ def _stand(
     )
 
 
-def _since(outside: list[str] | None, old: EndpointStanding | None, at: datetime) -> dict[str, str] | None:
+def since(outside: list[str] | None, old: EndpointStanding | None, at: datetime) -> dict[str, str] | None:
     """Return when each piece of software outside the list was first seen there."""
     if outside is None:
         return None
@@ -261,7 +275,8 @@ def _since(outside: list[str] | None, old: EndpointStanding | None, at: datetime
     return {name: before.get(name, at.isoformat()) for name in outside[:MOST_OUTSIDE]}
 
 
-def _counts_more(new: PostureReport, old: PostureReport) -> bool:
+def counts_more(new: PostureReport, old: PostureReport) -> bool:
+    """Whether a report takes the place of the one that an endpoint's standing rests on."""
     own = PostureReport.Source.AGENT
     if (new.source == own) != (old.source == own):
         return new.source == own
@@ -293,7 +308,7 @@ def judge_standing(standing: EndpointStanding, rules: Rules, at: datetime) -> No
     judged = posture.judge(facts, rules.endpoints, standing.collected_at, at)
     standing.state, standing.passed_until, standing.basis, standing.judged_at = judged.state, judged.until, rules.digest, at
     standing.reasons = [reason.as_json() for reason in judged.reasons]
-    standing.outside = _since(rules.outside(facts, standing.endpoint.endpoint_class), standing, at)
+    standing.outside = since(rules.outside(facts, standing.endpoint.endpoint_class), standing, at)
     standing.tells_network = facts.network is not None
 
 

@@ -23,11 +23,13 @@ from anzhang.registers.rights import Sight
 from anzhang.regulation.binding import load_bindings
 from anzhang.regulation.catalog import Obligation
 from anzhang.regulation.checks import CHECKS, GATES, PROCEDURES, page
+from anzhang.regulation.verdicts import State
 from anzhang.web import board as boards
 from anzhang.web.access import login_needed
 from anzhang.web.actors import actor_of
 from anzhang.web.findings import seen, title_of
 
+FOLDED = 8  # units that keep an obligation are folded from so many on: what is wrong and what is unknown comes first
 SHOWN = 50  # findings of an article; the list of findings has the rest
 
 
@@ -40,6 +42,7 @@ class Part:
     duty: str
     sentences: tuple[str, ...]
     verdicts: tuple[tuple[UnitVerdict, str], ...]
+    kept: tuple[tuple[UnitVerdict, str], ...]  # of units in order, where they are many
     findings: tuple[Finding, ...]
     open_words: tuple[tuple[str, object, bool], ...]
     registers: tuple[Register, ...]
@@ -86,20 +89,23 @@ def show(request: HttpRequest, number: int) -> HttpResponse:
     findings = _findings(sight, number, choice)
     text = official(number)
     in_force = values(at)
-    parts = [
-        Part(
-            square=square,
-            title=title_of(square.obligation),
-            duty=square.obligation.duty.in_language(language),
-            sentences=tuple(sentence.text for sentence in text if sentence.ordinal in square.obligation.sentences),
-            verdicts=tuple((verdict, wording.text(verdict.why)) for verdict in square.by_unit),
-            findings=tuple(findings[square.obligation.id]),
-            open_words=tuple((name, in_force[name], name in in_force.unsigned) for name in square.obligation.params),
-            registers=tuple(REGISTERS[name] for name in square.obligation.registers if name in REGISTERS),
-            enforced=_enforced(square.obligation),
+    parts = []
+    for square in block.squares:
+        shown, kept = _folded([(verdict, wording.text(verdict.why)) for verdict in square.by_unit])
+        parts.append(
+            Part(
+                square=square,
+                title=title_of(square.obligation),
+                duty=square.obligation.duty.in_language(language),
+                sentences=tuple(sentence.text for sentence in text if sentence.ordinal in square.obligation.sentences),
+                verdicts=shown,
+                kept=kept,
+                findings=tuple(findings[square.obligation.id]),
+                open_words=tuple((name, in_force[name], name in in_force.unsigned) for name in square.obligation.params),
+                registers=tuple(REGISTERS[name] for name in square.obligation.registers if name in REGISTERS),
+                enforced=_enforced(square.obligation),
+            )
         )
-        for square in block.squares
-    ]
     numbers = [each.number for each in rules.articles]
     context = {
         "article": article,
@@ -114,6 +120,14 @@ def show(request: HttpRequest, number: int) -> HttpResponse:
         "next": number + 1 if number + 1 in numbers else None,
     }
     return render(request, "articles/article.html", context)
+
+
+def _folded(rows: list[tuple[UnitVerdict, str]]) -> tuple[tuple[tuple[UnitVerdict, str], ...], tuple[tuple[UnitVerdict, str], ...]]:
+    """Return the verdicts to show, what is wrong first, and those that are folded away."""
+    kept = tuple(row for row in rows if row[0].state == State.MET)
+    rest = [row for row in rows if row[0].state != State.MET]
+    worst_first = sorted(rest, key=lambda row: row[0].state != State.BREACH)
+    return (tuple(worst_first), kept) if len(kept) >= FOLDED else ((*worst_first, *kept), ())
 
 
 def _findings(sight: Sight, number: int, choice: boards.Choice) -> Mapping[str, list[Finding]]:

@@ -302,6 +302,16 @@ def test_the_volume_of_a_day_counts_both_ways_and_stops_at_the_limit(connect, sc
     assert scope(flow(clock.now, bytes_out=3_000_000)) == {}
 
 
+def test_a_day_approved_afterwards_is_held_to_the_volume_that_was_approved_for_it(connect, scope, clock):
+    at = clock.now
+    clock.advance(hours=3)
+    connect(opens_at=instant(at - timedelta(hours=1)))
+    assert scope(flow(at, bytes_out=300_000_000)) == {(BANK, "interconnection_outside_dates"): "regularized"}
+    assert scope(flow(at, bytes_out=1)) == {
+        (BANK, "interconnection_outside_dates"): "regularized", (BANK, "interconnection_over_volume"): "open",
+    }  # fmt: skip
+
+
 def test_volumes_of_two_days_are_not_added(connect, scope, clock):
     connect(daily_mb="1")
     midnight = clock.now.replace(hour=16, minute=0)  # Beijing's

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from anzhang.engines.vault import Batch, Query, Sealed, Vault, facts, filters, ondisk, tree
+from anzhang.engines.vault import verify as verifying
 from anzhang.engines.vault.block import Block
 from tests.engines.logs import AT, lines
 from tests.engines.test_vault import fill
@@ -291,3 +292,22 @@ def test_a_segment_that_does_not_say_how_long_fractions_are_is_whole(tmp_path: P
         query = Query(term=hit.line.partition(".")[2].partition(" ")[0], limit=99)
         assert hit in vault.search(query).hits
         assert vault.search(query).hits == vault.search(query, prune=False).hits
+
+
+def test_what_is_sealed_while_a_vault_is_verified_is_no_gap_in_its_log(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vault = Vault(root)
+    given = heads(root)
+    read, sealed = verifying._segment, []
+    with vault.writer() as writer:
+
+        def segment(*rest: object) -> object:
+            if not sealed:  # a long verification: the collector seals more than once meanwhile
+                for number in range(3):
+                    writer.append(Batch("A", b"\n".join(lines(5, seed=number)), AT))
+                    sealed.append(writer.seal(AT))
+                writer.append(Batch("A", b"waits", AT))
+            return read(*rest)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(verifying, "_segment", segment)
+        assert vault.verify(lambda: given) == []
+    assert len(sealed) == 3

@@ -26,6 +26,8 @@ from anzhang.engines.vault.catalog import Catalog
 from anzhang.engines.vault.derived import coverage_path, stream_path
 from anzhang.engines.vault.places import locate
 
+ATTEMPTS = 5  # to read the open end of the log between two seals
+
 
 @dataclass(frozen=True)
 class Sealed:
@@ -86,8 +88,7 @@ def verify(root: Path, catalog: Catalog, heads: Iterable[Sealed] | None = None) 
             faults.append(_fault(sealed, "segment", "removed: its folder is gone"))
             continue
         faults += list(_segment(root, folder, sealed, catalog))
-    faults += list(_log(root, known[-1].last_record if known else 0))
-    return faults
+    return [*faults, *_open_end(root, catalog)]
 
 
 def _fault(sealed: SealedSegment, part: str, what: str) -> Fault:
@@ -276,6 +277,24 @@ def _streams(root: Path, folder: Path, sealed: SealedSegment) -> Iterator[Fault]
         return
     if told != streams.coverage_file(derived):
         yield _fault(sealed, "coverage", f"differs from what the sealed lines say; {again}")
+
+
+def _open_end(root: Path, catalog: Catalog) -> list[Fault]:
+    """Return the faults of the write-ahead log as it stands now: what was sealed since the segments were read is no gap in it.
+
+    A seal in between takes records out of the log, so it is read again until none came.
+    """
+    for attempt in range(ATTEMPTS):
+        newest, known = catalog.newest(), catalog.segments(disposed=True)
+        try:
+            found = list(_log(root, known[-1].last_record if known else 0))
+        except FileNotFoundError:
+            if attempt + 1 == ATTEMPTS:
+                raise
+            continue
+        if catalog.newest() == newest:
+            break
+    return found
 
 
 def _log(root: Path, after: int) -> Iterator[Fault]:

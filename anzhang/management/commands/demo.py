@@ -1,4 +1,4 @@
-"""`anzhang demo`: a bureau everyone can know, with a week of log lines, planted breaches and a clock that can be moved."""
+"""`anzhang demo`: a bureau everyone can know, with a month of evidence, planted breaches and a clock that can be moved."""
 
 import os
 import subprocess
@@ -9,6 +9,7 @@ from typing import Any
 import django
 from django.core.management import call_command
 
+from anzhang.demo import signing
 from anzhang.home import Home
 from anzhang.management import BadInputError, FailedError, Verb
 from anzhang.operate import listen, supervise
@@ -72,6 +73,8 @@ class Command(Verb):
             if home.path.exists() and any(home.path.iterdir()):
                 raise BadInputError(f"{home.path} is not empty and holds no demo; remove it and run again")
             make_directory(home, name=BUREAU, demo=True, ports=Ports(*listen.free_ports(8600, 5514, 8601)))
+            with home.settings_file.open("a", encoding="utf-8") as file:
+                file.write(signing.settings())
             self.child(home, "demo", "build")
         elif supervise.behind(home):
             self.child(home, "demo", "migrate")

@@ -27,7 +27,8 @@ GROUP BY way, source_ip, destination_ip, protocol, port, client, host, day;
 -- Art. 10, obligation A10.4. Traffic is an interconnection's if the outside address lies in one of its networks, whether it holds or not.
 -- It stays inside if a version that was believed and held at that instant covers the inner address, the port and the client; one that was
 -- recorded later and reaches back makes it regularized. Of a day the first and the last contact are judged. The volume of a Beijing day is
--- what flows tell, both directions together; beyond the factor times the most that was approved for that day is too much. What no source
+-- what flows tell, both directions together; beyond the factor times the most that was approved for that day is too much; a day for which
+-- nothing was approved by then is held to what was approved for it later, and its traffic is found by its dates anyway. What no source
 -- tells in bytes is unknown. What was not seen for a week is over.
 WITH
 fact AS (
@@ -139,9 +140,9 @@ measured AS (
     GROUP BY ALL
 ),
 heavy AS (
-    SELECT *, CASE WHEN bytes > $volume_drift_factor * coalesce(greatest(held_bytes, later_bytes), 0) THEN 'breach' ELSE 'regularized' END AS kind
+    SELECT *, CASE WHEN bytes > $volume_drift_factor * greatest(held_bytes, later_bytes) THEN 'breach' ELSE 'regularized' END AS kind
     FROM measured
-    WHERE bytes > $volume_drift_factor * coalesce(held_bytes, 0) AND coalesce(held_bytes, later_bytes) IS NOT NULL
+    WHERE bytes > $volume_drift_factor * coalesce(held_bytes, later_bytes)
 ),
 watch AS (SELECT count(*) > 0 AS alive FROM facts WHERE way = 'alive' AND last_at > $since)
 SELECT 'subject' AS kind, 'interconnection:' || code AS key, name AS label, unit, person,
