@@ -79,7 +79,7 @@ def make_directory(home: Home, *, name: str, demo: bool, ports: Ports, catalog: 
         syslog_port=ports.syslog,
         push_port=ports.push,
         seal_seconds=5 if demo else 60,
-        reconcile_seconds=10 if demo else 60,
+        reconcile_seconds=20 if demo else 60,
     )
     temporary = home.settings_file.with_suffix(".new")
     write_private(temporary, text.encode("utf-8"))
