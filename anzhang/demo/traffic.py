@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from anzhang import clock
-from anzhang.demo import logs
+from anzhang.demo import logs, operations
 from anzhang.operate.listen import Listen
 
 CHUNK = 2000  # lines per send
@@ -48,18 +48,22 @@ def wait_for(place: Listen, seconds: float) -> bool:
 
 
 def keep_sending(place: Listen) -> None:
-    """Send the lines of the present day as their minute comes (by the demo's clock), until SIGTERM or SIGINT."""
+    """Send the lines of the present day as their minute comes (by the demo's clock), until SIGTERM or SIGINT.
+
+    Monitors speak at once: the demo may have stood still, or have been moved, and what they said before is old.
+    """
     stopping = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stopping.set())
     sent_until = clock.now()
+    probed_until = sent_until - operations.EVERY
     while not stopping.wait(BEAT_SECONDS):
         now = clock.now()
         begin = max(sent_until, now - timedelta(days=7))
-        due = list(logs.between(begin, now))
+        due = [*logs.between(begin, now), *operations.probes(max(probed_until, now - operations.SHOWN), now)]
         if due:
             try:
                 send(place, due)
             except OSError:
                 continue  # the collector is away; the same lines are due at the next beat
-        sent_until = now
+        sent_until = probed_until = now

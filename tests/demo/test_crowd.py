@@ -4,30 +4,35 @@ from itertools import islice
 
 import pytest
 
-from anzhang.casework.models import Finding
-from anzhang.demo import breaches, bureau, conduct, crowd, names
+from anzhang.casework.models import Finding, Verdict
+from anzhang.demo import breaches, bureau, conduct, crowd, names, operations
 from anzhang.directory.models import Assignment, Person, Unit, User
+from anzhang.engines.vault import Batch, Vault
 from anzhang.journal import verify
 from anzhang.organization.models import Decision, Directive, Inspection, Officer, PlanItem, ResponsibilityStatement, TrainingRecord
 from anzhang.organization.queries import plan_breaches
 from anzhang.systems.models import System
 from tests.articles.stories import measure
 
-JUDGED = ("A01.2", "A03.1", "A04.3", "A04.4", "A04.5", "A04.6", "A05.1", "A05.3", "A05.4", "A34.1")
+JUDGED = ("A01.2", "A03.1", "A04.3", "A04.4", "A04.5", "A04.6", "A05.1", "A05.3", "A05.4", "A12.1", "A12.2", "A34.1")
+CAST = ("信息中心", "就业促进处")
+WATCHED = ("A12.3", "A13.4")
 
 
 @pytest.fixture
 def full(db, clock):
-    """The bureau with everybody in it, as the demo builds it, and the units of the crowd by name."""
+    """The bureau with everybody in it, as the demo builds it, the units of the crowd by name, and what its operations fail to do."""
     built = bureau.build(clock.now)
     bureau.put_on_file(built, clock.now)
     breaches.plant(built, clock.now)
     made = crowd.populate(built, clock.now)
     conduct.behave(built, made, clock.now)
-    return {unit.name: unit for unit in made.units}
+    planted = operations.operate(built, made, clock.now)
+    return {unit.name: unit for unit in made.units}, planted.expected
 
 
-def test_the_full_demo_is_as_large_as_promised_and_wrong_only_where_it_says_so(full, clock):
+def test_the_full_demo_is_as_large_as_promised_and_wrong_only_where_it_says_so(full, clock, tmp_path):
+    full, running = full
     assert (Unit.objects.count(), Person.objects.count(), System.objects.count()) == (40, 2000, 150)
     assert Assignment.objects.count() > 300
     assert Officer.objects.count() == 36
@@ -42,10 +47,15 @@ def test_the_full_demo_is_as_large_as_promised_and_wrong_only_where_it_says_so(f
     assert set(PlanItem.objects.values_list("state", flat=True)) == {"open", "completed"}
     assert plan_breaches(clock.now)[1] == []
 
-    measure(clock, *JUDGED)
+    vault = Vault(tmp_path / "vault")
+    with vault.writer() as writer:
+        writer.append(Batch("MON-01", b"".join(line + b"\n" for line in operations.lines(clock.now)), clock.now))
+        writer.seal(clock.now)
+    measure(clock, *JUDGED, *WATCHED, vault=vault)
     cast = set(Unit.objects.exclude(name__in=full).values_list("name", flat=True))
     found = Finding.objects.exclude(unit=None).values_list("unit__name", "obligation")
-    assert {pair for pair in found if pair[0] not in cast} == set(conduct.EXPECTED.items())
+    assert {pair for pair in found if pair[0] not in cast} == {*conduct.EXPECTED.items(), *running.items()}
+    assert (len(running), {row.state for row in Verdict.objects.filter(obligation="A12.3", unit__name__in=CAST)}) == (4, {"met"})
     assert sorted(pair for pair in found if pair[0] in cast) == [
         ("就业促进处", "A05.3"), ("社会保险基金管理中心", "A05.1"), ("社会保险基金管理中心", "A05.3")
     ]  # fmt: skip
