@@ -211,16 +211,18 @@ def lines(now: datetime) -> Iterator[bytes]:
 
 
 def probes(begin: datetime, end: datetime) -> Iterator[bytes]:
-    """Yield what the monitor tells of every system in service each five minutes, `begin <= at < end`, and that flows are watched."""
-    codes = list(System.objects.filter(state=System.State.IN_SERVICE).order_by("code").values_list("code", flat=True))
-    step = int(EVERY.total_seconds())
-    first = -(-int(begin.timestamp()) // step) * step
-    for stamp in range(first, int(end.timestamp()) + (end.microsecond > 0), step):
-        at = datetime.fromtimestamp(stamp, tz=begin.tzinfo)
-        for number, code in enumerate(codes):
-            text = f"target={code} service=http state=up ms={20 + (stamp // step + number) % 60}"
-            yield logs.rfc5424(logs.LOCAL0, logs.INFO, at, MONITOR, "probe", text)
-        yield _flow(PROXY, at)
+    """Yield what the monitor tells each five minutes, `begin < at <= end`, the last time at the end itself."""
+    for number in range(int((end - begin) / EVERY) - 1, -1, -1):
+        yield from told_at(end - number * EVERY)
+
+
+def told_at(at: datetime) -> Iterator[bytes]:
+    """Yield what the monitor tells of every system in service at an instant, and a flow, so that flows are watched."""
+    codes = System.objects.filter(state=System.State.IN_SERVICE).order_by("code").values_list("code", flat=True)
+    for number, code in enumerate(codes):
+        text = f"target={code} service=http state=up ms={20 + (at.minute + number) % 60}"
+        yield logs.rfc5424(logs.LOCAL0, logs.INFO, at, MONITOR, "probe", text)
+    yield _flow(PROXY, at)
 
 
 def _flows(source: str, day: date, hour: int, times: int) -> Iterator[bytes]:

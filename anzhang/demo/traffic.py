@@ -60,10 +60,14 @@ def keep_sending(place: Listen) -> None:
     while not stopping.wait(BEAT_SECONDS):
         now = clock.now()
         begin = max(sent_until, now - timedelta(days=7))
-        due = [*logs.between(begin, now), *operations.probes(max(probed_until, now - operations.SHOWN), now)]
+        due = list(logs.between(begin, now))
+        probing = now - probed_until >= operations.EVERY
+        if probing:
+            due += operations.told_at(now)
         if due:
             try:
                 send(place, due)
             except OSError:
                 continue  # the collector is away; the same lines are due at the next beat
-        sent_until = probed_until = now
+        sent_until = now
+        probed_until = now if probing else probed_until

@@ -144,7 +144,7 @@ def go_lives(systems: Collection[System], since: datetime, until: datetime, _vau
             yield row.release.system_id, Item(row.done_at, str(row), row.operator.name, f"go_live:{row.pk}")
 
 
-@source("check_run", _("检查"))
+@source("check_run", _("例行检查"))
 def check_runs(systems: Collection[System], since: datetime, until: datetime, _vault: Any) -> Iterator[tuple[int, Item]]:
     """Yield runs of planned checks."""
     found = CheckRun.objects.filter(plan__system__in=systems, done_at__gte=since, done_at__lt=until)

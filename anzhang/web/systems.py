@@ -194,8 +194,16 @@ def _operations(request: HttpRequest, system: System, at: datetime) -> dict[str,
         "load_environment": environment,
         "source": source,
         "load_denied": load_tests.load_test(environment, source, at) if environment and source else None,
-        "load_apply": address + urlencode({"environment": environment.code, "sources": source} if environment else {}),
+        "load_apply": address + urlencode(_proposed(environment, source)),
     }
+
+
+def _proposed(environment: Environment | None, source: str) -> dict[str, str]:
+    """Return what the form of a load test can be filled with."""
+    if environment is None:
+        return {}
+    targets = chr(10).join([*environment.hosts, *environment.addresses])
+    return {"environment": environment.code, "sources": source, "targets": targets}
 
 
 def _chosen(request: HttpRequest) -> tuple[str, int]:
