@@ -106,7 +106,7 @@ WORDING: dict[str, str | Promise] = {
     "system_without_check_plan": _("“%(system)s”没有登记检查计划，做没做检查无从核对"),
     "system_without_monitor": _("“%(system)s”没有任何监测，%(minutes)s 分钟内没有可用性事件"),
     "monitor_silent": _("“%(system)s”的监测最近一次是 %(last)s，超过 %(minutes)s 分钟没有可用性事件"),
-    "nothing_heard": _("%(minutes)s 分钟内本平台没有收到任何日志，“%(system)s”的监测是否在运行无从核对"),
+    "nothing_heard": _("本平台没有连续 %(minutes)s 分钟以上收到日志，“%(system)s”的监测是否在运行无从核对"),
     "dossier_missing": _("“%(system)s”是第%(level)s级以上的系统，没有运维档案"),
     "dossier_silent": _("“%(system)s”的运维档案 %(days)s 天内没有任何记录"),
     "dossier_keeper_left": _("“%(system)s”的运维档案保管人%(person)s已不在职"),

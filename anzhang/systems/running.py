@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from django.apps import apps
 from django.db.models import Q
 
 from anzhang import clock
@@ -26,6 +27,15 @@ from anzhang.systems.obligations import registered, stopped, subject
 from anzhang.systems.queries import posts_by_system
 from anzhang.systems.upkeep import CheckPlan, OpsDossier
 
+SEALINGS = 5000  # the newest ones: hours, however busy
+
+
+def _sealings() -> Iterator[tuple[datetime]]:
+    segments = apps.get_model("anzhang", "vaultsegment")._default_manager  # of a chapter above
+    yield from segments.order_by("-number").values_list("sealed_at")[:SEALINGS]
+
+
+log_receipt = rules.derive("log_receipt", ("vault_segment",), sealed_at=datetime)(_sealings)
 RULES = Path(__file__).parent / "rules"
 MONITORED = rules.load(RULES / "systems_monitored.sql")
 load_tests_evaluated = rules.bind(RULES / "load_tests_evaluated.sql")

@@ -2,7 +2,7 @@
 name = "systems_monitored"
 title = "Every system in service is watched: its newest availability event is minutes old"
 streams = ["availability_event"]
-registers = ["system", "environment", "unit", "log_source"]
+registers = ["system", "environment", "unit", "log_source", "log_receipt"]
 parameters = ["monitor_silence_minutes"]
 window_days = 7
 mode = "append"
@@ -17,7 +17,8 @@ GROUP BY ALL;
 -- Art. 12, obligation A12.3, the part that events prove. A monitor watches a system if it names its code or name, or a host or address of its
 -- production; of a test environment does not count. An URL is its host, a server of a load balancer is either part of `backend/server`.
 -- What names no target, or is a program on the watched host (monit), speaks of the system of its source, or of its host. A monitor that says
--- "down" is alive. While the platform itself received nothing from anybody in that time, nobody can say whether monitors are alive.
+-- "down" is alive. Silence is told only by who listened: something was sealed as long ago as a monitor may be silent, and something came since.
+-- A platform that stood still, or was just started, says of nobody that they were silent.
 WITH
 subject AS (
     SELECT s.id, s.code, s.name, u.code AS unit FROM system s JOIN unit u ON u.id = s.managing_unit_id WHERE s.state = 'in_service'
@@ -51,7 +52,12 @@ newest AS (
     FROM whose w JOIN numbered n ON n.n = w.n GROUP BY w.system_id
 ),
 listening AS (
-    SELECT coalesce(max(last_at) > $at - to_minutes(CAST($monitor_silence_minutes AS BIGINT)), false) AS alive FROM heard
+    SELECT coalesce(max(last_at) > $at - to_minutes(CAST($monitor_silence_minutes AS BIGINT)), false) AND EXISTS (
+        SELECT 1 FROM log_receipt r
+        WHERE r.sealed_at > $at - to_minutes(CAST(2 * $monitor_silence_minutes AS BIGINT))
+          AND r.sealed_at <= $at - to_minutes(CAST($monitor_silence_minutes AS BIGINT))
+    ) AS alive
+    FROM heard
 ),
 state AS (
     SELECT s.*, n.last_at, n.last_line,
