@@ -14,4 +14,5 @@ from anzhang.registers.models import *  # noqa: F403
 from anzhang.rooms.models import *  # noqa: F403
 from anzhang.systems.models import *  # noqa: F403
 from anzhang.systems.tables import *  # noqa: F403
+from anzhang.systems.upkeep import *  # noqa: F403
 from anzhang.thirdparty.models import *  # noqa: F403

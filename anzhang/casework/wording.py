@@ -96,6 +96,45 @@ WORDING: dict[str, str | Promise] = {
     # Art. 6
     "responsible_is_not_center": _("%(system)s已纳入统一规划，安全责任单位却是%(unit)s"),
     "no_information_center": _("单位台账中没有信息中心"),
+    # Art. 12
+    "system_without_administrator": _("“%(system)s”自 %(since)s 起没有系统管理人员或运维人员，超过 %(days)s 天"),
+    "system_administrator_gone": _("“%(system)s”的管理人员%(person)s已于 %(since)s 离任或离职，超过 %(days)s 天没有人接替"),
+    "device_without_administrator": _("“%(device)s”自 %(since)s 起没有责任人，超过 %(days)s 天"),
+    "device_administrator_gone": _("“%(device)s”的责任人%(person)s自 %(since)s 起不在职，超过 %(days)s 天没有换人"),
+    "device_administrator_without_post": _("“%(device)s”的责任人%(person)s自 %(since)s 起没有任何岗位，超过 %(days)s 天"),
+    "check_missed": _("检查“%(plan)s”应于 %(due)s 完成，超过 %(hours)s 小时没有记录（自 %(first)s 起漏做 %(times)s 次，由%(person)s检查）"),
+    "system_without_check_plan": _("“%(system)s”没有登记检查计划，做没做检查无从核对"),
+    "system_without_monitor": _("“%(system)s”没有任何监测，%(minutes)s 分钟内没有可用性事件"),
+    "monitor_silent": _("“%(system)s”的监测最近一次是 %(last)s，超过 %(minutes)s 分钟没有可用性事件"),
+    "nothing_heard": _("本平台没有连续 %(minutes)s 分钟以上收到日志，“%(system)s”的监测是否在运行无从核对"),
+    "dossier_missing": _("“%(system)s”是第%(level)s级以上的系统，没有运维档案"),
+    "dossier_silent": _("“%(system)s”的运维档案 %(days)s 天内没有任何记录"),
+    "dossier_keeper_left": _("“%(system)s”的运维档案保管人%(person)s已不在职"),
+    "dossier_without_source": _("台账 %(register)s 的记录还没有归入运维档案"),
+    # Art. 13, load tests
+    "load_without_test": _(
+        "%(source)s 对“%(environment)s”的 %(target)s 一小时 %(load)s 次（%(at)s 起），超过 %(days)s 天内最高 %(peak)s 次的 %(factor)s 倍，"
+        "没有“压测审批”"
+    ),
+    "load_outside_window": _(
+        "%(source)s 对“%(environment)s”的 %(target)s 一小时 %(load)s 次（%(at)s 起），超过 %(days)s 天内最高 %(peak)s 次的 %(factor)s 倍，"
+        "不在“压测审批”批准的时间内"
+    ),
+    "load_of_other_source": _(
+        "%(source)s 对“%(environment)s”的 %(target)s 一小时 %(load)s 次（%(at)s 起），超过 %(days)s 天内最高 %(peak)s 次的 %(factor)s 倍，"
+        "“压测审批”没有批准这个来源或目标"
+    ),
+    "load_approved_later": _("%(source)s 对“%(environment)s”的 %(target)s 一小时 %(load)s 次（%(at)s 起），之后才经“压测审批”批准（补批）"),
+    "environment_without_addresses": _("“%(environment)s”没有登记主机名和地址，负载无从核对"),
+    "load_not_watched": _("一天内没有日志说明谁在访问“%(environment)s”（流量或业务审计），负载无从核对"),
+    "load_without_peak": _("“%(environment)s”的访问日志不足 %(days)s 天，还不知道平日最高负载，是否压测无从核对"),
+    # Art. 14
+    "endpoint_off_task": _("%(endpoint)s在 %(day)s 运行或访问清单外的程序、站点 %(times)s 次（%(names)s）"),
+    "endpoint_without_class": _("%(endpoint)s没有登记所用的软件清单，无从核对"),
+    "class_without_list": _("%(endpoint)s所用的软件清单“%(list)s”没有写明程序文件或站点，无从核对"),
+    "programs_not_told": _("一天内没有日志说明%(endpoint)s运行了什么程序"),
+    "sites_not_told": _("一天内没有日志说明%(endpoint)s查询了什么域名"),
+    "no_business_computers": _("还没有登记业务专网的客户端"),
     # Art. 11, 13
     "system_without_release": _("“%(system)s”没有登记已上线的版本，无从核对"),
     "system_without_design": _("“%(system)s”没有登记安全设计项，无从核对"),

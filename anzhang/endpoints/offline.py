@@ -21,6 +21,7 @@ from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
 from anzhang.systems.models import Account
 
 accounts_not_lent = rules.bind(Path(__file__).parent / "rules" / "accounts_not_lent.sql")
+business_use_only = rules.bind(Path(__file__).parent / "rules" / "business_use_only.sql")
 RULE = rules.load(Path(__file__).parent / "rules" / "internal_devices_offline.sql")
 WAYS = frozenset({"posture_second_route", "posture_outside_adapter", "posture_proxy", "posture_sharing"})
 UNTOLD = Subject("register:endpoint", "endpoint", None)  # of its own, so that it keeps no finding open that was measured

@@ -27,6 +27,7 @@ PLATFORM: Mapping[str, Any] = {
     "posture_age_hours": 24,  # a posture report admits so long
     "signature_age_days": 7,  # signatures may be behind the mirror's so long
     "product_update_days": 30,  # a security product may be behind its newest version so long
+    "check_grace_hours": 24,  # a planned check may be made so long after it fell due
     "patch_grace_days": {"critical": 7, "high": 14, "medium": 30, "low": 90},  # a patch may be missing so long, by its severity
 }
 

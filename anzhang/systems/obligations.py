@@ -79,7 +79,7 @@ def systems_answered_for(context: Context) -> Outcome:
     at, limit = context.at, timedelta(days=context.parameters["vacancy_days"])
     systems = list(System.objects.filter(state=System.State.IN_SERVICE).select_related("managing_unit").order_by("code"))
     posts = posts_by_system(systems, at)
-    registered = _registered([system for system in systems if not posts[system.pk]])
+    begun_at = registered([system for system in systems if not posts[system.pk]])
     population, breaches = [], []
     for system in systems:
         owes = subject(system, system.managing_unit)
@@ -88,7 +88,7 @@ def systems_answered_for(context: Context) -> Outcome:
         if any(_holds(post, at) for post in held):
             continue
         current = [post for post in held if post.valid_to is None or post.valid_to > at]
-        begun = max((_ended(post, at) for post in held), default=registered.get(str(system.pk)))
+        begun = max((stopped(post, at) for post in held), default=begun_at.get(str(system.pk)))
         params = {"system": system.name, "days": limit.days, "since": clock.day_of(begun).isoformat() if begun else ""}
         evidence = tuple(f"assignment:{post.pk}" for post in held[-3:])
         if current:
@@ -103,14 +103,14 @@ def _holds(post: Assignment, at: datetime) -> bool:
     return (post.valid_to is None or post.valid_to > at) and is_employed(post.person, at)
 
 
-def _ended(post: Assignment, at: datetime) -> datetime:
+def stopped(post: Assignment, at: datetime) -> datetime:
     """Return when somebody stopped answering: as the post ended or as they left, whichever came first."""
     left = post.person.left_on
     ends = [end for end in (post.valid_to, clock.start_of(left) if left else None) if end is not None]
     return max(min(ends, default=at), post.valid_from)
 
 
-def _registered(systems: list[System]) -> dict[str, datetime]:
+def registered(systems: list[System]) -> dict[str, datetime]:
     """Return when systems came on the register, by key, as the ledger has it."""
     entries = Entry.objects.filter(object_type="system", object_key__in=[str(system.pk) for system in systems]).order_by("-index")
     return dict(entries.values_list("object_key", "at"))

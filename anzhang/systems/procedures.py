@@ -160,11 +160,14 @@ def admit(account: Account, at: datetime) -> None:
         raise refusal
 
 
+NAMING = (("system", "code"), ("release", "release__code"), ("environment", "environment__code"))
+
+
 @eligibility.where("managing")
 def managing(case: Case) -> Ground:
-    """Return the unit that manages the system named in the case's form, itself or by a release of it."""
-    named = Q(code=case.form["system"]) if case.form.get("system") else Q(release__code=case.form.get("release") or "")
-    system = System.objects.select_related("managing_unit").filter(named).first()
+    """Return the unit that manages the system named in the case's form, itself, by a release or by an environment of it."""
+    named = next((Q(**{path: case.form[name]}) for name, path in NAMING if case.form.get(name)), None)
+    system = System.objects.select_related("managing_unit").filter(named).first() if named is not None else None
     return Ground(system.managing_unit, system.pk) if system else Ground(None)
 
 

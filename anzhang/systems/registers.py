@@ -12,10 +12,14 @@ from anzhang.registers.filters import by_choice, by_flag, by_unit
 from anzhang.registers.panels import Line, panel
 from anzhang.registers.rights import Sight
 from anzhang.systems import bulk as _bulk  # noqa: F401  # named procedures
+from anzhang.systems import dossiers as _dossiers  # noqa: F401  # named procedures
 from anzhang.systems import go_lives as _go_lives  # noqa: F401  # named procedures
+from anzhang.systems import load_tests as _load_tests  # noqa: F401  # named procedures
 from anzhang.systems import releases as _releases  # noqa: F401  # named procedures
+from anzhang.systems import rounds as _rounds  # noqa: F401  # named procedures
 from anzhang.systems.models import Account, System
 from anzhang.systems.tables import CodeScan, DesignItem, DeveloperException, Environment, GoLive, Release, TestReport
+from anzhang.systems.upkeep import CheckPlan, CheckRun, LoadTest, OpsDossier
 
 declare(
     Register(
@@ -205,9 +209,98 @@ declare(
     )
 )
 
+declare(
+    Register(
+        id="check_plan",
+        chapter="systems",
+        model=CheckPlan,
+        kind=Kind.PLAIN,
+        columns=("code", "title", "system", "room", "rhythm", "at_time", "person", "valid_to"),
+        order=("code",),
+        search=("code", "title", "person__name"),
+        filters=(by_unit("unit"), by_choice(CheckPlan, "rhythm")),
+        scope=("unit__path", "system__managing_unit__path"),
+        key=("code",),
+        fields=(
+            *("code", "title", "system", "room", "devices", "unit", "person", "rhythm", "on_day", "at_time", "workdays_only"),
+            *("items", "valid_from", "valid_to"),
+        ),
+        create="register_check_plan",
+        change="change_check_plan",
+        fixed=frozenset({"code", "system", "room"}),
+        writers=WRITERS,
+        hints={
+            "devices": _("检查一组设备的，每行写一个设备编号。"),
+            "on_day": _("每周的写 1 至 7（周一至周日），每月、每季的写 1 至 28 日；每天的不写。"),
+            "items": _("逐项检查的内容，每行一项。"),
+            "valid_from": _("从今天或以后开始。检查频次和时间登记后不能更改。"),
+            "valid_to": _("停止之日，当天起不再检查；不填为长期。"),
+        },
+        articles=(12,),
+    )
+)
+declare(
+    Register(
+        id="check_run",
+        chapter="systems",
+        model=CheckRun,
+        kind=Kind.PLAIN,
+        columns=("plan", "due_at", "person", "done_at", "abnormal", "signed"),
+        order=("-due_at",),
+        search=("plan__code", "plan__title", "person__name"),
+        filters=(by_unit("plan__unit"), by_flag(CheckRun, "signed")),
+        scope=("plan__unit__path", "person__unit__path"),
+        key=("plan", "due_at"),
+        fields=("plan", "due_at", "person", "done_at", "results"),
+        create="record_check_run",
+        fixed=frozenset({"plan", "due_at"}),
+        writers=WRITERS,
+        hints={
+            "due_at": _("按计划应完成的时间，例如 2026-11-24 09:00。"),
+            "results": _("每项一行：检查项 | 正常 | 备注 | 处理；异常的要写明情况和处理。纸面检查在此补录，不算本人签名。"),
+        },
+        articles=(12,),
+    )
+)
+declare(
+    Register(
+        id="load_test",
+        chapter="systems",
+        model=LoadTest,
+        kind=Kind.AUTHORITY,
+        columns=("scheme", "environment", "window_from", "window_to", "expected_factor", "evaluator", "second_evaluator"),
+        order=("-window_from",),
+        search=("scheme", "environment__code", "environment__name"),
+        filters=(by_unit("environment__system__managing_unit"),),
+        scope=("environment__system__managing_unit__path",),
+        route="load_test",
+        articles=(13,),
+    )
+)
+declare(
+    Register(
+        id="ops_dossier",
+        chapter="systems",
+        model=OpsDossier,
+        kind=Kind.PLAIN,
+        columns=("system", "opened_on", "keeper", "note"),
+        order=("system__code",),
+        search=("system__code", "system__name", "keeper__name"),
+        filters=(by_unit("system__managing_unit"),),
+        scope=("system__managing_unit__path",),
+        key=("system",),
+        fields=("system", "opened_on", "keeper", "note"),
+        create="open_dossier",
+        change="change_dossier",
+        fixed=frozenset({"system"}),
+        writers=WRITERS,
+        articles=(12,),
+    )
+)
+
 
 @panel(_("系统档案"))
 def dossier(register: Register, row: Model, sight: Sight) -> list[Line]:  # noqa: ARG001  # every panel takes the sight
     """Lead from a system, an environment or a release to the dossier of the system."""
-    system = row if isinstance(row, System) else row.system if isinstance(row, Environment | Release) else None
+    system = row if isinstance(row, System) else row.system if isinstance(row, Environment | Release | CheckPlan | OpsDossier) else None
     return [Line(gettext("%s的系统档案") % system.name, reverse("system_dossier", args=[system.code]))] if system else []

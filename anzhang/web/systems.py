@@ -5,13 +5,16 @@ Whoever carries a go-live out notes it here; results of code scans are taken in 
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import messages
 from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -24,22 +27,29 @@ from anzhang import clock
 from anzhang.casework import wording
 from anzhang.casework.models import Finding
 from anzhang.directory.models import Person
+from anzhang.engines import vault as engine
 from anzhang.monitoring.models import LogSource, LogSourceActivity
 from anzhang.permissions import Actor, RefusedError
 from anzhang.registers import rights
 from anzhang.registers.declaration import REGISTERS
+from anzhang.registers.procedures import record_export
 from anzhang.registers.rights import Sight
 from anzhang.regulation.checks import page
-from anzhang.systems import evidence, gate, go_lives, queries, releases, sarif
+from anzhang.systems import dossiers, evidence, gate, go_lives, load_tests, queries, releases, sarif
 from anzhang.systems.models import Account, System
 from anzhang.systems.tables import CodeScan, DesignItem, Environment, GoLive, Release, TestReport
+from anzhang.systems.upkeep import CheckPlan, LoadTest, OpsDossier
+from anzhang.web import evidence as proofs
 from anzhang.web.access import login_needed
 from anzhang.web.actors import actor_of
 from anzhang.web.asked import typed
+from anzhang.web.registers import attachment
 
-NOUNS = ("environment", "release", "design_item", "test_report", "code_scan")
+NOUNS = ("environment", "release", "design_item", "test_report", "code_scan", "load_test", "ops_dossier")
 MOST_SYSTEMS = 500
 SHOWN = 30  # rows of each table; the registers hold all
+DAYS = (30, 90, 365)  # of the timeline
+MOST_ENTRIES = 1000
 
 
 @dataclass(frozen=True)
@@ -88,13 +98,15 @@ def index(request: HttpRequest) -> HttpResponse:
     return render(request, "systems/index.html", {"systems": [(each, counts[each.code]) for each in shown]})
 
 
-@page("system_dossier", articles=(13,), nouns=NOUNS)
+@page("system_dossier", articles=(12, 13), nouns=NOUNS)
 @require_http_methods(["GET", "POST"])
 @login_needed
 def dossier(request: HttpRequest, code: str) -> HttpResponse:
-    """Show the dossier of a system; take the operator's note that something is put live."""
+    """Show the dossier of a system; take the operator's note that something is put live; send the timeline as a sheet."""
     system, actor, at = system_or_404(request, code)
     refusal = None
+    if request.method == "GET" and request.GET.get("export") == "csv":
+        return _sheet(request, system, actor, at)
     if request.method == "POST":
         text = request.POST.get("row", "")
         pk = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0  # what a key may be
@@ -131,7 +143,7 @@ def scan(request: HttpRequest, code: str, release: str) -> HttpResponse:
 
 
 def _page(request: HttpRequest, system: System, actor: Actor, at: datetime, refusal: RefusedError | None) -> HttpResponse:
-    context = _dossier(system, actor, at) | _asked(request, system, at) | {"refusal": refusal}
+    context = _dossier(system, actor, at) | _asked(request, system, at) | _operations(request, system, at) | {"refusal": refusal}
     return render(request, "systems/dossier.html", context, status=422 if refusal else 200)
 
 
@@ -157,6 +169,73 @@ def _dossier(system: System, actor: Actor, at: datetime) -> dict[str, Any]:
         "writes": writes,
         "now": at,
     }
+
+
+def _operations(request: HttpRequest, system: System, at: datetime) -> dict[str, Any]:
+    """Return what happened to a system (A12.2), who keeps its dossier, its check plans and load tests; ask the gate about a source."""
+    kind, days = _chosen(request)
+    entries = _entries(system, kind, days, at)
+    shown = entries[:SHOWN]
+    links = proofs.of(item.reference for _source, item in shown)
+    environment = Environment.objects.filter(system=system, code=typed(request, "load_environment")).select_related("system").first()
+    source = typed(request, "source")
+    address = f"{reverse('case_form', args=[load_tests.ROUTE])}?"
+    return {
+        "kept": OpsDossier.objects.filter(system=system).select_related("keeper").first(),
+        "kinds": [(each.kind, str(each.label)) for each in dossiers.SOURCES.values()],
+        "kind": kind,
+        "days": days,
+        "spans": DAYS,
+        "entries": [(source, item, link.href) for (source, item), link in zip(shown, links, strict=True)],
+        "entry_count": len(entries),
+        "waits": dossiers.waiting(),
+        "plans": list(CheckPlan.objects.filter(system=system).select_related("person").order_by("code")[:SHOWN]),
+        "load_tests": list(LoadTest.objects.filter(environment__system=system).select_related("environment", "basis__case")[:SHOWN]),
+        "load_environment": environment,
+        "source": source,
+        "load_denied": load_tests.load_test(environment, source, at) if environment and source else None,
+        "load_apply": address + urlencode(_proposed(environment, source)),
+    }
+
+
+def _proposed(environment: Environment | None, source: str) -> dict[str, str]:
+    """Return what the form of a load test can be filled with."""
+    if environment is None:
+        return {}
+    targets = chr(10).join([*environment.hosts, *environment.addresses])
+    return {"environment": environment.code, "sources": source, "targets": targets}
+
+
+def _chosen(request: HttpRequest) -> tuple[str, int]:
+    """Return of which kind and how many days back the address wants the timeline."""
+    kind, days = typed(request, "kind"), typed(request, "days")
+    return kind if kind in dossiers.SOURCES else "", int(days) if days in {str(each) for each in DAYS} else DAYS[1]
+
+
+def _entries(system: System, kind: str, days: int, at: datetime) -> list[tuple[dossiers.Source, dossiers.Item]]:
+    vault = engine.Vault(settings.HOME.vault)
+    found = dossiers.items([system], at - timedelta(days=days), at + timedelta(microseconds=1), vault, [kind] if kind else None)
+    return [(source, item) for _key, source, item in found[:MOST_ENTRIES]]
+
+
+def _sheet(request: HttpRequest, system: System, actor: Actor, at: datetime) -> HttpResponse:
+    """Send the timeline as CSV, and keep in the ledger that it was sent."""
+    kind, days = _chosen(request)
+    entries = _entries(system, kind, days, at)
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow([_("时间"), _("类别"), _("内容"), _("结果"), _("依据")])
+    writer.writerows(
+        [clock.minute(item.at), str(source.label), _plain(item.title), _plain(item.state), item.reference] for source, item in entries
+    )
+    query = urlencode({"system": system.code, "kind": kind, "days": days})
+    record_export(actor, REGISTERS["ops_dossier"], at=at, rows=len(entries), form="csv", query=query)
+    return attachment(("\ufeff" + out.getvalue()).encode(), "text/csv; charset=utf-8", f"dossier-{clock.day_of(at)}.csv")
+
+
+def _plain(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
 
 
 def _granted(shown: Sequence[Release]) -> QuerySet[GoLive]:

@@ -48,6 +48,7 @@ from anzhang.rooms import procedures as rooms
 from anzhang.rooms.models import EquipmentMove, RoomVisit
 from anzhang.systems import releases
 from anzhang.systems.tables import DeveloperException, GoLive
+from anzhang.systems.upkeep import LoadTest
 from tests import world
 from tests.casework.paths import LABEL, delegate_by_row, post, route, seat, step
 from tests.casework.stage import Stage, by_key
@@ -501,6 +502,23 @@ def test_who_manages_a_system_lets_it_go_live_and_its_developers_operate(stage):
     days = {"effective_on": "2026-11-24", "last_on": "2026-11-25", "reason": "夜间值守"}
     other = stage.agree(stage.file("luona", "developer_operates", system="SB01", person="P014", **days), "zhouwei")
     assert DeveloperException.objects.get(basis__case=other).person.name == "郭磊"
+
+
+@tells("event.casework:approval:record", "where.managing")
+def test_who_manages_a_system_lets_it_be_put_under_load_as_two_of_its_people_evaluated(stage):
+    system = stage.bureau.system["SB01"]
+    given = {"code": "E1", "name": "社保生产", "system": system, "kind": "production", "hosts": ["sbapp01"], "addresses": ["10.20.1.10"]}
+    releases.register_environment(SETUP, at=stage.clock.now, **given)
+    weighed = {"scheme": "缴费高峰压测", "risk": "避开缴费日", "rollback": "停压测机", "watching": "值班看负载", "expected_factor": "5"}
+    asked = {
+        "environment": "E1", "targets": "10.20.1.10\nsbapp01", "sources": "10.50.0.9", "window_from": "2026-11-24T22:00",
+        "window_to": "2026-11-25T02:00", "evaluator": "P011", "second_evaluator": "P012", **weighed,
+    }  # fmt: skip
+    assert stage.refuse_to_file("luona", "load_test", **{**asked, "second_evaluator": "P011"}) == "form_invalid"
+    case = stage.file("luona", "load_test", **asked)
+    assert waiting(case) == {"周伟"}
+    stage.agree(case, "zhouwei")
+    assert LoadTest.objects.get(basis__case=case).sources == ["10.50.0.9"]
 
 
 @tells("event.casework:approval:record", "where.applicant")

@@ -13,11 +13,13 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Field, ForeignKey
 
+from anzhang.directory.models import Unit
 from anzhang.endpoints import models as endpoints
 from anzhang.network import fields as network
 from anzhang.registers.declaration import Register
 from anzhang.rooms import fields as rooms
 from anzhang.systems import fields as systems
+from anzhang.systems.models import System
 
 TEXTS = (
     "=1+1", "+86", "-1", "@SUM(A1)", "'=1", "''-2", "'", "000123", "1E5", "12.50", "2026-03-01", "TRUE", "是", "#N/A", "None", "null",
@@ -33,6 +35,9 @@ _CHECKED: tuple[tuple[Any, tuple[list[str], ...]], ...] = (  # lists that hold n
     (network.platforms, ([], ["windows"], ["kylin", "uos"])),
     (systems.digests, (["0" * 64], ["1" * 63 + "e", "f" * 64])),
     (systems.folders, ([], ["/opt/=a b"], ["D:\\app", "/srv/;，"])),
+    (systems.check_items, (["=1+1"], ["电源", "a;b；c"])),
+    (systems.check_results, (["电源 | 正常 |  |"], ["=1 | 异常 | 热 | 已报修", "a;b | 正常 | 两端 |"])),
+    (systems.load_targets, (["10.20.1.7"], ["sbapp01", "1E5"])),
     (systems.codes, ([], ["000123"], ["=1", "1E5"])),
     (network.required_of, ([], ["endpoint"], ["server", "terminal"])),
     (network.settings, ([], ["实时防护=开"], ["a=", "b=1", "更新源=http://10.1.1.1/a;b；c"])),
@@ -44,6 +49,8 @@ _KNOWN: tuple[tuple[Any, Callable[[int], str]], ...] = (  # texts that are not a
 )
 _TOGETHER: dict[str, Callable[[Any, int], dict[str, Any]]] = {  # fields that stand only together, by register
     "release": lambda row, place: {"live_at": datetime(2024, 3, 1 + place % 28, tzinfo=UTC) if row.state == "live" else None},
+    "check_plan": lambda row, place: {"on_day": None if row.rhythm == "daily" else 1 + place % 7},
+    "ops_dossier": lambda _row, place: {"system": _system(place)},
     "zone": lambda row, place: {"fail_hours": 8 if row.fail_mode == "last_verdict" else None, "vlan": place + 1 if place % 3 else None},
 }
 FIRST = date(2024, 2, 29)
@@ -67,6 +74,12 @@ _MAKERS: tuple[tuple[type[Field[Any, Any]], Callable[[Field[Any, Any], int], Any
 
 # What a class leaves empty in all its rows but those that name another row of the same class, of which there is none yet.
 _LEFT_EMPTY: dict[str, dict[str, Any]] = {"control_measure": {"level": 2, "room": None, "system": None, "proved_on": None}}
+
+
+def _system(place: int) -> Any:
+    """Save and return a system of its own, for what each system has one of."""
+    unit = Unit.objects.get(code="IC")
+    return System.objects.create(code=f"HARD-{place}", name=f"系统{place}", managing_unit=unit, responsible_unit=unit)
 
 
 def rows(register: Register) -> list[Any]:

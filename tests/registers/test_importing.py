@@ -22,6 +22,7 @@ from anzhang.registers.rights import Sight
 from anzhang.rooms.models import Facility, MachineRoom, Shift
 from anzhang.systems.models import System
 from anzhang.systems.tables import DesignItem, Environment, Release, TestReport
+from anzhang.systems.upkeep import CheckPlan, CheckRun, OpsDossier
 from anzhang.thirdparty.models import Provider
 
 pytestmark = pytest.mark.usefixtures("bureau")
@@ -82,6 +83,14 @@ def test_an_export_imports_back_as_unchanged(register_id, form, clock):
     TestReport.objects.create(
         code="T1", release=release, kind="security", digests=["0" * 64], passed=True, tested_on=begun, tester=person, cases=["S1"]
     )
+    plan = CheckPlan.objects.create(
+        code="CP1", title="=日检", system=system, unit=unit, person=person, rhythm="weekly", on_day=2, at_time="09:00", items=["电源"],
+        valid_from=begun,
+    )  # fmt: skip
+    CheckRun.objects.create(
+        plan=plan, due_at=clock.now, person=person, done_at=clock.now, results=["电源 | 正常 |  |"], recorded_at=clock.now
+    )
+    OpsDossier.objects.create(system=system, opened_on=begun, keeper=person)
     register = REGISTERS[register_id]
     rows = listing.select(register, listing.Query(), Sight(OPERATOR, clock.now))
     body, count = exporting.export(register, rows, form)

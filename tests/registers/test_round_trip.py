@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from anzhang.directory.models import Unit
+from anzhang.directory.models import Person, Unit
 from anzhang.journal.models import Entry
 from anzhang.network.models import Device, Zone
 from anzhang.permissions import Actor, Via
@@ -14,6 +14,7 @@ from anzhang.registers.declaration import REGISTERS
 from anzhang.rooms.models import MachineRoom
 from anzhang.systems.models import System
 from anzhang.systems.tables import Release
+from anzhang.systems.upkeep import CheckPlan
 from tests.registers import hard
 
 pytestmark = pytest.mark.usefixtures("bureau")
@@ -29,6 +30,11 @@ def test_hard_rows_come_back_cell_by_cell_change_nothing_and_run_nowhere(registe
         Zone.objects.create(code="Z1", name="业务专网", kind="business", unit=Unit.objects.get(code="IC"))
     if register_id == "interface":
         Device.objects.create(code="D1", name="交换机", kind="switch", unit=Unit.objects.get(code="IC"))
+    if register_id == "check_run":
+        unit, person = Unit.objects.get(code="IC"), Person.objects.get(code="P011")
+        CheckPlan.objects.create(
+            code="CP1", title="日检", unit=unit, person=person, rhythm="daily", at_time="09:00", items=["电源"], valid_from=hard.FIRST
+        )
     if register_id == "test_report":
         Release.objects.create(
             code="R1", system=System.objects.get(code="SB01"), label="1", artifact="a", digests=["0" * 64], built_on=hard.FIRST

@@ -19,7 +19,9 @@ from anzhang.network.models import Interconnection, Link, Zone
 from anzhang.organization.models import ControlMeasure
 from anzhang.registers.declaration import REGISTERS
 from anzhang.rooms.models import EquipmentMove, RoomVisit, Shift
+from anzhang.systems.models import System
 from anzhang.systems.tables import DeveloperException, GoLive
+from anzhang.systems.upkeep import LoadTest, OpsDossier
 
 FIRST_DAY = date(2026, 1, 1)
 ALONE = frozenset({"parent", "replaces", "superseded_by", "waiver", "principal"})  # links that say more than they name
@@ -71,6 +73,7 @@ class Crowd:
             Shift: {"starts_at": begins, "ends_at": begins + timedelta(hours=8)},
             RoomVisit: {"enters_from": begins, "leaves_by": begins + timedelta(hours=8)},
             GoLive: {"window_from": begins, "window_to": begins + timedelta(hours=8), "done_at": None},
+            LoadTest: {"window_from": begins, "window_to": begins + timedelta(hours=8)},
             DeveloperException: {"starts_at": begins, "ends_at": begins + timedelta(days=8)},
             EquipmentMove: {"moves_from": begins, "moves_by": begins + timedelta(hours=8), "to_room": None},
             Endpoint: {"mac": f"02:00:00:{i // 65536:02x}:{i // 256 % 256:02x}:{i % 256:02x}"},
@@ -80,6 +83,8 @@ class Crowd:
         if model in {Link, Interconnection}:  # one for each approval; a link joins two zones
             fixed["basis"] = self._add(Approval, 1, case=self._add(Case, 1)[0])[0]
             fixed |= {"far_zone": self._add(Zone, 1)[0]} if model is Link else {}
+        if model is OpsDossier:  # one for each system
+            fixed["system"] = self._add(System, 1)[0]
         row = model(**fixed)
         turn = count(i)
         for field in model._meta.concrete_fields:
