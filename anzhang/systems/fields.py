@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -42,6 +43,15 @@ def codes(value: Any) -> None:
     for each in _strings(value):
         if not CODE.fullmatch(each):
             raise ValidationError(_("“%s”不是编号。") % each[:40])
+
+
+def days(value: Any) -> None:
+    """Refuse what is no list of days."""
+    for each in _strings(value):
+        try:
+            date.fromisoformat(each)
+        except ValueError as error:
+            raise ValidationError(_("“%s”不是日期，请写成 2026-11-24。") % each[:40]) from error
 
 
 def _strings(value: Any) -> list[str]:

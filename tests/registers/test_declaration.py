@@ -21,6 +21,7 @@ HOUSE = {
     "interpretation": "casework",
     "legal_basis": "casework",
     "rule_version": "casework",
+    "project_checklist": "organization",
     "unit_route": "casework",
 }
 

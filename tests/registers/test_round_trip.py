@@ -5,9 +5,10 @@ import io
 
 import pytest
 
-from anzhang.directory.models import Unit
+from anzhang.directory.models import Person, Unit
 from anzhang.journal.models import Entry
 from anzhang.network.models import Device, Zone
+from anzhang.organization.tables import Project
 from anzhang.permissions import Actor, Via
 from anzhang.registers import exporting, importing, sheets, values
 from anzhang.registers.declaration import REGISTERS
@@ -29,6 +30,9 @@ def test_hard_rows_come_back_cell_by_cell_change_nothing_and_run_nowhere(registe
         Zone.objects.create(code="Z1", name="业务专网", kind="business", unit=Unit.objects.get(code="IC"))
     if register_id == "interface":
         Device.objects.create(code="D1", name="交换机", kind="switch", unit=Unit.objects.get(code="IC"))
+    if register_id == "project_checklist":
+        unit, person = Unit.objects.get(code="IC"), Person.objects.order_by("pk").first()
+        Project.objects.create(code="XM1", name="项目", kind="other", unit=unit, person=person)
     if register_id == "test_report":
         Release.objects.create(
             code="R1", system=System.objects.get(code="SB01"), label="1", artifact="a", digests=["0" * 64], built_on=hard.FIRST
