@@ -21,7 +21,7 @@ from django.db.models import Sum
 
 from anzhang import clock, jobs
 from anzhang.casework import holidays
-from anzhang.demo import breaches, bureau, conduct, crowd, logs, traffic
+from anzhang.demo import breaches, building, bureau, conduct, crowd, logs, traffic
 from anzhang.directory import links, tickets
 from anzhang.directory.models import Unit, User
 from anzhang.directory.passwords import change
@@ -54,11 +54,13 @@ def build(home: Home) -> str:
         built = bureau.build(now)
         bureau.put_on_file(built, now)
         breaches.plant(built, now)
-        conduct.behave(built, crowd.populate(built, now), now)
+        people = crowd.populate(built, now)
+        conduct.behave(built, people, now)
+        building.build(built, people, now)
         holidays.seed_holidays(bureau.SETUP, clock.day_of(now).year, now)
         platform.register(bureau.SETUP, Unit.objects.get(function=Unit.Function.INFO_CENTER), home, now)
         passwords = give_passwords(built, now)
-    lines = [*logs.between(now - timedelta(days=7), now), *breaches.lines(now)]
+    lines = [*logs.between(now - timedelta(days=7), now), *breaches.lines(now), *building.lines(now)]
     collect(home, lines)
     jobs.reconcile(clock.now())
     sign_heads(clock.now())

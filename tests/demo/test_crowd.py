@@ -5,15 +5,28 @@ from itertools import islice
 import pytest
 
 from anzhang.casework.models import Finding
-from anzhang.demo import breaches, bureau, conduct, crowd, names
+from anzhang.demo import breaches, building, bureau, conduct, crowd, names
 from anzhang.directory.models import Assignment, Person, Unit, User
+from anzhang.engines.vault import Batch, Vault
 from anzhang.journal import verify
-from anzhang.organization.models import Decision, Directive, Inspection, Officer, PlanItem, ResponsibilityStatement, TrainingRecord
+from anzhang.organization.models import (
+    ControlMeasure,
+    Decision,
+    Directive,
+    Inspection,
+    Officer,
+    PlanItem,
+    ResponsibilityStatement,
+    TrainingRecord,
+)
 from anzhang.organization.queries import plan_breaches
+from anzhang.organization.tables import Project
 from anzhang.systems.models import System
+from anzhang.systems.tables import ProtectionGrading
 from tests.articles.stories import measure
 
 JUDGED = ("A01.2", "A03.1", "A04.3", "A04.4", "A04.5", "A04.6", "A05.1", "A05.3", "A05.4", "A34.1")
+BUILT = ("A08.2", "A10.1", "A10.2", "A10.3", "A10.4", "A11.1", "A11.3", "A11.4", "A11.5")
 
 
 @pytest.fixture
@@ -24,10 +37,11 @@ def full(db, clock):
     breaches.plant(built, clock.now)
     made = crowd.populate(built, clock.now)
     conduct.behave(built, made, clock.now)
+    building.build(built, made, clock.now)
     return {unit.name: unit for unit in made.units}
 
 
-def test_the_full_demo_is_as_large_as_promised_and_wrong_only_where_it_says_so(full, clock):
+def test_the_full_demo_is_as_large_as_promised_and_wrong_only_where_it_says_so(full, clock, tmp_path):
     assert (Unit.objects.count(), Person.objects.count(), System.objects.count()) == (40, 2000, 150)
     assert Assignment.objects.count() > 300
     assert Officer.objects.count() == 36
@@ -38,16 +52,22 @@ def test_the_full_demo_is_as_large_as_promised_and_wrong_only_where_it_says_so(f
         "P011", "P012", "P013", "P090"
     }  # fmt: skip
 
-    assert Decision.objects.get().minuted_at is not None
+    assert not Decision.objects.filter(minuted_at=None).exists()
+    assert (ProtectionGrading.objects.count(), Project.objects.count()) == (150, 5)
+    assert ControlMeasure.objects.count() > 2000
     assert set(PlanItem.objects.values_list("state", flat=True)) == {"open", "completed"}
     assert plan_breaches(clock.now)[1] == []
 
-    measure(clock, *JUDGED)
+    vault = Vault(tmp_path / "vault")
+    with vault.writer() as writer:
+        writer.append(Batch("SSH-JY01", b"".join(line + b"\n" for line in building.lines(clock.now)), clock.now))
+        writer.seal(clock.now)
+    assert measure(clock, *JUDGED, *BUILT, vault=vault).failed == []
     cast = set(Unit.objects.exclude(name__in=full).values_list("name", flat=True))
     found = Finding.objects.exclude(unit=None).values_list("unit__name", "obligation")
-    assert {pair for pair in found if pair[0] not in cast} == set(conduct.EXPECTED.items())
+    assert {pair for pair in found if pair[0] not in cast} == set((conduct.EXPECTED | building.EXPECTED).items())
     assert sorted(pair for pair in found if pair[0] in cast) == [
-        ("就业促进处", "A05.3"), ("社会保险基金管理中心", "A05.1"), ("社会保险基金管理中心", "A05.3")
+        ("就业促进处", "A05.3"), ("就业促进处", "A10.3"), ("社会保险基金管理中心", "A05.1"), ("社会保险基金管理中心", "A05.3")
     ]  # fmt: skip
     assert list(Finding.objects.filter(unit=None).values_list("obligation", "subject")) == [("A01.2", f"legal_basis:{conduct.UNREVIEWED}")]
 
