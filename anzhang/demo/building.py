@@ -122,12 +122,16 @@ def _project(
     ended = {"accepted_on": ago(90), "ended_on": ago(60)} if stage == "closed" else {}
     project = projects.register_project(
         SETUP, at=now, code=code, name=f"{unit.name}信息系统建设", kind="construction", unit=unit, person=clerk, systems=list(systems),
-        protection_level=2, stage=stage, initiated_on=ago(330 if late else 299), contract_on=ago(310 if early else 280),
+        protection_level=3 if systems else 2, stage=stage, initiated_on=ago(330 if late else 299), contract_on=ago(310 if early else 280),
         started_on=ago(270), **ended,
     )  # fmt: skip
     for number, name in enumerate(("双因素登录", "操作审计", "数据备份"), 1):
-        releases.register_design_item(SETUP, at=now, code=f"{code}-S{number}", name=name, project=project, designed_on=ago(320))
-    others = [each for each in Person.objects.filter(unit=unit, kind="staff").order_by("code") if each.pk not in {head.pk, clerk.pk}]
+        system = System.objects.get(code=systems[0]) if systems else None
+        releases.register_design_item(
+            SETUP, at=now, code=f"{code}-S{number}", name=name, project=project, system=system, designed_on=ago(320)
+        )
+    staff = Person.objects.filter(unit=unit, kind="staff").exclude(user__administrator="auditor").order_by("code")
+    others = [each for each in staff if each.pk not in {head.pk, clerk.pk}]
     _checklist(project, (others[0], others[1]), now)
     form = {"project": code, "summary": "按等级保护二级建设，含登录、审计和备份。"}
     _walked(bureau, clerk, head, "project_approval", form, clock.start_of(ago(300)) + timedelta(hours=9))
