@@ -260,7 +260,7 @@ WORDING: dict[str, str | Promise] = {
     "traffic_after_assessment": _(
         "“%(interconnection)s”在评估（%(passed_at)s 通过）有效期过后开始往来（%(inner)s 与 %(peer)s，最早在 %(at)s，共 %(times)s 次）"
     ),
-    "no_watch_of_assessed": _("近半年没有流量日志，%(interconnections)s 项对外互联何时开始往来无从核对"),
+    "no_watch_of_assessed": _("近一周没有流量日志，%(interconnections)s 项对外互联有没有开始往来无从核对"),
     # Art. 11
     "system_without_project": _("“%(system)s”正在规划或建设，没有登记建设项目"),
     "project_without_design": _("“%(project)s”%(initiated_on)s 立项，没有安全设计项"),

@@ -13,7 +13,7 @@ from anzhang.network import gate
 from anzhang.permissions import RefusedError, system
 from tests.articles import crossings
 from tests.articles.crossings import PEER, SETUP, approved, assessed, bank, call, flow, telling
-from tests.articles.stories import opened, state, verdict
+from tests.articles.stories import file, opened, state, through, verdict
 
 pytestmark = pytest.mark.usefixtures("bureau")
 ASSESSED, BANK = "A10.3", "interconnection:HL01"
@@ -88,6 +88,20 @@ def test_an_assessment_that_was_over_by_then_covers_nothing(row, bureau, tell, c
     assert tell(flow(clock.now)) == {}, "the first traffic counts"
     procedures.change_assessment(SETUP, made, at=clock.now, valid_until=clock.now.date() - timedelta(days=2))
     assert tell() == {(BANK, AFTER): "open"}
+
+
+def test_what_flowed_under_another_code_is_not_held_against_the_one_after_it(row, bureau, acting, tell, clock):
+    assessed(bureau, clock)
+    assert tell(flow(clock.now)) == {}
+    through(
+        file(bureau, acting, clock, "sunli", "interconnection_closing", interconnection="HL01", reason="换号"), acting, clock, "zhengkai"
+    )
+    clock.advance(days=10)
+    approved(bureau, acting, clock, "interconnection", bank(clock, code="HL02"))
+    assessed(bureau, clock, code="PG02", subject="HL02", concluded_at=clock.now)
+    clock.advance(minutes=5)
+    assert tell(flow(clock.now)) == {}
+    assert state(ASSESSED, "JYC") == "met"
 
 
 def test_the_gate_refuses_until_it_has_passed_and_while_it_lasts(row, bureau, clock, monkeypatch):
