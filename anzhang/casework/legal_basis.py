@@ -6,7 +6,7 @@ catalog counts the days since the replacement.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db import models, transaction
@@ -62,6 +62,10 @@ class LegalBasis(Ledgered):
 
     def __str__(self) -> str:
         return f"{self.title}（{self.edition}）"
+
+    def holds_on(self, day: date) -> bool:
+        """Whether it is in force on a day; the day on which it ends is the first without it."""
+        return self.in_force_from <= day and (self.in_force_to is None or day < self.in_force_to)
 
 
 @procedure("register_legal_basis")

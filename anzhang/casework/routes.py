@@ -40,7 +40,7 @@ BUREAU_ROLES = frozenset({"office", "leading_group", "auditor"})  # one of each 
 KINDS = frozenset({
     "text", "long_text", "date", "number", "choice", "person", "unit", "system", "parameter", "case", "approval", "finding", "route",
     "rule", "rules", "scan", "instant", "room", "device", "release", "environment", "zone", "legal_basis", "link",
-    "interconnection",
+    "interconnection", "project",
 })  # fmt: skip
 PSEUDO_FIELDS = frozenset({"unit_kind", "approval_authority"})  # what a condition may read besides the form: `conditions.fact`
 AUTHORITIES = frozenset({"leading_group", "office", "managing_unit", "unit_head"})

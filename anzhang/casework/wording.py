@@ -280,6 +280,39 @@ WORDING: dict[str, str | Promise] = {
     "no_watch_of_outside": _("近一周没有流量日志，%(zones)s 个网络区域有没有对外互联无从核对"),
     "zones_without_networks": _("%(zones)s没有登记网段，无从分清内外"),
     "no_zones": _("没有登记网络区域，无从分清内外"),
+    # Art. 8
+    "system_without_grading": _("“%(system)s”没有等级保护定级，应有哪些防护无从判断"),
+    "grading_differs": _("“%(system)s”定级为 %(graded)s 级，信息系统台账登记为 %(registered)s 级，按较高的核对"),
+    "system_not_filed": _("“%(system)s”为 %(level)s 级，没有备案证明编号"),
+    "system_measures_not_set": _("还没有规定 %(level)s 级信息系统的防护措施，“%(system)s”无从核对"),
+    "measures_missing": _("“%(system)s”为 %(level)s 级，所需防护措施没有都证明（发现时缺 %(count)s 项：%(measures)s）"),
+    "measures_past_proof": _("“%(system)s”为 %(level)s 级，防护措施的证明已过有效期（发现时 %(count)s 项：%(measures)s）"),
+    "measures_without_end": _("“%(system)s”有 %(count)s 项防护措施的证明没有写有效期"),
+    "evaluation_old": _("“%(system)s”为 %(level)s 级，最近测评在 %(since)s，超过 %(days)s 天"),
+    "never_evaluated": _("“%(system)s”为 %(level)s 级，%(since)s 定级后从未测评，超过 %(days)s 天"),
+    "evaluation_not_yet": _("“%(system)s”%(since)s 定级，还没有测评过，%(days)s 天内应测评"),
+    # Art. 10
+    "traffic_without_assessment": _("“%(interconnection)s”没有通过评估就有往来（%(inner)s 与 %(peer)s，最早在 %(at)s，共 %(times)s 次）"),
+    "traffic_before_assessment": _(
+        "“%(interconnection)s”在评估通过（%(passed_at)s）之前就有往来（%(inner)s 与 %(peer)s，最早在 %(at)s，共 %(times)s 次）"
+    ),
+    "traffic_after_assessment": _(
+        "“%(interconnection)s”在评估（%(passed_at)s 通过）有效期过后开始往来（%(inner)s 与 %(peer)s，最早在 %(at)s，共 %(times)s 次）"
+    ),
+    "no_watch_of_assessed": _("近一周没有流量日志，%(interconnections)s 项对外互联有没有开始往来无从核对"),
+    # Art. 11
+    "system_without_project": _("“%(system)s”正在规划或建设，没有登记建设项目"),
+    "project_without_design": _("“%(project)s”%(initiated_on)s 立项，没有安全设计项"),
+    "design_after_initiation": _("“%(project)s”%(initiated_on)s 立项，最早的安全设计在 %(designed_on)s"),
+    "design_without_day": _("“%(project)s”的安全设计项没有写设计日期，是否在立项（%(initiated_on)s）前设计无从核对"),
+    "project_without_checklist": _("“%(project)s”已立项，没有两人签字的方案核对表"),
+    "checklist_of_withdrawn": _("“%(project)s”的核对表 %(checklist)s 于 %(signed_on)s 签字，所引%(standards)s当时不在施行中"),
+    "construction_policy_missing": _("%(unit)s有在建项目，没有现行的%(kind)s"),
+    "construction_policy_review_overdue": _("%(unit)s的%(kind)s最近复审在 %(reviewed_on)s，超过 %(days)s 天"),
+    "act_without_day": _("“%(project)s”的%(what)s没有写建成日期，是否在批准之后无从核对"),
+    "built_before_approval": _("“%(project)s”未经领导小组批准就已%(act)s（%(what)s，%(on)s，发现时共 %(count)s 项）"),
+    "construction_policy_unapproved": _("%(unit)s的《%(document)s》自 %(in_force_from)s 起施行，没有领导小组的批准"),
+    "construction_policy_approved_late": _("%(unit)s的《%(document)s》自 %(in_force_from)s 起施行，领导小组 %(approved_on)s 才批准"),
     "scheme_after_approval": _("“%(interconnection)s”的方案《%(scheme)s》日期为 %(scheme_on)s，晚于批准日期 %(approved_on)s"),
     "standard_not_in_force": _("“%(interconnection)s”的方案《%(scheme)s》所依的%(standard)s不在施行中"),
     "approval_without_scheme": _("%(case)s 批准了对外互联，没有登记方案、等级和所依标准"),

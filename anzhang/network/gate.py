@@ -4,14 +4,16 @@
 2. Within one zone nothing is decided here.
 3. To an outside body: an interconnection whose approval stands holds the peer, the inner address and the port.
 4. To the internet, and to another zone: a link whose approval stands joins the two zones and holds both addresses and the port.
-What is not plainly allowed is refused; a refusal names the missing approval and the route on which one applies for it. An assessment
-passed beforehand (A10.3) and the API client are not asked here: no register holds the one, no packet shows the other.
+5. An interconnection satisfies every condition of the chapters above as well: it has passed an assessment that still holds (A10.3). A
+   condition that nobody has registered cannot be asked, so: no.
+What is not plainly allowed is refused; a refusal names what is missing and, for an approval, the route on which one applies for it. The
+API client is not asked here: no packet shows it.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,6 +31,26 @@ from anzhang.regulation.checks import gate
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 ROUTES = {"interconnection_missing": interconnections.ROUTE, "link_missing": links.ROUTE}  # where what a refusal misses is applied for
 GROUP = "leading_group"
+Condition = Callable[[Interconnection, datetime], RefusedError | None]
+EXPECTED = ("assessed",)  # conditions that chapters above register
+CONDITIONS: dict[str, Condition] = {}
+
+
+def condition(name: str) -> Callable[[Condition], Condition]:
+    """Add what an interconnection must satisfy besides its approval: a function that returns a refusal or None."""
+
+    def bind(function: Condition) -> Condition:
+        CONDITIONS[name] = function
+        return function
+
+    return bind
+
+
+def _conditions_refuse(row: Interconnection, at: datetime) -> RefusedError | None:
+    for name in EXPECTED:
+        if name not in CONDITIONS:
+            return RefusedError("condition_unknown", _("“%s”是否具备开通条件无从判断。") % row.name, _("请系统管理员检查程序是否完整。"))
+    return next((refusal for ask in CONDITIONS.values() if (refusal := ask(row, at)) is not None), None)
 
 
 @dataclass(frozen=True)
@@ -50,15 +72,16 @@ def _standing(at: datetime) -> Q:
 def link_activation(what: Passage | Link | Interconnection, at: datetime) -> RefusedError | None:
     """Decide whether traffic may pass, or a link or an interconnection may be switched on, at the instant: a refusal or None.
 
-    The codes are `address_unreadable`, `port_unreadable`, `zone_unknown`, `zone_ambiguous`, `interconnection_missing`, `link_missing`.
+    The codes are `address_unreadable`, `port_unreadable`, `zone_unknown`, `zone_ambiguous`, `interconnection_missing`, `link_missing`,
+    `condition_unknown` and those of the conditions: `assessment_missing`, `assessment_over`.
 
-    Source: Art. 9, 10; A09.2, A10.1, A10.4.
+    Source: Art. 9, 10; A09.2, A10.1, A10.3, A10.4.
     """
     if isinstance(what, Link):
         return None if Link.objects.filter(_standing(at), pk=what.pk).exists() else _link_refused(_period(what, at))
     if isinstance(what, Interconnection):
         found = Interconnection.objects.filter(_standing(at), pk=what.pk).exists()
-        return None if found else _interconnection_refused(_period(what, at))
+        return _conditions_refuse(what, at) if found else _interconnection_refused(_period(what, at))
     return _passage(what, at)
 
 
@@ -128,8 +151,10 @@ def _outside(inner: Address, outer: Address, port: tuple[str, int], at: datetime
     about = [row for row in Interconnection.objects.filter(superseded_at=None) if scopes.holds(row.peers, outer)]
     standing = set(Interconnection.objects.filter(_standing(at), pk__in=[row.pk for row in about]).values_list("pk", flat=True))
     live = [row for row in about if row.pk in standing]
-    if any(scopes.holds(row.inner, inner) and scopes.allows(row.ports, *port) for row in live):
-        return None
+    fitting = [row for row in live if scopes.holds(row.inner, inner) and scopes.allows(row.ports, *port)]
+    if fitting:
+        refusals = [_conditions_refuse(row, at) for row in fitting]
+        return None if None in refusals else refusals[0]
     where = _("与外部地址 %s ") % outer
     if not about:
         return _link_refused(where) if is_public(str(outer)) and _is_internet_matter(inner) else _interconnection_refused(where)

@@ -41,7 +41,7 @@ def lasting(at: datetime) -> QuerySet[Interconnection]:
 
 def in_force(law: LegalBasis, day: date) -> bool:
     """Whether a law or standard holds on a day."""
-    return law.in_force_from <= day and (law.in_force_to is None or day < law.in_force_to)
+    return law.holds_on(day)
 
 
 @forms.rule(ROUTE)

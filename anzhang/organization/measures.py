@@ -9,11 +9,15 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from anzhang import clock
+from anzhang.casework import parameters
 from anzhang.directory import rows
+from anzhang.directory.bulk import write_many
+from anzhang.directory.models import Unit
 from anzhang.events import Event
 from anzhang.organization import desk
 from anzhang.organization.models import ControlMeasure
 from anzhang.permissions import Actor, RefusedError, Via
+from anzhang.regulation import measures
 from anzhang.regulation.checks import procedure
 
 
@@ -41,6 +45,27 @@ def change_control_measure(
         measure = rows.change(actor, row, values, at, expected_version, act)
         _require_sound(actor, measure, at)
         return measure
+
+
+@procedure("adopt_measures")
+def adopt_measures(actor: Actor, unit: Unit, at: datetime) -> list[ControlMeasure]:
+    """Enter the measures that the catalog proposes for systems by level as requirements of the Office; those there already stay.
+
+    Raises RefusedError `not_the_office`, `nothing_to_adopt`.
+
+    Source: Art. 8; A08.2.
+    """
+    _require_office(actor, at)
+    known = set(ControlMeasure.objects.filter(requirement=None).values_list("code", flat=True))
+    new = [
+        ControlMeasure(code=each.key, name=each.name.zh, kind=ControlMeasure.Kind.SYSTEM, level=each.level, unit=unit)
+        for each in measures.load(parameters.folder())
+        if each.key not in known
+    ]
+    if not new:
+        raise RefusedError("nothing_to_adopt", _("规则集给出的防护措施都已在台账中。"))
+    with transaction.atomic():
+        return write_many(actor, ControlMeasure, new, at, Event.MEASURES_ADOPT)
 
 
 def _require_office(actor: Actor, at: datetime) -> None:

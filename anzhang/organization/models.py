@@ -85,6 +85,13 @@ class PolicyDocument(Ledgered):
         EQUIPMENT_REGISTRATION = "equipment_registration", _("设备登记制度")
         DATABASE = "database", _("数据库管理制度")
         INCIDENT_REPORTING = "incident_reporting", _("事件报告制度")
+        # Construction (Art. 11): approved by the leading group, route `construction_policy`.
+        DEVELOPMENT_POLICY = "development_policy", _("开发制度")
+        INTEGRATION_POLICY = "integration_policy", _("集成制度")
+        MAINTENANCE_POLICY = "maintenance_policy", _("维护制度")
+        DEVELOPMENT_PROCEDURE = "development_procedure", _("开发操作规程")
+        INTEGRATION_PROCEDURE = "integration_procedure", _("集成操作规程")
+        MAINTENANCE_PROCEDURE = "maintenance_procedure", _("维护操作规程")
 
     unit = models.ForeignKey("anzhang.Unit", models.PROTECT, verbose_name=_("单位"))
     kind = models.CharField(_("制度类别"), max_length=32, choices=Kind.choices)
@@ -345,6 +352,7 @@ class ControlMeasure(Ledgered):
     system = models.ForeignKey("anzhang.System", models.PROTECT, verbose_name=_("信息系统"), null=True, blank=True)
     unit = models.ForeignKey("anzhang.Unit", models.PROTECT, verbose_name=_("单位"))
     proved_on = models.DateField(_("最近证明日期"), null=True, blank=True)
+    valid_until = models.DateField(_("证明有效期至"), null=True, blank=True)  # the last day; of a room the days after its proof count
     proof = models.CharField(_("证明"), max_length=500, blank=True)  # document number, report, link
     version = models.PositiveIntegerField(_("版本"), default=1, editable=False)
 
@@ -365,6 +373,11 @@ class ControlMeasure(Ledgered):
                 condition=Q(proved_on=None) | ~Q(proof=""),
                 name="measure_proof_says_what",
                 violation_error_message=_("填写证明日期的，要写明证明。"),
+            ),
+            models.CheckConstraint(
+                condition=Q(valid_until=None) | Q(proved_on__isnull=False, valid_until__gte=models.F("proved_on")),
+                name="measure_proof_lasts",
+                violation_error_message=_("证明有效期不早于证明日期。"),
             ),
         )
 

@@ -31,6 +31,8 @@ from anzhang.organization import directives as _directives  # noqa: F401  # name
 from anzhang.organization import inspections as _inspections  # noqa: F401  # named procedures
 from anzhang.organization import measures as _measures  # noqa: F401  # named procedures
 from anzhang.organization import planning as _planning  # noqa: F401  # named procedures
+from anzhang.organization import policies as _policies  # noqa: F401  # named procedures
+from anzhang.organization import projects as _projects  # noqa: F401  # named procedures
 from anzhang.organization import statements as _statements  # noqa: F401  # named procedures
 from anzhang.organization.models import Filing, Officer, PolicyDocument, TrainingRecord
 from anzhang.organization.queries import officers

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Model, QuerySet
+from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -22,6 +23,7 @@ from anzhang.organization.models import (
     ResponsibilityStatement,
     TrainingRecord,
 )
+from anzhang.organization.tables import Project, ProjectChecklist
 from anzhang.registers import values
 from anzhang.registers.declaration import Kind, Register, Writer, declare
 from anzhang.registers.filters import by_choice, by_flag, by_unit, by_year, in_force
@@ -37,6 +39,9 @@ def pages(register: Register, row: Model, sight: Sight) -> list[Line]:  # noqa: 
     )
     if register.id == "responsibility_statement":
         return [Line(gettext("责任书签字"), "/statements/")]
+    if isinstance(row, Project | ProjectChecklist):
+        project = row if isinstance(row, Project) else row.project
+        return [Line(gettext("%s的项目档案") % project.name, reverse("project", args=[project.code]))]
     return [Line(str(row), f"/{place}/{values.code_of(row)}/")] if place else []
 
 
@@ -182,12 +187,12 @@ declare(
         chapter="organization",
         model=ControlMeasure,
         kind=Kind.PLAIN,
-        columns=("code", "name", "kind", "level", "requirement", "room", "system", "unit", "proved_on"),
+        columns=("code", "name", "kind", "level", "requirement", "room", "system", "unit", "proved_on", "valid_until"),
         order=("code",),
         search=("code", "name"),
         filters=(by_unit("unit"), by_choice(ControlMeasure, "kind")),
         key=("code",),
-        fields=("code", "name", "kind", "level", "requirement", "room", "system", "unit", "proved_on", "proof"),
+        fields=("code", "name", "kind", "level", "requirement", "room", "system", "unit", "proved_on", "valid_until", "proof"),
         create="register_control_measure",
         change="change_control_measure",
         fixed=frozenset({"code", "kind", "requirement", "room", "system"}),
@@ -195,8 +200,87 @@ declare(
         hints={
             "level": _("这一类对象自几级起必须有这项措施；只由办公室填写。"),
             "requirement": _("本条落实哪一项要求；填写要求本身时不填。"),
+            "valid_until": _("信息系统的证明写到哪一天有效；机房的按规定天数计算，可以不填。"),
             "proof": _("检测报告编号、巡检记录、照片等。"),
         },
         articles=(8, 16),
+    )
+)
+declare(
+    Register(
+        id="project",
+        chapter="organization",
+        model=Project,
+        kind=Kind.PLAIN,
+        columns=("code", "name", "kind", "unit", "person", "stage", "initiated_on", "contract_on", "basis"),
+        order=("code",),
+        search=("code", "name"),
+        filters=(by_unit("unit"), by_choice(Project, "kind"), by_choice(Project, "stage")),
+        scope=("unit__path",),
+        key=("code",),
+        fields=(
+            "code",
+            "name",
+            "kind",
+            "unit",
+            "person",
+            "systems",
+            "protection_level",
+            "stage",
+            "initiated_on",
+            "contract_on",
+            "started_on",
+            "accepted_on",
+            "ended_on",
+            "review_on",
+            "review_result",
+            "reviewer",
+        ),
+        create="register_project",
+        change="change_project",
+        fixed=frozenset({"code", "unit", "stage"}),
+        writers=frozenset({Writer.OFFICE, Writer.UNIT}),
+        hints={
+            "systems": _("信息系统编号，每行一个；网络项目可以不填。"),
+            "stage": _("已在进行的项目写现在的阶段和走过的各阶段日期；以后的阶段在项目档案中办理。"),
+            "reviewer": _("防护审查人不能是项目负责人。网络项目结项前必须审查通过。"),
+        },
+        articles=(8, 11),
+    )
+)
+declare(
+    Register(
+        id="project_checklist",
+        chapter="organization",
+        model=ProjectChecklist,
+        kind=Kind.PLAIN,
+        columns=("code", "project", "scheme_title", "scheme_on", "first_signer", "second_signer", "second_signed_on", "on_paper"),
+        order=("project__code", "code"),
+        search=("code", "scheme_title", "project__code"),
+        filters=(by_unit("project__unit"),),
+        scope=("project__unit__path",),
+        key=("code",),
+        fields=(
+            "code",
+            "project",
+            "scheme_title",
+            "scheme_on",
+            "standards",
+            "points",
+            "first_signer",
+            "first_signed_on",
+            "second_signer",
+            "second_signed_on",
+        ),
+        create="register_project_checklist",
+        change="change_project_checklist",
+        fixed=frozenset({"code", "project"}),
+        writers=frozenset({Writer.OFFICE, Writer.UNIT}),
+        hints={
+            "standards": _("上位依据台账中的编号，每行一个；一个编号就是一个版本。"),
+            "points": _("每行一条：标准编号 条款 符合 说明。结论为符合、不符合或不适用。"),
+            "first_signer": _("只有纸质签过字的由办公室补录；其余由签字人在项目档案中签。"),
+        },
+        articles=(11,),
     )
 )

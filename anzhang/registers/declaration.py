@@ -51,6 +51,7 @@ CHAPTER_LABELS: Mapping[str, Promise] = {
     "endpoints": _("客户端"),
     "monitoring": _("监测与日志"),
     "thirdparty": _("第三方"),
+    "assessment": _("评估整改"),
     "casework": _("审批与问题"),
 }
 

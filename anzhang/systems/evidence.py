@@ -36,7 +36,7 @@ class Proof:
             scans[scan.release_id].append(scan)
         required = DesignItem.objects.filter(system__in={each.system_id for each in found}, state=DesignItem.State.REQUIRED)
         for item in required.order_by("code"):
-            items[item.system_id].append(item)
+            items[item.system_id or 0].append(item)
         return cls(reports, scans, items)
 
     def newest_tests(self, release: Release, digest: str, until: date | None = None) -> dict[str, TestReport]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -91,6 +92,15 @@ def load_targets(value: Any) -> None:
     if not _strings(value):
         raise ValidationError(_("至少写一个目标。"))
     codes(value)
+
+
+def days(value: Any) -> None:
+    """Refuse what is no list of days."""
+    for each in _strings(value):
+        try:
+            date.fromisoformat(each)
+        except ValueError as error:
+            raise ValidationError(_("“%s”不是日期，请写成 2026-11-24。") % each[:40]) from error
 
 
 def _strings(value: Any) -> list[str]:

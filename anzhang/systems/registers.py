@@ -14,11 +14,13 @@ from anzhang.registers.rights import Sight
 from anzhang.systems import bulk as _bulk  # noqa: F401  # named procedures
 from anzhang.systems import dossiers as _dossiers  # noqa: F401  # named procedures
 from anzhang.systems import go_lives as _go_lives  # noqa: F401  # named procedures
+from anzhang.systems import gradings as _gradings  # noqa: F401  # named procedures
 from anzhang.systems import load_tests as _load_tests  # noqa: F401  # named procedures
+from anzhang.systems import projects as _projects  # noqa: F401  # named procedures
 from anzhang.systems import releases as _releases  # noqa: F401  # named procedures
 from anzhang.systems import rounds as _rounds  # noqa: F401  # named procedures
 from anzhang.systems.models import Account, System
-from anzhang.systems.tables import CodeScan, DesignItem, DeveloperException, Environment, GoLive, Release, TestReport
+from anzhang.systems.tables import CodeScan, DesignItem, DeveloperException, Environment, GoLive, ProtectionGrading, Release, TestReport
 from anzhang.systems.upkeep import CheckPlan, CheckRun, LoadTest, OpsDossier
 
 declare(
@@ -79,6 +81,42 @@ declare(
 WRITERS = frozenset({Writer.UNIT})
 declare(
     Register(
+        id="protection_grading",
+        chapter="systems",
+        model=ProtectionGrading,
+        kind=Kind.PLAIN,
+        columns=("system", "level", "graded_on", "filing_number", "filed_on", "evaluated_on", "result", "next_due_on"),
+        order=("system__code", "-graded_on"),
+        search=("system__code", "system__name", "filing_number"),
+        filters=(by_unit("system__managing_unit"), by_choice(ProtectionGrading, "result")),
+        scope=("system__managing_unit__path", "system__responsible_unit__path"),
+        key=("system", "graded_on"),
+        fields=(
+            "system",
+            "graded_on",
+            "level",
+            "filing_number",
+            "filed_on",
+            "evaluated_on",
+            "result",
+            "evaluator",
+            "earlier",
+            "next_due_on",
+        ),
+        create="record_protection_grading",
+        change="change_protection_grading",
+        bulk="record_protection_gradings",
+        fixed=frozenset({"system", "graded_on"}),
+        writers=frozenset({Writer.OFFICE, Writer.UNIT}),
+        hints={
+            "filing_number": _("公安机关备案证明上的编号。"),
+            "earlier": _("以前各次测评的日期，每行一个；登记新的测评时自动保留上一次。"),
+        },
+        articles=(8,),
+    )
+)
+declare(
+    Register(
         id="environment",
         chapter="systems",
         model=Environment,
@@ -89,13 +127,17 @@ declare(
         filters=(by_unit("system__managing_unit"), by_choice(Environment, "kind"), by_choice(Environment, "state")),
         scope=("system__managing_unit__path",),
         key=("code",),
-        fields=("code", "name", "system", "kind", "hosts", "addresses", "folders", "state"),
+        fields=("code", "name", "system", "kind", "hosts", "addresses", "folders", "project", "set_up_on", "state"),
         create="register_environment",
         change="change_environment",
         fixed=frozenset({"code", "system"}),
         writers=WRITERS,
-        hints={"hosts": _("日志里的主机名，每行一个。"), "folders": _("应用程序所在的目录，每行一个；不填则核对主机上的全部程序。")},
-        articles=(13,),
+        hints={
+            "hosts": _("日志里的主机名，每行一个。"),
+            "folders": _("应用程序所在的目录，每行一个；不填则核对主机上的全部程序。"),
+            "project": _("由建设项目建成的，写明项目和建成日期。"),
+        },
+        articles=(11, 13),
     )
 )
 declare(
@@ -110,7 +152,7 @@ declare(
         filters=(by_unit("system__managing_unit"), by_choice(Release, "state")),
         scope=("system__managing_unit__path",),
         key=("code",),
-        fields=("code", "system", "label", "artifact", "digests", "developers", "built_on", "state", "live_at"),
+        fields=("code", "system", "label", "artifact", "digests", "developers", "built_on", "project", "state", "live_at"),
         create="register_release",
         change="change_release",
         fixed=frozenset({"code", "system"}),
@@ -129,16 +171,17 @@ declare(
         chapter="systems",
         model=DesignItem,
         kind=Kind.PLAIN,
-        columns=("code", "name", "system", "state"),
+        columns=("code", "name", "system", "project", "designed_on", "state"),
         order=("code",),
-        search=("code", "name"),
+        search=("code", "name", "system__code", "project__code"),
         filters=(by_unit("system__managing_unit"), by_choice(DesignItem, "state")),
-        scope=("system__managing_unit__path",),
+        scope=("system__managing_unit__path", "project__unit__path"),
         key=("code",),
-        fields=("code", "name", "system", "state"),
+        fields=("code", "name", "system", "project", "designed_on", "state"),
         create="register_design_item",
         change="change_design_item",
         fixed=frozenset({"code", "system"}),
+        hints={"system": _("网络项目的设计项可以不填信息系统，只写项目。"), "designed_on": _("设计文件上的日期。")},
         writers=WRITERS,
         articles=(11,),
     )
@@ -302,5 +345,6 @@ declare(
 @panel(_("系统档案"))
 def dossier(register: Register, row: Model, sight: Sight) -> list[Line]:  # noqa: ARG001  # every panel takes the sight
     """Lead from a system, an environment or a release to the dossier of the system."""
-    system = row if isinstance(row, System) else row.system if isinstance(row, Environment | Release | CheckPlan | OpsDossier) else None
+    of_system = Environment | Release | CheckPlan | OpsDossier | ProtectionGrading
+    system = row if isinstance(row, System) else row.system if isinstance(row, of_system) else None
     return [Line(gettext("%s的系统档案") % system.name, reverse("system_dossier", args=[system.code]))] if system else []

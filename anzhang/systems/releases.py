@@ -94,14 +94,32 @@ def _require_sound(release: Release, at: datetime) -> None:
 
 @procedure("register_design_item")
 def register_design_item(actor: Actor, *, at: datetime, **values: Any) -> DesignItem:
-    """Add a security function that the design of a system promises (A11.2). Raises RowError."""
-    return rows.create(actor, DesignItem(**values), at)
+    """Add a security function that the design of a system or a project promises (A11.1, A11.2).
+
+    Raises RefusedError `system_not_of_project`, `in_the_future`, RowError.
+    """
+    item = DesignItem(**values)
+    rows.check(item)
+    _require_of_project(item, at)
+    return rows.create(actor, item, at)
 
 
 @procedure("change_design_item")
 def change_design_item(actor: Actor, row: DesignItem, *, at: datetime, expected_version: int | None = None, **values: Any) -> DesignItem:
-    """Change a design item. Raises StaleError, RowError."""
-    return rows.change(actor, row, values, at, expected_version)
+    """Change a design item. Raises RefusedError `system_not_of_project`, `in_the_future`, StaleError, RowError."""
+    with transaction.atomic():
+        item = rows.change(actor, row, values, at, expected_version)
+        _require_of_project(item, at)
+        return item
+
+
+def _require_of_project(item: DesignItem, at: datetime) -> None:
+    if item.project is not None and item.system is not None and item.system.code not in item.project.systems:
+        told = {"project": item.project.name, "system": item.system.name}
+        message = _("项目“%(project)s”没有写明建设“%(system)s”。") % told
+        raise RefusedError("system_not_of_project", message, _("在建设项目台账中补上所建信息系统，或改正项目。"))
+    if item.designed_on is not None and item.designed_on > clock.day_of(at):
+        raise RefusedError("in_the_future", _("设计日期不能晚于今天。"), _("改正后重新提交。"))
 
 
 @procedure("record_test_report")

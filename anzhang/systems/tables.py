@@ -1,4 +1,4 @@
-"""What runs where, and what proves that it may (Art. 11, 13): environments, releases, design items, tests, scans, go-lives."""
+"""What runs where, and what proves that it may (Art. 8, 11, 13): gradings, environments, releases, designs, tests, scans, go-lives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,61 @@ from anzhang.network.fields import addresses, hosts
 from anzhang.systems import fields
 from anzhang.systems.models import System
 
-__all__ = ["CodeScan", "DesignItem", "DeveloperException", "Environment", "GoLive", "Release", "TestReport"]
+__all__ = ["CodeScan", "DesignItem", "DeveloperException", "Environment", "GoLive", "ProtectionGrading", "Release", "TestReport"]
+
+
+class ProtectionGrading(Ledgered):
+    """The level of a system under classified protection (等级保护): filing with the police, and the last evaluation (Art. 8).
+
+    A system that is graded anew gets a row of a later day; the newest one counts.
+    """
+
+    NAMED_BY: ClassVar = ("system",)
+
+    class Result(models.TextChoices):
+        """What the evaluation found, as GB/T 28448 words it."""
+
+        EXCELLENT = "excellent", _("优")
+        GOOD = "good", _("良")
+        FAIR = "fair", _("中")
+        POOR = "poor", _("差")
+
+    system = models.ForeignKey(System, models.PROTECT, verbose_name=_("信息系统"), related_name="gradings")
+    graded_on = models.DateField(_("定级日期"))
+    level = models.PositiveSmallIntegerField(_("等级"))
+    filing_number = models.CharField(_("备案证明编号"), max_length=64, blank=True)
+    filed_on = models.DateField(_("备案日期"), null=True, blank=True)
+    evaluated_on = models.DateField(_("最近测评日期"), null=True, blank=True)
+    result = models.CharField(_("测评结论"), max_length=16, choices=Result.choices, blank=True)
+    evaluator = models.CharField(_("测评机构"), max_length=200, blank=True)
+    earlier = models.JSONField(_("以前的测评日期"), default=list, blank=True, validators=[fields.days])
+    next_due_on = models.DateField(_("计划下次测评"), null=True, blank=True)
+    version = models.PositiveIntegerField(_("版本"), default=1, editable=False)
+
+    class Meta:
+        verbose_name = _("等级保护定级")
+        ordering = ("system", "-graded_on")
+        constraints = (
+            models.UniqueConstraint(fields=["system", "graded_on"], name="one_grading_a_day"),
+            models.CheckConstraint(
+                condition=Q(level__range=(1, 5)), name="grading_level_1_to_5", violation_error_message=_("等级为 1 至 5。")
+            ),
+            models.CheckConstraint(
+                condition=Q(filing_number="", filed_on=None)
+                | (Q(filed_on__isnull=False, filed_on__gte=F("graded_on")) & ~Q(filing_number="")),
+                name="grading_filed_with_its_day",
+                violation_error_message=_("备案证明编号和备案日期一起写，备案不早于定级。"),
+            ),
+            models.CheckConstraint(
+                condition=Q(evaluated_on=None, result="", evaluator="")
+                | (Q(evaluated_on__isnull=False) & ~Q(result="") & ~Q(evaluator="")),
+                name="grading_evaluation_is_whole",
+                violation_error_message=_("测评写明日期、结论和机构。"),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.system} {self.level}"
 
 
 class Environment(Ledgered):
@@ -39,6 +93,8 @@ class Environment(Ledgered):
     hosts = models.JSONField(_("主机名"), default=list, blank=True, validators=[hosts])
     addresses = models.JSONField(_("IP 地址"), default=list, blank=True, validators=[addresses])
     folders = models.JSONField(_("程序目录"), default=list, blank=True, validators=[fields.folders])  # none: every program of its hosts
+    project = models.ForeignKey("anzhang.Project", models.PROTECT, verbose_name=_("建设项目"), null=True, blank=True)
+    set_up_on = models.DateField(_("建成日期"), null=True, blank=True)
     state = models.CharField(_("状态"), max_length=16, choices=State.choices, default=State.IN_SERVICE)
     version = models.PositiveIntegerField(_("版本"), default=1, editable=False)
 
@@ -68,6 +124,7 @@ class Release(Ledgered):
     digests = models.JSONField(_("制品摘要"), validators=[fields.digests])  # SHA-256, small letters
     developers = models.JSONField(_("开发人员"), default=list, blank=True, validators=[fields.codes])  # codes of people
     built_on = models.DateField(_("构建日期"))
+    project = models.ForeignKey("anzhang.Project", models.PROTECT, verbose_name=_("建设项目"), null=True, blank=True)
     state = models.CharField(_("状态"), max_length=16, choices=State.choices, default=State.CANDIDATE)
     live_at = models.DateTimeField(_("上线时间"), null=True, blank=True)
     version = models.PositiveIntegerField(_("版本"), default=1, editable=False)
@@ -90,7 +147,7 @@ class Release(Ledgered):
 
 
 class DesignItem(Ledgered):
-    """A security function that a system's design promises, to be traced to passed tests of what goes live."""
+    """A security function that the design of a system or a project promises, to be traced to passed tests of what goes live."""
 
     class State(models.TextChoices):
         """Whether the design still holds it."""
@@ -100,13 +157,22 @@ class DesignItem(Ledgered):
 
     code = models.CharField(_("设计项编号"), max_length=32, unique=True)
     name = models.CharField(_("安全功能"), max_length=200)
-    system = models.ForeignKey(System, models.PROTECT, verbose_name=_("信息系统"))
+    system = models.ForeignKey(System, models.PROTECT, verbose_name=_("信息系统"), null=True, blank=True)  # none: of a network project
+    project = models.ForeignKey("anzhang.Project", models.PROTECT, verbose_name=_("建设项目"), null=True, blank=True)
+    designed_on = models.DateField(_("设计日期"), null=True, blank=True)
     state = models.CharField(_("状态"), max_length=16, choices=State.choices, default=State.REQUIRED)
     version = models.PositiveIntegerField(_("版本"), default=1, editable=False)
 
     class Meta:
         verbose_name = _("安全设计项")
         ordering = ("system", "code")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(system__isnull=False) | Q(project__isnull=False),
+                name="design_item_of_something",
+                violation_error_message=_("写明信息系统或建设项目。"),
+            ),
+        )
 
     def __str__(self) -> str:
         return self.name

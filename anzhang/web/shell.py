@@ -81,7 +81,7 @@ _NAV = (
             Entry(gettext_lazy("本单位"), "own_unit", "own_unit", kin=("/units/",)),
             Entry(gettext_lazy("部署与检查"), "directives", "directives", kin=("/inspections/", "/decisions/", "/plan/")),
             Entry(gettext_lazy("责任书"), "statements", "statements"),
-            Entry(gettext_lazy("系统档案"), "systems", "systems"),
+            Entry(gettext_lazy("系统档案"), "systems", "systems", kin=("/projects/", "/protection/")),
             Entry(gettext_lazy("今日检查"), "check_rounds", "check_rounds", kin=("/rounds/",)),
             Entry(gettext_lazy("机房"), "rooms", "rooms"),
             Entry(gettext_lazy("网络图"), "network", "network"),

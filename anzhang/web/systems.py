@@ -35,11 +35,13 @@ from anzhang.registers.declaration import REGISTERS
 from anzhang.registers.procedures import record_export
 from anzhang.registers.rights import Sight
 from anzhang.regulation.checks import page
-from anzhang.systems import dossiers, evidence, gate, go_lives, load_tests, queries, releases, sarif
+from anzhang.systems import dossiers, evidence, gate, go_lives, load_tests, protection, queries, releases, sarif
+from anzhang.systems import obligations_gradings as gradings
 from anzhang.systems.models import Account, System
 from anzhang.systems.tables import CodeScan, DesignItem, Environment, GoLive, Release, TestReport
 from anzhang.systems.upkeep import CheckPlan, LoadTest, OpsDossier
 from anzhang.web import evidence as proofs
+from anzhang.web import projects
 from anzhang.web.access import login_needed
 from anzhang.web.actors import actor_of
 from anzhang.web.asked import typed
@@ -149,6 +151,8 @@ def _page(request: HttpRequest, system: System, actor: Actor, at: datetime, refu
 
 def _dossier(system: System, actor: Actor, at: datetime) -> dict[str, Any]:
     register = REGISTERS["release"]
+    (level,) = protection.states([system], at)
+    required, proved = gradings.requirements(), gradings.proofs(system)
     writes = rights.may_write(register, actor, at)
     sources = list(LogSource.objects.filter(system=system, state=LogSource.State.ACTIVE).order_by("code")[:SHOWN])
     heard = dict(LogSourceActivity.objects.filter(source__in=sources).values_list("source", "last_seen_at"))
@@ -165,6 +169,13 @@ def _dossier(system: System, actor: Actor, at: datetime) -> dict[str, Any]:
         "accounts": list(Account.objects.filter(system=system, state=Account.State.OPEN).select_related("person__unit")[:SHOWN]),
         "sources": [(source, heard.get(source.pk)) for source in sources],
         "findings": [(each, wording.text(each.reason)) for each in _findings(system).order_by("due_at", "pk")[:SHOWN]],
+        "protection": level,
+        "measures": [
+            (due, due.state(clock.day_of(at)))
+            for due in (gradings.dues(system, level.level, required, proved) if level.level is not None else [])
+        ],
+        "projects": [each for each in projects.in_sight(actor, at) if system.code in each.systems],
+        "grades": rights.may_write(REGISTERS["protection_grading"], actor, at),
         "reader": actor.person_id,
         "writes": writes,
         "now": at,

@@ -6,16 +6,19 @@ import json
 from datetime import UTC, date, timedelta
 
 from anzhang import clock as clocks
+from anzhang.assessment import procedures as assessments
 from anzhang.casework.legal_basis import LegalBasis
 from anzhang.engines.vault import Batch
 from anzhang.network import procedures
 from anzhang.network.models import Interconnection, Link
+from anzhang.permissions import Actor, Via
 from tests.articles.stories import file, measure, opened, through
 
 ZONES = {
     "BIZ": ("业务专网", "business", ["10.20.0.0/16"]), "OFF": ("办公网", "office", ["10.30.0.0/16"]),
     "DMZ": ("对外服务区", "dmz", ["10.90.0.0/24"]), "NET": ("互联网", "internet", []),
 }  # fmt: skip
+SETUP = Actor(id="setup", via=Via.SETUP)
 BANK, PEER = "172.31.5.16/28", "172.31.5.20"
 STEPS = ("zhengkai", "gaojianguo", "hemin")  # the Office, then a majority of the leading group
 
@@ -114,3 +117,14 @@ def call(at, source=PEER, client="bank-a", **more):
 
 def sighting(at, **values):
     return "sighting_event", at, {"action": "seen", **values}
+
+
+def assessed(bureau, clock, **values):
+    """Register an assessment of the connection with the bank that passed an hour ago."""
+    begun = date(2026, 11, 3)
+    given = {
+        "code": "PG01", "kind": "interconnection", "title": "代发银行专线评估", "unit": bureau.unit["JYC"], "subject": "HL01",
+        "performed_from": begun, "performed_to": begun, "assessor": bureau.person["P011"], "result": "passed",
+        "concluded_at": clock.now - timedelta(hours=1), **values,
+    }  # fmt: skip
+    return assessments.record_assessment(SETUP, at=clock.now, **given)

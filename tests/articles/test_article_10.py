@@ -358,6 +358,9 @@ def test_the_office_and_then_the_group_decide_and_revocation_shuts_the_gate(bure
     through(case, acting, clock, "hemin")
     row = Interconnection.objects.get()
     assert (row.peers, row.ports, row.daily_mb, row.unit.code) == (["172.31.5.16/28"], ["tcp/443", "tcp/8000-8010"], 100, "JYC")
+    assert gate.link_activation(asked, clock.now).code == "assessment_missing"
+    assert gate.link_activation(row, clock.now).code == "assessment_missing"
+    crossings.assessed(bureau, clock)
     assert gate.link_activation(asked, clock.now) is None
     assert gate.link_activation(row, clock.now) is None
     closing = file(bureau, acting, clock, "sunli", "interconnection_closing", interconnection="HL01", reason="到期不再续")
@@ -389,8 +392,9 @@ def test_the_office_and_then_the_group_decide_and_revocation_shuts_the_gate(bure
         ("10.20.1.7", PEER, "443", "port_unreadable"),
     ],
 )
-def test_the_gate_lets_pass_what_is_plainly_approved(inner, outer, port, code, connect, clock):
+def test_the_gate_lets_pass_what_is_plainly_approved(inner, outer, port, code, connect, bureau, clock):
     connect()
+    crossings.assessed(bureau, clock)
     refused = gate.link_activation(gate.Passage(inner, outer, port), clock.now)
     assert (refused.code if refused else None) == code
     assert refused is None or (refused.message and refused.remedy)

@@ -41,7 +41,8 @@ from anzhang.directory.models import Assignment, Delegation, LeadingGroupMember
 from anzhang.events import Event
 from anzhang.network import procedures as network
 from anzhang.network.models import Interconnection, Link
-from anzhang.organization.models import Filing, Officer
+from anzhang.organization import projects
+from anzhang.organization.models import Filing, Officer, PolicyDocument
 from anzhang.permissions import Actor, RefusedError, Via, system
 from anzhang.regulation.checks import PROCEDURES
 from anzhang.rooms import procedures as rooms
@@ -560,6 +561,32 @@ def test_the_office_and_the_group_open_what_leads_outside_and_revocation_ends_it
         assert again.state == Case.State.APPROVED
         stage.agree(stage.file("sunli", f"{key}_closing", **{key: f"{given['code']}B"}, reason="不再使用"), "zhengkai")
         assert not model.objects.filter(superseded_at=None, valid_to__gt=stage.clock.now).exists()
+
+
+@tells("event.casework:approval:record", "role.unit_head", "role.office", "role.leading_group")
+def test_the_head_the_office_and_the_group_let_a_project_and_its_rules_stand(stage):
+    at, unit, day = stage.clock.now, stage.bureau.unit["JYC"], stage.clock.now.date()
+    LegalBasis.objects.create(code="GB22239", title="基本要求", kind="standard", edition="2019 版", in_force_from=day)
+    given = {"name": "就业系统改造", "kind": "reconstruction", "person": stage.bureau.named("孙丽"), "systems": ["JY01"]}
+    project = projects.register_project(SETUP, at=at, code="XM01", unit=unit, **given)
+    asked = {"project": "XM01", "summary": "改造登录"}
+    assert stage.refuse_to_file("sunli", "project_approval", **asked) == "form_invalid"  # nothing on file
+    releases.register_design_item(SETUP, at=at, code="S1", name="双因素登录", project=project, designed_on=day)
+    signers = {"first_signer": stage.bureau.named("张华"), "second_signer": stage.bureau.named("唐欣")}
+    days = {"scheme_on": day, "first_signed_on": day, "second_signed_on": day}
+    projects.register_project_checklist(
+        SETUP, at=at, code="H1", project=project, scheme_title="方案", standards=["GB22239"], **signers, **days
+    )
+    case = stage.file("sunli", "project_approval", **asked)
+    for decider, seats in (("liuyang", {"刘洋"}), ("wujie", {"郑凯", "吴洁", "冯雪"}), ("gaojianguo", {"高建国", "何敏", "林涛"})):
+        assert waiting(case) == seats
+        stage.agree(case, decider)
+    stage.agree(case, "hemin")
+    project.refresh_from_db()
+    assert (project.basis.case, project.basis.authority) == (case, "leading_group")
+    document = {"kind": "development_policy", "title": "开发制度", "edition": "一"}
+    other = stage.agree(stage.file("sunli", "construction_policy", **document), "liuyang", "wujie", "gaojianguo", "hemin")
+    assert PolicyDocument.objects.get(kind="development_policy").basis.case == other
 
 
 # Emergency and paper

@@ -16,6 +16,7 @@ from django.db.models import Field, ForeignKey
 from anzhang.directory.models import Unit
 from anzhang.endpoints import models as endpoints
 from anzhang.network import fields as network
+from anzhang.organization import fields as organization
 from anzhang.registers.declaration import Register
 from anzhang.rooms import fields as rooms
 from anzhang.systems import fields as systems
@@ -39,6 +40,10 @@ _CHECKED: tuple[tuple[Any, tuple[list[str], ...]], ...] = (  # lists that hold n
     (systems.check_results, (["电源 | 正常 |  |"], ["=1 | 异常 | 热 | 已报修", "a;b | 正常 | 两端 |"])),
     (systems.load_targets, (["10.20.1.7"], ["sbapp01", "1E5"])),
     (systems.codes, ([], ["000123"], ["=1", "1E5"])),
+    (systems.days, ([], ["2026-03-01"], ["2024-02-29", "2025-12-31"])),
+    (organization.codes, ([], ["000123"], ["=1", "1E5"])),
+    (organization.some_codes, (["000123"], ["=1", "1E5"])),
+    (organization.points, ([], ["000123 =1 符合"], ["1E5 +8.1 不适用 =1+1", "GB 8.1.4 符合 a;b；c"])),
     (network.required_of, ([], ["endpoint"], ["server", "terminal"])),
     (network.settings, ([], ["实时防护=开"], ["a=", "b=1", "更新源=http://10.1.1.1/a;b；c"])),
 )
@@ -51,6 +56,11 @@ _TOGETHER: dict[str, Callable[[Any, int], dict[str, Any]]] = {  # fields that st
     "release": lambda row, place: {"live_at": datetime(2024, 3, 1 + place % 28, tzinfo=UTC) if row.state == "live" else None},
     "check_plan": lambda row, place: {"on_day": None if row.rhythm == "daily" else 1 + place % 7},
     "ops_dossier": lambda _row, place: {"system": _system(place)},
+    "project": lambda row, _place: _stage(row),
+    "project_checklist": lambda row, place: {"second_signer": None, "second_signed_on": None, **_signature(row)},
+    "protection_grading": lambda row, _place: _grading(row),
+    "assessment": lambda row, _place: _assessment(row),
+    "design_item": lambda row, place: {} if row.system or row.project else {"system": _related(row._meta.get_field("system"))},
     "zone": lambda row, place: {"fail_hours": 8 if row.fail_mode == "last_verdict" else None, "vlan": place + 1 if place % 3 else None},
 }
 FIRST = date(2024, 2, 29)
@@ -73,7 +83,9 @@ _MAKERS: tuple[tuple[type[Field[Any, Any]], Callable[[Field[Any, Any], int], Any
 
 
 # What a class leaves empty in all its rows but those that name another row of the same class, of which there is none yet.
-_LEFT_EMPTY: dict[str, dict[str, Any]] = {"control_measure": {"level": 2, "room": None, "system": None, "proved_on": None}}
+_LEFT_EMPTY: dict[str, dict[str, Any]] = {
+    "control_measure": {"level": 2, "room": None, "system": None, "proved_on": None, "valid_until": None}
+}
 
 
 def _system(place: int) -> Any:
@@ -136,3 +148,28 @@ def _related(field: ForeignKey[Any, Any]) -> Any:
 def _order(field: Field[Any, Any]) -> int:
     """Return the place of a column: days grow in the order of the columns, as periods do."""
     return field.model._meta.concrete_fields.index(field)
+
+
+def _stage(row: Any) -> dict[str, Any]:
+    """Return the days of a project as its stage has them, and no review by who is responsible for it."""
+    days = ("initiated_on", "started_on", "accepted_on", "ended_on")
+    reached = {"proposed": 0, "initiated": 1, "under_construction": 2, "accepted": 3, "closed": 4, "cancelled": 0}[row.stage]
+    given = {name: FIRST + timedelta(days=number) if number < reached else None for number, name in enumerate(days)}
+    return {**given, **({"ended_on": FIRST} if row.stage == "cancelled" else {}), "review_on": None, "review_result": "", "reviewer": None}
+
+
+def _signature(row: Any) -> dict[str, Any]:
+    return {} if row.first_signer and row.first_signed_on else {"first_signer": None, "first_signed_on": None}
+
+
+def _grading(row: Any) -> dict[str, Any]:
+    filed = {} if row.filing_number and row.filed_on else {"filing_number": "", "filed_on": None}
+    whole = row.evaluated_on and row.result and row.evaluator
+    return filed | ({} if whole else {"evaluated_on": None, "result": "", "evaluator": ""})
+
+
+def _assessment(row: Any) -> dict[str, Any]:
+    subject = {"subject": "" if row.kind == "bureau" else row.subject or "000123"}
+    who = {} if row.assessor or row.provider else {"assessor": _related(row._meta.get_field("assessor"))}
+    concluded = {} if row.concluded_at and row.result else {"concluded_at": None, "result": "", "valid_until": None}
+    return subject | who | concluded

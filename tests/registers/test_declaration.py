@@ -22,6 +22,7 @@ HOUSE = {
     "interpretation": "casework",
     "legal_basis": "casework",
     "rule_version": "casework",
+    "project_checklist": "organization",
     "unit_route": "casework",
 }
 

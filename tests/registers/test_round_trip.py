@@ -8,6 +8,7 @@ import pytest
 from anzhang.directory.models import Person, Unit
 from anzhang.journal.models import Entry
 from anzhang.network.models import Device, Zone
+from anzhang.organization.tables import Project
 from anzhang.permissions import Actor, Via
 from anzhang.registers import exporting, importing, sheets, values
 from anzhang.registers.declaration import REGISTERS
@@ -35,6 +36,9 @@ def test_hard_rows_come_back_cell_by_cell_change_nothing_and_run_nowhere(registe
         CheckPlan.objects.create(
             code="CP1", title="日检", unit=unit, person=person, rhythm="daily", at_time="09:00", items=["电源"], valid_from=hard.FIRST
         )
+    if register_id == "project_checklist":
+        unit, person = Unit.objects.get(code="IC"), Person.objects.order_by("pk").first()
+        Project.objects.create(code="XM1", name="项目", kind="other", unit=unit, person=person)
     if register_id == "test_report":
         Release.objects.create(
             code="R1", system=System.objects.get(code="SB01"), label="1", artifact="a", digests=["0" * 64], built_on=hard.FIRST

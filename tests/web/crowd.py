@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import models, transaction
 
+from anzhang.assessment.models import Assessment
 from anzhang.casework import routes
 from anzhang.casework.models import Approval, Case, Finding, Notice, Todo
 from anzhang.demo.bureau import SETUP, Bureau
@@ -17,10 +18,11 @@ from anzhang.events import Event
 from anzhang.journal.procedures import record
 from anzhang.network.models import Interconnection, Link, Zone
 from anzhang.organization.models import ControlMeasure
+from anzhang.organization.tables import Project, ProjectChecklist
 from anzhang.registers.declaration import REGISTERS
 from anzhang.rooms.models import EquipmentMove, RoomVisit, Shift
 from anzhang.systems.models import System
-from anzhang.systems.tables import DeveloperException, GoLive
+from anzhang.systems.tables import DeveloperException, GoLive, ProtectionGrading
 from anzhang.systems.upkeep import LoadTest, OpsDossier
 
 FIRST_DAY = date(2026, 1, 1)
@@ -75,6 +77,10 @@ class Crowd:
             GoLive: {"window_from": begins, "window_to": begins + timedelta(hours=8), "done_at": None},
             LoadTest: {"window_from": begins, "window_to": begins + timedelta(hours=8)},
             DeveloperException: {"starts_at": begins, "ends_at": begins + timedelta(days=8)},
+            Project: {"reviewer": None},
+            ProjectChecklist: {"first_signer": None, "second_signer": None},
+            ProtectionGrading: {"graded_on": FIRST_DAY + timedelta(days=i)},
+            Assessment: {"subject": f"z{i}"},
             EquipmentMove: {"moves_from": begins, "moves_by": begins + timedelta(hours=8), "to_room": None},
             Endpoint: {"mac": f"02:00:00:{i // 65536:02x}:{i // 256 % 256:02x}:{i % 256:02x}"},
             Peripheral: {"serial": f"s{i}"},
