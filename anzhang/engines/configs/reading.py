@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from anzhang.engines.configs import secrets
 
-LARGEST = 8 << 20  # bytes
+LARGEST = 4 << 20  # bytes
 MOST_LINES = 200_000
 LONGEST = 20_000  # characters of one line
 BINARY_SHARE = 0.05
@@ -38,7 +38,7 @@ COMMAND = re.compile(
     re.IGNORECASE,
 )
 VOLATILE = re.compile(
-    r"\s*(?:[!#;].*\b(?:generated|completed|last (?:configuration|change|saved|modified|updated)|no configuration change|nvram config)\b"
+    r"(?:[!#;].*\b(?:generated|completed|last (?:configuration|change|saved|modified|updated)|no configuration change|nvram config)\b"
     r"|last configuration was|building configuration|current configuration ?:|using \d+ out of|ntp clock-period|.*\buptime is\b"
     r"|saved configuration|!?time:? \d\d)",
     re.IGNORECASE,
@@ -55,7 +55,7 @@ SIGNS: tuple[tuple[str, int, re.Pattern[str]], ...] = (
         3,
         re.compile(r"(?:version \d+\.\d+|enable (?:secret|password) |line vty |service (?:timestamps|password-encryption)|boot-start)"),
     ),
-    ("cisco", 3, re.compile(r"\s+ip address \d+\.\d+\.\d+\.\d+ 255\.")),
+    ("cisco", 3, re.compile(r"ip address \d+\.\d+\.\d+\.\d+ 255\.")),
     ("cisco", 3, re.compile(r"(?:ip route |ip nat |router (?:bgp|ospf|eigrp)|access-list \d+ |snmp-server |spanning-tree mode )")),
     ("cisco", 1, re.compile(r"!\s*$")),
     (
@@ -68,7 +68,7 @@ SIGNS: tuple[tuple[str, int, re.Pattern[str]], ...] = (
         4,
         re.compile(r"(?:nat server .*\bglobal\b.*\bno-reverse\b|ip service-set |sysname HUAWEI|drop illegal-mac|undo portswitch)"),
     ),
-    ("huawei", 2, re.compile(r"\s*(?:traffic-filter |security-policy\s*$|hwtacacs-server |info-center |.*irreversible-cipher )")),
+    ("huawei", 2, re.compile(r"(?:traffic-filter |security-policy\s*$|hwtacacs-server |info-center |.*irreversible-cipher )")),
     (
         "h3c",
         4,
@@ -76,9 +76,9 @@ SIGNS: tuple[tuple[str, int, re.Pattern[str]], ...] = (
             r"(?:\s*version [57]\.\d.*(?:Release|Ess|Alpha|Feature|Demo)|security-zone name |user-role |line class |object-group ip )"
         ),
     ),
-    ("h3c", 4, re.compile(r"\s*(?:import interface |port link-mode |password hash |zone-pair security |security-policy ip\b|source-ip-)")),
-    ("h3c", 2, re.compile(r"\s*(?:local-user \S+ class |packet-filter |line vty |nat outbound |nat server protocol |irf |service-type )")),
-    ("vrp", 3, re.compile(r"\s*(?:sysname \S|ip route-static |undo shutdown|aaa\s*$|vpn-instance )")),
+    ("h3c", 4, re.compile(r"(?:import interface |port link-mode |password hash |zone-pair security |security-policy ip\b|source-ip-)")),
+    ("h3c", 2, re.compile(r"(?:local-user \S+ class |packet-filter |line vty |nat outbound |nat server protocol |irf |service-type )")),
+    ("vrp", 3, re.compile(r"(?:sysname \S|ip route-static |undo shutdown|aaa\s*$|vpn-instance )")),
     ("vrp", 1, re.compile(r"#\s*$")),
 )
 READ_FOR_DIALECT = 5000  # lines
@@ -173,8 +173,9 @@ def dialect_of(lines: list[str]) -> str:
     """Return `huawei`, `h3c`, `cisco` or `iptables` by what the lines speak for, else `unknown`."""
     weight = dict.fromkeys(("huawei", "h3c", "cisco", "iptables", "vrp"), 0)
     for line in lines[:READ_FOR_DIALECT]:
+        bare = line.strip()
         for dialect, loud, sign in SIGNS:
-            if sign.match(line):
+            if sign.match(bare):
                 weight[dialect] += loud
     vrp = weight.pop("vrp")  # what both families of `sysname` say counts for the one that says more besides
     both = "h3c" if weight["h3c"] > weight["huawei"] else "huawei"
@@ -189,7 +190,7 @@ ENOUGH = 4
 def _steady(line: str, dialect: str) -> str:
     """Return a line without what changes by itself."""
     bare = line.strip()
-    if not bare or VOLATILE.match(line):
+    if not bare or VOLATILE.match(bare):
         return ""
     if bare in {"#", "!"} or (bare[0] in "!#;" and not bare.startswith("!Software")):
         return "#" if dialect in {"huawei", "h3c"} and bare == "#" else ""

@@ -54,7 +54,7 @@ SERVER_KEY = re.compile(rf"(\s+key(?: {KINDS})?[ \t]+)({WORD})\s*$", re.IGNORECA
 NUMBER = re.compile(r"\d{1,4}")
 PEM = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----")
 PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----")
-PEM_BODY = re.compile(r"\s*(?:[A-Za-z0-9+/=]+|(?:Proc-Type|DEK-Info):.*)?\s*")
+PEM_BODY = re.compile(r"(?:[A-Za-z0-9+/=]+|(?:Proc-Type|DEK-Info):.*)?")
 HINTS = re.compile(
     r"pass|secret|key|cipher|simple|plain|hash|psk|communit|auth|priv|encrypted|security|\$|%@|@%|%\^|://|standby|snmp|cbc", re.IGNORECASE
 )
@@ -83,7 +83,7 @@ def _without_keys(lines: Iterable[str], tag: Callable[[str], str]) -> list[str]:
     found: list[str] = []
     block, began = "", -1
     for line in lines:
-        if began >= 0 and (PEM_END.search(line) or PEM_BODY.fullmatch(line)):
+        if began >= 0 and (PEM_END.search(line) or PEM_BODY.fullmatch(line.strip())):
             block += line.strip()
             found.append("")
             if PEM_END.search(line):
