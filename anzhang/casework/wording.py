@@ -218,6 +218,16 @@ WORDING: dict[str, str | Promise] = {
     "address_on_internet": _("%(zone)s的地址 %(address)s 在 %(at)s 与互联网有往来（共 %(times)s 次），没有登记的设备与它对应"),
     "device_in_two_zones": _("“%(device)s”在同一天出现在%(zones)s（%(known_by)s，最近在 %(at)s）"),
     "no_watch_of_internet": _("近一周没有信标、域名解析和流量日志，%(devices)s 台内网设备是否连过互联网无从核对"),
+    "config_change_unordered": _(
+        "“%(device)s”的配置在 %(since)s 至 %(until)s 之间改动，新增 %(added)s 行、删除 %(removed)s 行（%(lines)s），没有批准的变更单"
+    ),
+    "config_changes_unordered": _("“%(device)s”的配置自 %(since)s 至 %(until)s 改动 %(times)s 次（最近：%(lines)s），都没有批准的变更单"),
+    "config_change_ordered_later": _(
+        "“%(device)s”的配置在 %(since)s 至 %(until)s 之间改动，新增 %(added)s 行、删除 %(removed)s 行（%(lines)s），变更单是事后补批的"
+    ),
+    "device_without_snapshot": _("“%(device)s”没有配置快照，有没有改动无从核对"),
+    "snapshot_stale": _("“%(device)s”最近一份配置快照是 %(at)s 采集的，超过 %(hours)s 小时"),
+    "no_network_devices": _("设备台账里没有在用的网络设备"),
     "link_unapproved_nat": _(
         "“%(told_by)s”把%(zone)s的 %(inner)s 转换成互联网地址 %(outside)s（最近在 %(at)s，共 %(times)s 次），没有批准的链路"
     ),
