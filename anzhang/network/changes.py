@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import QuerySet
+
 from anzhang import clock
 from anzhang.casework import parameters
 from anzhang.network import change_orders
@@ -62,13 +64,13 @@ class Difference:
         return not self.in_time and not self.later
 
 
-def differences(at: datetime, hours: float, devices: Iterable[Device] | None = None) -> list[Difference]:
+def differences(at: datetime, hours: float, devices: QuerySet[Device] | None = None) -> list[Difference]:
     """Return the differences between successive snapshots that were received by an instant, oldest first; few queries for any number."""
     changed = ConfigSnapshot.objects.exclude(added=0, removed=0).filter(
         previous__isnull=False, received_at__lte=at, collected_at__gt=at - change_orders.BACKWARDS, collected_at__lte=at
     )
     if devices is not None:
-        changed = changed.filter(device__in=list(devices))
+        changed = changed.filter(device__in=devices.order_by().values("pk"))
     rows = list(changed.select_related("device__unit", "device__person", "previous").order_by("collected_at", "pk"))
     allowed = _allowed({row.device.code for row in rows}, at)
     margin = timedelta(hours=hours)

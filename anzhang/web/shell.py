@@ -83,7 +83,7 @@ _NAV = (
             Entry(gettext_lazy("责任书"), "statements", "statements"),
             Entry(gettext_lazy("系统档案"), "systems", "systems"),
             Entry(gettext_lazy("机房"), "rooms", "rooms"),
-            Entry(gettext_lazy("网络图"), "network", "network"),
+            Entry(gettext_lazy("网络图"), "network", "network", kin=("/configurations/",)),
         ),
     ),
     Group(
