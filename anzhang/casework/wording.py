@@ -225,6 +225,23 @@ WORDING: dict[str, str | Promise] = {
     "config_change_ordered_later": _(
         "“%(device)s”的配置在 %(since)s 至 %(until)s 之间改动，新增 %(added)s 行、删除 %(removed)s 行（%(lines)s），变更单是事后补批的"
     ),
+    "config_way_out_address": _(
+        "“%(device)s”在%(zone)s，%(at)s 的配置第 %(line)s 行给接口设了互联网地址 %(outside)s（%(text)s），没有批准的链路"
+    ),
+    "config_way_out_route": _(
+        "“%(device)s”在%(zone)s，%(at)s 的配置第 %(line)s 行把路由指向互联网地址 %(outside)s（%(text)s），没有批准的链路"
+    ),
+    "config_way_out_neighbor": _(
+        "“%(device)s”在%(zone)s，%(at)s 的配置第 %(line)s 行同互联网上的 %(outside)s 做邻居（%(text)s），没有批准的链路"
+    ),
+    "config_way_out_tunnel": _(
+        "“%(device)s”在%(zone)s，%(at)s 的配置第 %(line)s 行的隧道通向互联网上的 %(outside)s（%(text)s），没有批准的链路"
+    ),
+    "config_way_out_nat": _(
+        "“%(device)s”在%(zone)s，%(at)s 的配置第 %(line)s 行把地址转换成互联网地址 %(outside)s（%(text)s），没有批准的链路"
+    ),
+    "snapshot_unread": _("“%(device)s”的最近一份配置有 %(lines)s 行没有读懂（自第 %(line)s 行起），有没有通向互联网无从断定"),
+    "default_route_without_hop": _("“%(device)s”的默认路由只写了接口 %(interface)s（第 %(line)s 行），通向哪里无从断定"),
     "device_without_snapshot": _("“%(device)s”没有配置快照，有没有改动无从核对"),
     "snapshot_stale": _("“%(device)s”最近一份配置快照是 %(at)s 采集的，超过 %(hours)s 小时"),
     "no_network_devices": _("设备台账里没有在用的网络设备"),

@@ -18,9 +18,8 @@ from anzhang import clock
 from anzhang.casework import parameters
 from anzhang.network import change_orders
 from anzhang.network.models import Device
-from anzhang.network.obligations import subject
-from anzhang.network.snapshots import NETWORK_KINDS, newest
 from anzhang.network.tables import ChangeOrder, ConfigSnapshot
+from anzhang.network.watching import subject, watched
 from anzhang.regulation.checks import Context, check
 from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
 
@@ -110,7 +109,7 @@ def config_changes_ordered(context: Context) -> Outcome:
     Projects are unknown ground until somebody tells which of them cover what, and whether they were reviewed before they closed.
     """
     hours = context.parameters["config_match_hours"]
-    population, unknown, _fresh = watched(context)
+    seen = watched(context)
     by_device: dict[int, list[Difference]] = defaultdict(list)
     for each in differences(context.at, hours):
         by_device[each.row.device_id].append(each)
@@ -119,36 +118,7 @@ def config_changes_ordered(context: Context) -> Outcome:
         bare = [each for each in found if each.is_open]
         breaches += [_many(bare)] if len(bare) > MOST else [_breach(each) for each in bare]
         regularized += [_breach(each) for each in found if each.later and not each.in_time]
-    return Outcome(tuple(population), tuple(breaches), (*unknown, *_projects()), regularized=tuple(regularized))
-
-
-def watched(context: Context) -> tuple[list[Subject], list[Ground], dict[int, ConfigSnapshot]]:
-    """Return the network devices in service whose configuration is fresh, the others as unknown ground, and the fresh snapshots.
-
-    Fresh is what was collected within twice `config_match_hours`: a daily collection that was missed once says nothing yet.
-    """
-    return context.shared("network devices watched", lambda: _watched(context.at, 2 * context.parameters["config_match_hours"]))
-
-
-def _watched(at: datetime, hours: float) -> tuple[list[Subject], list[Ground], dict[int, ConfigSnapshot]]:
-    devices = list(
-        Device.objects.filter(kind__in=NETWORK_KINDS, state=Device.State.IN_SERVICE).select_related("unit", "person").order_by("code")
-    )
-    known = newest(devices, at)
-    population, unknown, fresh = [], [], {}
-    for device in devices:
-        row = known.get(device.pk)
-        if row is None:
-            unknown.append(Ground(device.unit.code, Why("device_without_snapshot", {"device": device.name}), subject(device)))
-        elif at - row.collected_at > timedelta(hours=hours):
-            why = Why("snapshot_stale", {"device": device.name, "at": clock.minute(row.collected_at), "hours": int(hours)})
-            unknown.append(Ground(device.unit.code, why, subject(device)))
-        else:
-            fresh[device.pk] = row
-            population.append(subject(device))
-    if not devices:
-        unknown.append(Ground(None, Why("no_network_devices"), Subject("register:device", "device", None)))
-    return population, unknown, fresh
+    return Outcome(seen.population, tuple(breaches), (*seen.unknown, *_projects()), regularized=tuple(regularized))
 
 
 def _breach(each: Difference) -> Breach:
