@@ -23,6 +23,7 @@ from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
 RULES = Path(__file__).parent / "rules"
 expired_devices_gone = rules.bind(RULES / "expired_devices_gone.sql")
 outside_peers_approved = rules.bind(RULES / "outside_peers_approved.sql")
+CROSSED = rules.load(RULES / "isolated_pairs_uncrossed.sql")
 LINKED = rules.load(RULES / "links_to_internet_approved.sql")
 SCOPED = rules.load(RULES / "interconnections_within_scope.sql")
 
@@ -83,6 +84,21 @@ def links_to_internet_approved(context: Context) -> Outcome:
 
 
 links_to_internet_approved.rule = LINKED  # type: ignore[attr-defined]  # its page shows the file
+
+
+@check("isolated_pairs_uncrossed")
+def isolated_pairs_uncrossed(context: Context) -> Outcome:
+    """Find flows across networks that are kept apart, without a link. Source: Art. 9; A09.1.
+
+    That nothing was seen is no proof that nothing can pass: until reachability is proved from configurations it is unknown, never green.
+    """
+    outcome = rules.evaluate(CROSSED, context)
+    pairs = "、".join(context.parameters["isolated_pairs"])
+    proof = Ground(None, Why("no_reachability_proof", {"pairs": pairs}), Subject("proof:isolated_pairs", pairs, None))
+    return replace(outcome, unknown=(*outcome.unknown, proof))
+
+
+isolated_pairs_uncrossed.rule = CROSSED  # type: ignore[attr-defined]  # its page shows the file
 
 
 @check("interconnections_within_scope")
