@@ -87,6 +87,5 @@ def _order(bureau: Bureau, device: Device, begin: datetime) -> Case:
 
 def _actor(bureau: Bureau, username: str) -> Actor:
     user = bureau.user[username]
-    return Actor(
-        id=f"user:{username}", via=Via.BROWSER, user_id=user.pk, person_id=user.person_id, unit_id=user.person.unit_id, second_factor=True
-    )
+    unit = user.person.unit_id if user.person else None
+    return Actor(id=f"user:{username}", via=Via.BROWSER, user_id=user.pk, person_id=user.person_id, unit_id=unit, second_factor=True)
