@@ -13,11 +13,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -127,10 +128,11 @@ def key_of(device: Device) -> bytes:
     return hmac.digest(settings.SECRET_KEY.encode(), b"anzhang configurations\0" + device.code.encode(), hashlib.sha256)
 
 
-def newest(devices: Sequence[Device], at: datetime) -> dict[int, ConfigSnapshot]:
+def newest(devices: QuerySet[Device], at: datetime) -> dict[int, ConfigSnapshot]:
     """Return the newest snapshot of each device that was collected and received by an instant; one query."""
-    known = ConfigSnapshot.objects.filter(device__in=devices, collected_at__lte=at, received_at__lte=at)
-    return {row.device_id: row for row in known.order_by("collected_at").defer("sample")}
+    known = ConfigSnapshot.objects.filter(device=OuterRef("pk"), collected_at__lte=at, received_at__lte=at).order_by("-collected_at")
+    last = devices.order_by().annotate(last=Subquery(known.values("pk")[:1])).values("last")
+    return {row.device_id: row for row in ConfigSnapshot.objects.filter(pk__in=last).defer("sample")}
 
 
 def _named(code: str) -> Device:

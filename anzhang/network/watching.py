@@ -55,7 +55,7 @@ def _watched(at: datetime, hours: float) -> Watched:
     in_service = Device.objects.filter(kind__in=NETWORK_KINDS, state=Device.State.IN_SERVICE)
     devices = tuple(in_service.select_related("unit", "person", "zone").order_by("code"))
     fresh, why = {}, {}
-    known = newest(devices, at)
+    known = newest(in_service, at)
     for device in devices:
         row = known.get(device.pk)
         if row is None:

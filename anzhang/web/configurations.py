@@ -83,20 +83,22 @@ def index(request: HttpRequest) -> HttpResponse:
         if row is not None:
             return redirect("config_difference", row.device.code, row.pk)
     seen = in_sight(actor, at)
-    found = changes.differences(at, _hours(at), seen)
+    hours = _hours(at)
+    found = changes.differences(at, hours, seen)
     bare = [each for each in found if each.is_open][::-1]
     listed = seen.filter(kind__in=snapshots.NETWORK_KINDS, state=Device.State.IN_SERVICE)
     part = Paginator(listed, PER_PAGE).get_page(request.GET.get("page"))
-    newest = snapshots.newest(list(part.object_list), at)
+    shown = list(part.object_list)
+    newest = snapshots.newest(Device.objects.filter(pk__in=[device.pk for device in shown]), at)
     counts: dict[int, int] = {}
     for each in bare:
         counts[each.row.device_id] = counts.get(each.row.device_id, 0) + 1
     context = {
         "open": _shown(bare[:SHOWN_OPEN]),
         "open_count": len(bare),
-        "devices": [(device, newest.get(device.pk), counts.get(device.pk, 0)) for device in part.object_list],
+        "devices": [(device, newest.get(device.pk), counts.get(device.pk, 0)) for device in shown],
         "part": part,
-        "stale": at - timedelta(hours=2 * _hours(at)),
+        "stale": at - timedelta(hours=2 * hours),
         "refusal": refusal,
         "collects": rights.may_write(REGISTERS["device"], actor, at),
         "days": change_orders.BACKWARDS.days,
