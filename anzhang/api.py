@@ -32,7 +32,7 @@ from anzhang.registers import forms, history, listing, procedures, reading, righ
 from anzhang.registers.declaration import REGISTERS, Register
 from anzhang.registers.filters import instants, moment
 from anzhang.registers.rights import Sight
-from anzhang.web import problems, rest, rest_files, rest_posture
+from anzhang.web import problems, rest, rest_configs, rest_files, rest_posture
 from anzhang.web.actors import actor_of
 
 _LARGEST = 2**63 - 1
@@ -309,4 +309,5 @@ problems.install(api)
 for _register in REGISTERS.values():
     _add(_register)
 api.add_router("", rest.router)
+api.add_router("", rest_configs.router)
 api.add_router("", rest_posture.router)

@@ -10,6 +10,7 @@ from anzhang.endpoints.models import *  # noqa: F403
 from anzhang.journal.models import *  # noqa: F403
 from anzhang.monitoring.models import *  # noqa: F403
 from anzhang.network.models import *  # noqa: F403
+from anzhang.network.tables import *  # noqa: F403
 from anzhang.organization.models import *  # noqa: F403
 from anzhang.organization.tables import *  # noqa: F403
 from anzhang.registers.models import *  # noqa: F403

@@ -257,6 +257,51 @@ WORDING: dict[str, str | Promise] = {
     "address_on_internet": _("%(zone)s的地址 %(address)s 在 %(at)s 与互联网有往来（共 %(times)s 次），没有登记的设备与它对应"),
     "device_in_two_zones": _("“%(device)s”在同一天出现在%(zones)s（%(known_by)s，最近在 %(at)s）"),
     "no_watch_of_internet": _("近一周没有信标、域名解析和流量日志，%(devices)s 台内网设备是否连过互联网无从核对"),
+    "config_change_unordered": _(
+        "“%(device)s”的配置在 %(since)s 至 %(until)s 之间改动，新增 %(added)s 行、删除 %(removed)s 行（%(lines)s），没有批准的变更单"
+    ),
+    "config_changes_unordered": _("“%(device)s”的配置自 %(since)s 至 %(until)s 改动 %(times)s 次（最近：%(lines)s），都没有批准的变更单"),
+    "config_change_ordered_later": _(
+        "“%(device)s”的配置在 %(since)s 至 %(until)s 之间改动，新增 %(added)s 行、删除 %(removed)s 行（%(lines)s），变更单是事后补批的"
+    ),
+    "config_way_out_address": _(
+        "“%(device)s”在%(zone)s，%(at)s 的配置第 %(line)s 行给接口设了互联网地址 %(outside)s（%(text)s），没有批准的链路"
+    ),
+    "config_way_out_route": _(
+        "“%(device)s”在%(zone)s，%(at)s 的配置第 %(line)s 行把路由指向互联网地址 %(outside)s（%(text)s），没有批准的链路"
+    ),
+    "config_way_out_neighbor": _(
+        "“%(device)s”在%(zone)s，%(at)s 的配置第 %(line)s 行同互联网上的 %(outside)s 做邻居（%(text)s），没有批准的链路"
+    ),
+    "config_way_out_tunnel": _(
+        "“%(device)s”在%(zone)s，%(at)s 的配置第 %(line)s 行的隧道通向互联网上的 %(outside)s（%(text)s），没有批准的链路"
+    ),
+    "config_way_out_nat": _(
+        "“%(device)s”在%(zone)s，%(at)s 的配置第 %(line)s 行把地址转换成互联网地址 %(outside)s（%(text)s），没有批准的链路"
+    ),
+    "snapshot_unread": _("“%(device)s”的最近一份配置有 %(lines)s 行没有读懂（自第 %(line)s 行起），有没有通向互联网无从断定"),
+    "default_route_without_hop": _("“%(device)s”的默认路由只写了接口 %(interface)s（第 %(line)s 行），通向哪里无从断定"),
+    "outage_during_change": _(
+        "“%(system)s”（%(target)s）自 %(begin)s 起中断 %(minutes)s 分钟，其间“%(device)s”的配置有改动（%(from)s 至 %(to)s），"
+        "不在批准的变更时间内"
+    ),
+    "system_without_availability": _("近一周没有“%(system)s”的可用性监测记录，有没有中断无从知道"),
+    "device_without_log_source": _("“%(device)s”没有登记对应的日志源，收不到它的日志"),
+    "device_log_silent": _("“%(device)s”的日志源 %(sources)s 超过 %(minutes)s 分钟没有日志，最近一次在 %(last)s"),
+    "device_without_flows": _("“%(device)s”近一周没有送来流量记录"),
+    "device_flows_silent": _("“%(device)s”超过 %(minutes)s 分钟没有流量记录，最近一次在 %(last)s"),
+    "device_without_configuration": _("“%(device)s”没有送来过配置"),
+    "device_configuration_silent": _("“%(device)s”超过 %(hours)s 小时没有送来配置，最近一次在 %(last)s"),
+    "sender_without_interface": _("日志源“%(source)s”的发送地址 %(address)s 不属于任何登记的接口"),
+    "isolated_pair_crossed": _(
+        "%(zone)s有流量穿过应隔离的网络（%(pair)s）：%(source)s 到 %(destination)s 等 %(ways)s 对地址，"
+        "共 %(times)s 次，最近在 %(at)s，没有批准的链路"
+    ),
+    "no_flows_of_pairs": _("近一周没有流量日志，%(zones)s 个应隔离的区域有没有被穿过无从知道"),
+    "no_reachability_proof": _("流量里没有看到不等于走不通：尚无依据配置作出的可达性证明（%(pairs)s）"),
+    "device_without_snapshot": _("“%(device)s”没有配置快照，有没有改动无从核对"),
+    "snapshot_stale": _("“%(device)s”最近一份配置快照是 %(at)s 采集的，超过 %(hours)s 小时"),
+    "no_network_devices": _("设备台账里没有在用的网络设备"),
     "link_unapproved_nat": _(
         "“%(told_by)s”把%(zone)s的 %(inner)s 转换成互联网地址 %(outside)s（最近在 %(at)s，共 %(times)s 次），没有批准的链路"
     ),

@@ -13,22 +13,19 @@ from pathlib import Path
 from anzhang import clock
 from anzhang.casework import rules, waiting
 from anzhang.casework.models import Approval
-from anzhang.network import interconnections
+from anzhang.network import exits, interconnections
 from anzhang.network import networks as _networks  # noqa: F401  # the table that rules compare addresses with
 from anzhang.network.models import Device, Interconnection
+from anzhang.network.watching import subject
 from anzhang.regulation.checks import Context, check
 from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
 
 RULES = Path(__file__).parent / "rules"
 expired_devices_gone = rules.bind(RULES / "expired_devices_gone.sql")
 outside_peers_approved = rules.bind(RULES / "outside_peers_approved.sql")
+CROSSED = rules.load(RULES / "isolated_pairs_uncrossed.sql")
 LINKED = rules.load(RULES / "links_to_internet_approved.sql")
 SCOPED = rules.load(RULES / "interconnections_within_scope.sql")
-
-
-def subject(device: Device) -> Subject:
-    """Return a device as the one that owes, answered for by its unit and its person."""
-    return Subject(f"device:{device.code}", device.name, device.unit.code, device.person.code if device.person else None)
 
 
 def end_of(device: Device, years: int) -> date | None:
@@ -77,13 +74,31 @@ def expiring_devices_replaced(context: Context) -> Outcome:
 def links_to_internet_approved(context: Context) -> Outcome:
     """Find gateways, neighbors and address translations that join an internal zone to the internet without a link. Source: Art. 9; A09.2.
 
-    What configurations would tell is unknown ground until they are read.
+    Flows and sightings tell of it, and so does what devices are set to; a network device whose configuration is not there, not fresh or
+    not wholly read is unknown ground.
     """
-    outcome = rules.evaluate(LINKED, context)
-    return replace(outcome, unknown=(*outcome.unknown, *waiting.ground("links_to_internet_approved")))
+    outcome, told = rules.evaluate(LINKED, context), exits.ways_out(context)
+    unknown = (*outcome.unknown, *told.unknown, *waiting.ground("links_to_internet_approved"))
+    regularized = (*outcome.regularized, *told.regularized)
+    return replace(outcome, breaches=(*outcome.breaches, *told.breaches), unknown=unknown, regularized=regularized)
 
 
 links_to_internet_approved.rule = LINKED  # type: ignore[attr-defined]  # its page shows the file
+
+
+@check("isolated_pairs_uncrossed")
+def isolated_pairs_uncrossed(context: Context) -> Outcome:
+    """Find flows across networks that are kept apart, without a link. Source: Art. 9; A09.1.
+
+    That nothing was seen is no proof that nothing can pass: until reachability is proved from configurations it is unknown, never green.
+    """
+    outcome = rules.evaluate(CROSSED, context)
+    pairs = "、".join(context.parameters["isolated_pairs"])
+    proof = Ground(None, Why("no_reachability_proof", {"pairs": pairs}), Subject("proof:isolated_pairs", pairs, None))
+    return replace(outcome, unknown=(*outcome.unknown, proof))
+
+
+isolated_pairs_uncrossed.rule = CROSSED  # type: ignore[attr-defined]  # its page shows the file
 
 
 @check("interconnections_within_scope")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
+from anzhang.network import change_gate as _change_gate  # noqa: F401  # the named gate
+from anzhang.network import change_orders as _change_orders  # noqa: F401  # named procedures
 from anzhang.network import gate as _gate  # noqa: F401  # the named gate
 from anzhang.network import interconnections as _interconnections  # noqa: F401  # named procedures
 from anzhang.network import links as _links  # noqa: F401  # named procedures
 from anzhang.network import procedures as _procedures  # noqa: F401  # named procedures
+from anzhang.network import snapshots as _snapshots  # noqa: F401  # named procedures
 from anzhang.network.models import Device, Interconnection, Interface, Link, SecurityProduct, Zone
+from anzhang.network.tables import ChangeOrder, ConfigSnapshot
 from anzhang.registers.declaration import Kind, Register, Writer, declare
 from anzhang.registers.filters import by_choice, by_unit
 
@@ -171,5 +175,35 @@ declare(
         scope=("unit__path",),
         route="interconnection",
         articles=(10,),
+    )
+)
+declare(
+    Register(
+        id="config_snapshot",
+        chapter="network",
+        model=ConfigSnapshot,
+        kind=Kind.OBSERVED,
+        columns=("device", "collected_at", "dialect", "lines", "added", "removed", "unread_count", "collector"),
+        order=("-collected_at",),
+        search=("device__code", "device__name", "digest"),
+        filters=(by_unit("device__unit"), by_choice(ConfigSnapshot, "dialect")),
+        scope=("device__unit__path",),
+        articles=(7, 8, 9),
+    )
+)
+declare(
+    Register(
+        id="change_order",
+        chapter="network",
+        model=ChangeOrder,
+        kind=Kind.AUTHORITY,
+        columns=("number", "kind", "devices", "environment", "unit", "executor", "valid_from", "valid_to"),
+        order=("-valid_from",),
+        search=("number", "what"),
+        filters=(by_unit("unit"), by_choice(ChangeOrder, "kind")),
+        scope=("unit__path",),
+        route="change_order",
+        labels={"valid_from": _("变更时间自"), "valid_to": _("变更时间至")},
+        articles=(7, 8, 9),
     )
 )

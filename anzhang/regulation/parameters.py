@@ -23,6 +23,7 @@ PLATFORM: Mapping[str, Any] = {
     "measure_proof_days": 90,  # a protection measure is proved anew within
     "temperature_celsius": [18, 27],  # of a machine room, low and high
     "humidity_percent": [20, 60],  # likewise
+    "config_match_hours": 24,  # how far from its order a change of a configuration may lie; pages judge by it as the check does
     "clock_tolerance_seconds": 60,  # what comes in may be ahead of the clock so far
     "posture_age_hours": 24,  # a posture report admits so long
     "signature_age_days": 7,  # signatures may be behind the mirror's so long

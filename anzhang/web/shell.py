@@ -84,7 +84,7 @@ _NAV = (
             Entry(gettext_lazy("系统档案"), "systems", "systems", kin=("/projects/", "/protection/")),
             Entry(gettext_lazy("今日检查"), "check_rounds", "check_rounds", kin=("/rounds/",)),
             Entry(gettext_lazy("机房"), "rooms", "rooms"),
-            Entry(gettext_lazy("网络图"), "network", "network"),
+            Entry(gettext_lazy("网络图"), "network", "network", kin=("/configurations/",)),
         ),
     ),
     Group(

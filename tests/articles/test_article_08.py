@@ -1,175 +1,363 @@
-"""Art. 8: filing, measures and evaluation of a system suit its level (A08.2)."""
+"""Art. 8: every change of a network device has an order behind it (A08.1). Red on a planted change, silent on near-misses, green after
+the remedy, unknown without a configuration; the gate `config_change` refuses what nobody ordered.
+"""
 
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from datetime import datetime, timedelta
+from io import StringIO
+from pathlib import Path
 
 import pytest
+from django.core.management import call_command
+from django.test import Client
 
-from anzhang import clock as clocks
-from anzhang.casework import parameters
-from anzhang.directory.rows import RowError
-from anzhang.organization import measures
-from anzhang.organization.models import ControlMeasure
+from anzhang.casework import revocation, wording
+from anzhang.directory import tokens
+from anzhang.journal import verify
+from anzhang.network import change_gate, changes, procedures, snapshots
+from anzhang.network.models import Device
+from anzhang.network.tables import ChangeOrder, ConfigSnapshot, ConfigText
 from anzhang.permissions import RefusedError
-from anzhang.regulation import measures as proposed
-from anzhang.regulation.reading import CatalogError
-from anzhang.systems import gradings
-from anzhang.systems.models import System
-from anzhang.systems.obligations_gradings import longest
-from tests.articles.stories import measure, opened, state, verdict
+from tests.articles import crossings
+from tests.articles.crossings import instant
+from tests.articles.stories import file, measure, opened, state, through, verdict
+from tests.world import actor_of_machine
 
-LEVELS = "A08.2"
+pytestmark = pytest.mark.usefixtures("bureau")
+ORDERED = "A08.1"
+BASE = """hostname R1
+!
+enable secret 5 {secret}
+interface GigabitEthernet0/0
+ ip address 10.20.0.1 255.255.0.0
+{more}!
+ip route 10.9.0.0 255.255.0.0 10.20.0.9
+logging host 10.20.9.5
+end
+"""
+
+
+def text(more: str = "", secret: str = "$1$aaaa$bbbb") -> bytes:  # no secret of ours
+    return BASE.format(more=f" {more}\n" if more else "", secret=secret).encode()
+
+
+STRANGE = text().replace(b"R1", b"R9").replace(b"10.20.0.1", b"10.20.0.8")
 
 
 @pytest.fixture
-def only(bureau):
-    """One system of level 3 is in service: the core system of 信息中心."""
-    System.objects.exclude(code="SB01").update(state="retired")
-    return bureau.system["SB01"]
-
-
-@pytest.fixture
-def required(bureau, acting, clock):
-    """The Office requires two measures, one from level 2 on, one from level 4."""
-    return {
-        code: measures.register_control_measure(
-            acting("wujie"), at=clock.now, code=code, name=f"措施 {code}", kind="system", level=level, unit=bureau.unit["LGO"]
-        )
-        for code, level in (("M2", 2), ("M4", 4))
-    }
-
-
-def graded(acting, clock, system, **values):
-    day = clocks.day_of(clock.now)
-    given = {
-        "graded_on": date(2025, 1, 10), "level": 3, "filing_number": "12010000123-19001", "filed_on": date(2025, 2, 1),
-        "evaluated_on": day - timedelta(days=365), "result": "good", "evaluator": "某测评中心", **values,
-    }  # fmt: skip
-    return gradings.record_protection_grading(acting("liming"), at=clock.now, system=system, **given)
-
-
-def proved(acting, clock, system, requirement, **values):
-    day = clocks.day_of(clock.now)
-    given = {"proved_on": day - timedelta(days=30), "valid_until": day, "proof": "检查记录 7 号", **values}
-    return measures.register_control_measure(
-        acting("liming"), at=clock.now, code=f"P-{requirement.code}", name=requirement.name, kind="system", requirement=requirement,
-        system=system, unit=system.managing_unit, **given,
-    )  # fmt: skip
-
-
-def found(clock):
-    assert measure(clock, LEVELS).failed == []
-    return {(each.subject, each.reason["code"]) for each in opened(LEVELS)}
-
-
-def test_filing_measures_and_evaluation_are_each_found_and_each_mended(only, required, acting, clock):
-    who = "system:SB01"
-    assert found(clock) == {(who, "system_not_filed"), (who, "measures_missing")}
-    assert {each.unit.code for each in opened(LEVELS)} == {"IC"}
-    grading = graded(acting, clock, only)
-    assert found(clock) == {(who, "measures_missing")}
-    (finding,) = opened(LEVELS)
-    assert finding.evidence == [f"control_measure:{required['M2'].pk}"], "level 4 asks more, level 3 does not"
-    assert (finding.reason["params"]["count"], finding.reason["params"]["measures"]) == (1, ["措施 M2"])
-    proof = proved(acting, clock, only, required["M2"])
-    assert found(clock) == set(), "proof and evaluation are good to the end of this day"
-    assert state(LEVELS, "IC") == "met"
-    clock.advance(days=1)
-    assert found(clock) == {(who, "measures_past_proof"), (who, "evaluation_old")}
-    day = clocks.day_of(clock.now)
-    measures.change_control_measure(acting("liming"), proof, at=clock.now, proved_on=day, valid_until=day + timedelta(days=365))
-    gradings.change_protection_grading(acting("liming"), grading, at=clock.now, evaluated_on=day)
-    assert found(clock) == set()
-    grading.refresh_from_db()
-    assert grading.earlier == ["2025-11-24"], "the evaluation before is kept"
-    gradings.change_protection_grading(acting("liming"), grading, at=clock.now, filing_number="", filed_on=None)
-    assert found(clock) == {(who, "system_not_filed")}
-
-
-def test_the_newest_grading_counts_and_one_that_differs_from_the_register_is_a_finding(only, required, acting, clock):
-    proved(acting, clock, only, required["M2"])
-    graded(acting, clock, only, level=2)
-    assert found(clock) == {("system:SB01", "grading_differs")}
-    params = opened(LEVELS)[0].reason["params"]
-    assert (params["graded"], params["registered"], params["level"]) == (2, 3, 3)
-    graded(acting, clock, only, graded_on=date(2025, 6, 1), filed_on=date(2025, 6, 1))
-    assert found(clock) == set()
-    System.objects.filter(pk=only.pk).update(protection_level=None)
-    assert found(clock) == set()
-
-
-def test_what_nobody_has_looked_at_is_unknown_and_never_green(only, acting, clock):
-    System.objects.filter(pk=only.pk).update(protection_level=None)
-    assert found(clock) == set()
-    assert "system_without_grading" in json.dumps(verdict(LEVELS, "IC").why)
-    System.objects.filter(pk=only.pk).update(protection_level=1)
-    found(clock)
-    assert state(LEVELS, "IC") == "unknown"
-    grading = graded(acting, clock, only, level=1, evaluated_on=None, result="", evaluator="", filing_number="", filed_on=None)
-    found(clock)
-    assert "system_measures_not_set" in json.dumps(verdict(LEVELS, "IC").why)
-    System.objects.filter(pk=only.pk).update(protection_level=2)
-    grading = gradings.change_protection_grading(
-        acting("liming"), grading, at=clock.now, level=2, filing_number="12-1", filed_on=date(2025, 2, 1)
+def router(bureau, acting, clock):
+    zones = crossings.zones(bureau, acting, clock)
+    return crossings.device(
+        bureau, acting, clock, zones["BIZ"], code="SW-R1", name="核心路由器", kind="router", hosts=["r1"], addresses=["10.20.0.1"]
     )
-    assert found(clock) == set()
-    assert "evaluation_not_yet" in json.dumps(verdict(LEVELS, "IC").why), "graded less than two years ago"
-    clock.advance(days=47)
-    assert found(clock) == set()
-    clock.advance(days=1)
-    assert found(clock) == {("system:SB01", "never_evaluated")}
 
 
-def test_a_proof_without_end_is_unknown_and_the_longest_one_counts(only, required, acting, clock):
-    graded(acting, clock, only)
-    proved(acting, clock, only, required["M2"], valid_until=None)
-    assert found(clock) == set()
-    assert "measures_without_end" in json.dumps(verdict(LEVELS, "IC").why)
-    day = clocks.day_of(clock.now)
-    ControlMeasure.objects.filter(code="P-M2").update(valid_until=day - timedelta(days=1))
-    assert found(clock) == {("system:SB01", "measures_past_proof")}
-    with pytest.raises(RowError):
-        measures.change_control_measure(
-            acting("liming"), ControlMeasure.objects.get(code="P-M2"), at=clock.now, valid_until=day - timedelta(days=99)
-        )
+def receive(body: bytes, at: datetime, collected_at: datetime | None = None, device: str = "") -> ConfigSnapshot:
+    return snapshots.receive_snapshot(actor_of_machine(), body, at, device=device, collected_at=collected_at)
 
 
-def test_levels_without_a_number_of_days_are_those_below_the_lowest():
-    days = {"level_2": 730, "level_3": 365, "level_4": 365}
-    assert [longest(level, days) for level in (1, 2, 3, 4, 5)] == [None, 730, 365, 365, 365]
-    assert longest(3, {}) is None
+def form(begin: datetime, hours: float = 2, **changed: str) -> dict[str, str]:
+    return {
+        "kind": "network", "devices": "SW-R1", "environment": "", "what": "调整接口", "window_from": instant(begin),
+        "window_to": instant(begin + timedelta(hours=hours)), "rollback": "恢复原配置", "executor": "P022", **changed,
+    }  # fmt: skip
 
 
-def test_the_office_adopts_what_the_catalog_proposes_once(bureau, acting, clock):
-    with pytest.raises(RefusedError, match="领导小组办公室"):
-        measures.adopt_measures(acting("liming"), bureau.unit["LGO"], clock.now)
-    made = measures.adopt_measures(acting("wujie"), bureau.unit["LGO"], clock.now)
-    assert {each.level for each in made} == {1, 2, 3, 4}
-    assert all(each.requirement_id is None and each.kind == "system" for each in made)
-    with pytest.raises(RefusedError) as caught:
-        measures.adopt_measures(acting("wujie"), bureau.unit["LGO"], clock.now)
-    assert caught.value.code == "nothing_to_adopt"
-    families = {each.family for each in proposed.load(parameters.folder())}
-    assert families == proposed.FAMILIES
+def ordered(bureau, acting, clock, begin: datetime, hours: float = 2, **changed: str) -> ChangeOrder:
+    """Let 孙丽 of 就业促进处 ask and its head agree."""
+    case = through(file(bureau, acting, clock, "sunli", "change_order", **form(begin, hours, **changed)), acting, clock, "liuyang")
+    return ChangeOrder.objects.get(basis__case=case)
+
+
+def tell(clock) -> dict[str, str]:
+    """Measure a minute later and return the findings that stand."""
+    clock.advance(minutes=1)
+    assert measure(clock, ORDERED).failed == []
+    return {finding.reason["code"]: finding.state for finding in opened(ORDERED)}
+
+
+@pytest.fixture
+def changed(router, clock):
+    """Return a device that was changed within the last day, collected before and after."""
+    receive(text(), clock.now)
+    clock.advance(hours=24)
+    return receive(text("shutdown"), clock.now)
+
+
+# A08.1
+
+
+def test_a_change_without_an_order_is_found_with_device_person_lines_and_both_snapshots(changed, clock):
+    assert tell(clock) == {"config_change_unordered": "open"}
+    (finding,) = opened(ORDERED, "JYC")
+    assert (finding.subject, finding.person.code) == ("device:SW-R1", "P021")
+    assert finding.evidence == [f"config_snapshot:{changed.pk}", f"config_snapshot:{changed.previous_id}"]
+    said = wording.text(finding.reason)
+    for part in ("核心路由器", "2026-11-24 09:30", "2026-11-25 09:30", "+6 interface GigabitEthernet0/0: shutdown", "新增 1 行、删除 0 行"):
+        assert part in said
+    assert state(ORDERED, "JYC") == "breach"
+
+
+def test_an_order_in_force_covers_it_and_the_rest_waits_for_projects(router, bureau, acting, clock):
+    receive(text(), clock.now)
+    ordered(bureau, acting, clock, clock.now + timedelta(hours=20))
+    clock.advance(hours=24)
+    receive(text("shutdown"), clock.now)
+    assert tell(clock) == {}
+    assert state(ORDERED, "JYC") == "met"
+    assert "建设项目" in json.dumps(verdict(ORDERED, None).why, ensure_ascii=False)
+
+
+def test_an_order_of_another_time_or_device_covers_nothing(router, bureau, acting, clock):
+    zone = router.zone
+    crossings.device(bureau, acting, clock, zone, code="SW-R2", name="备用路由器", kind="router")
+    receive(text(), clock.now)
+    ordered(bureau, acting, clock, clock.now + timedelta(hours=20), devices="SW-R2")
+    ordered(bureau, acting, clock, clock.now - timedelta(hours=27))  # over a day and an hour before the first collection
+    ordered(bureau, acting, clock, clock.now + timedelta(hours=49))
+    clock.advance(hours=24)
+    receive(text("shutdown"), clock.now)
+    assert tell(clock) == {"config_change_unordered": "open"}
+
+
+@pytest.mark.parametrize(("begin", "covers"), [(-25.9, True), (-26.1, False), (47.9, True), (48.1, False)])
+def test_the_margin_is_that_of_the_parameter(begin, covers, router, bureau, acting, clock):
+    receive(text(), clock.now)
+    ordered(bureau, acting, clock, clock.now + timedelta(hours=begin))
+    clock.advance(hours=24)
+    receive(text("shutdown"), clock.now)
+    assert (tell(clock) == {}) is covers
+
+
+def test_an_approval_afterwards_regularizes_and_closes_what_was_red(changed, bureau, acting, clock):
+    assert tell(clock) == {"config_change_unordered": "open"}
+    order = ordered(bureau, acting, clock, clock.now - timedelta(hours=12), hours=20)
+    assert order.is_late
+    assert tell(clock) == {"config_change_ordered_later": "regularized"}
+    assert state(ORDERED, "JYC") == "met"
+    revocation.revoke(acting("liuyang"), order.basis.case, "写错设备", clock.now)
+    assert tell(clock) == {"config_change_ordered_later": "regularized"}, "it was approved until it was withdrawn"
+
+
+def test_a_second_collection_that_finds_the_same_proves_that_somebody_looked(router, clock):
+    first = receive(text(), clock.now)
+    clock.advance(hours=24)
+    second = receive(b"R1#show run\r\nBuilding configuration...\r\n" + text().replace(b"\n", b"\r\n") + b"R1#", clock.now)
+    assert (second.previous_id, second.digest, second.text_id, second.is_changed) == (first.pk, first.digest, first.text_id, False)
+    assert tell(clock) == {}
+    assert state(ORDERED, "JYC") == "met"
+    assert receive(text(), clock.now, second.collected_at).pk == second.pk, "the same of the same instant is one snapshot"
+    assert (ConfigSnapshot.objects.count(), ConfigText.objects.count()) == (2, 1)
+
+
+def test_a_password_that_changed_is_a_change_and_is_kept_nowhere(router, clock):
+    receive(text(secret="OldSecret77"), clock.now)
+    clock.advance(hours=1)
+    row = receive(text(secret="NewSecret88"), clock.now)
+    assert (row.added, row.removed) == (1, 1)
+    assert tell(clock) == {"config_change_unordered": "open"}
+    kept = snapshots.body_of(row.text) + json.dumps([row.sample, opened(ORDERED)[0].reason])
+    assert "Secret77" not in kept
+    assert "Secret88" not in kept
+
+
+def test_without_a_configuration_or_a_fresh_one_nothing_is_green(router, bureau, acting, clock):
+    crossings.device(bureau, acting, clock, None, code="SRV", name="服务器", kind="server")  # no network device
+    assert tell(clock) == {}
+    assert verdict(ORDERED, "JYC").why["code"] == "device_without_snapshot"
+    receive(text(), clock.now)
+    assert tell(clock) == {}
+    assert state(ORDERED, "JYC") == "met"
+    clock.advance(hours=48)
+    assert tell(clock) == {}
+    assert verdict(ORDERED, "JYC").why["code"] == "snapshot_stale"
+    procedures.change_device(acting("liming"), Device.objects.get(code="SW-R1"), at=clock.now, state="stock")
+    tell(clock)
+    assert verdict(ORDERED, None).state == "unknown"
+
+
+def test_a_late_snapshot_takes_its_place_and_the_next_is_compared_anew(router, clock):
+    start = clock.now
+    first = receive(text(), start)
+    clock.advance(days=2)
+    third = receive(text("shutdown"), clock.now)
+    second = receive(text("mtu 1400"), clock.now, start + timedelta(days=1))
+    third.refresh_from_db()
+    assert (second.previous_id, third.previous_id) == (first.pk, second.pk)
+    assert (third.added, third.removed) == (1, 1)
+    earliest = receive(text(), clock.now, start - timedelta(days=1))
+    first.refresh_from_db()
+    assert (first.previous_id, first.is_changed) == (earliest.pk, False)
+    assert tell(clock) == {"config_change_unordered": "open"}
+    assert len(opened(ORDERED)) == 2  # of the second and of the third
+    assert not [fault for fault in verify.check(clock.now).faults if fault["subject"].startswith(("config", "change"))]
+
+
+def test_a_device_that_is_changed_all_the_time_is_told_once(router, clock):
+    for number in range(12):
+        receive(text(f"mtu {1400 + number}"), clock.now)
+        clock.advance(hours=1)
+    assert tell(clock) == {"config_changes_unordered": "open"}
+    assert opened(ORDERED)[0].reason["params"]["times"] == 11
+    clock.advance(days=91)
+    receive(text("mtu 1411"), clock.now)
+    assert tell(clock) == {}
+
+
+def test_a_project_covers_once_somebody_tells_of_projects(changed, clock, monkeypatch):
+    begin = clock.now - timedelta(days=2)
+    covering = changes.Covering(frozenset({"SW-R1"}), begin, clock.now, begin, "project:1")
+    monkeypatch.setattr(changes, "SOURCES", [lambda _at: [covering]])
+    assert tell(clock) == {}
+    assert state(ORDERED, "JYC") == "met"
+
+
+# Receiving
 
 
 @pytest.mark.parametrize(
-    ("line", "why"),
-    [("level = 9", "1 to 5"), ('family = "moon"', "is none of"), ('colour = "red"', "colour"), (f'key = "{"k" * 33}"', "at most 32")],
-)
-def test_a_wrong_measure_of_a_catalog_is_named(tmp_path, line, why):
-    good = {"key": '"A"', "family": '"policy"', "level": "1", "zh": '"甲"', "en": '"a"'}
-    name, _equals, value = line.partition(" = ")
-    text = "[[measure]]\n" + "".join(f"{key} = {said}\n" for key, said in {**good, name: value}.items())
-    (tmp_path / "measures.toml").write_text(text, encoding="utf-8")
-    with pytest.raises(CatalogError, match=why):
-        proposed.load(tmp_path)
-    assert proposed.load(tmp_path / "none") == ()
+    ("body", "device", "code"),
+    [
+        (b"", "", "config_unreadable"), (b"\x7fELF\0\0\0", "SW-R1", "config_unreadable"), (b"R1#show run\n", "SW-R1", "config_unreadable"),
+        (b"a" * 30_000, "SW-R1", "config_unreadable"), (STRANGE, "", "config_device_unknown"),
+        (text(), "NONE", "config_device_unknown"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_kept_leaves_nothing(body, device, code, router, clock):
+    with pytest.raises(RefusedError) as error:
+        receive(body, clock.now, device=device)
+    assert error.value.code == code
+    assert (ConfigSnapshot.objects.count(), ConfigText.objects.count()) == (0, 0)
 
 
-def test_days_to_come_are_refused(only, acting, clock):
-    with pytest.raises(RefusedError) as caught:
-        graded(acting, clock, only, evaluated_on=date(2026, 11, 25))
-    assert caught.value.code == "in_the_future"
+def test_a_device_is_known_by_code_name_or_address_and_never_guessed(router, bureau, acting, clock):
+    assert receive(text().replace(b"hostname R1", b"hostname OTHER"), clock.now).device == router, "by its address"
+    twin = crossings.device(
+        bureau, acting, clock, router.zone, code="SW-R2", name="双机", kind="router", hosts=["R1"], addresses=["10.20.0.2"]
+    )
+    clock.advance(minutes=1)
+    assert receive(text(), clock.now).device == router, "of two with the name the one with the address"
+    assert receive(text().replace(b"10.20.0.1 ", b"10.20.0.2 "), clock.now).device == twin
+    with pytest.raises(RefusedError) as error:
+        receive(text().replace(b"10.20.0.1 ", b"10.77.0.2 "), clock.now)
+    assert (error.value.code, "SW-R1、SW-R2" in error.value.message) == ("config_device_ambiguous", True)
+    with pytest.raises(RefusedError) as ahead:
+        receive(text(), clock.now, clock.now + timedelta(minutes=10), "SW-R1")
+    assert ahead.value.code == "config_ahead"
+    with pytest.raises(RefusedError) as taken:
+        receive(text("shutdown"), clock.now, None, "SW-R1")
+    assert taken.value.code == "config_instant_taken"
+
+
+def test_who_may_not_write_the_devices_of_the_unit_brings_nothing(router, bureau, acting, clock):
+    for username, code in (("sunli", "writer_role_missing"), ("xubin", "foreign_unit")):
+        with pytest.raises(RefusedError) as error:
+            snapshots.receive_snapshot(acting(username), text(), clock.now)
+        assert error.value.code == code
+    assert snapshots.receive_snapshot(acting("liuyang"), text(), clock.now).collector == "user:liuyang"
+
+
+# The gate
+
+
+def refused(clock, device="SW-R1"):
+    found = change_gate.config_change(device, clock.now)
+    return found.code if found else None
+
+
+def test_the_gate_opens_for_the_window_of_an_order_alone(router, bureau, acting, clock):
+    assert (refused(clock, "NONE"), refused(clock)) == ("device_unknown", "order_missing")
+    assert "变更单" in change_gate.config_change(router, clock.now).remedy
+    crossings.device(bureau, acting, clock, router.zone, code="SW-R2", name="备用路由器", kind="router")
+    ordered(bureau, acting, clock, clock.now, devices="SW-R2")
+    assert (refused(clock), refused(clock, "SW-R2")) == ("other_device", None)
+    order = ordered(bureau, acting, clock, clock.now + timedelta(hours=1))
+    assert (order.number, order.executor.code, order.is_late) == (order.basis.case.number, "P022", False)
+    early = change_gate.config_change(router, clock.now)
+    assert (early.code, "10:30 至 2026-11-24 12:30" in early.message) == ("window_not_open", True)
+    clock.advance(hours=1)
+    assert refused(clock) is None
+    clock.advance(minutes=119, seconds=59)
+    assert refused(clock) is None
+    clock.advance(seconds=1)
+    late = change_gate.config_change(router, clock.now)
+    assert (late.code, "2026-11-24 12:30" in late.message) == ("window_over", True)
+    again = ordered(bureau, acting, clock, clock.now)
+    assert refused(clock) is None
+    revocation.revoke(acting("liuyang"), again.basis.case, "业务高峰", clock.now)
+    assert refused(clock) == "approval_ended"
+    procedures.change_device(acting("liming"), Device.objects.get(code="SW-R1"), at=clock.now, state="stock")
+    assert refused(clock) == "device_not_in_service"
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"devices": ""}, "devices"), ({"devices": "NONE"}, "devices"), ({"kind": "production"}, "devices"),
+        ({"executor": "P020"}, "executor"), ({"window_to": "2026-11-24 09:00"}, "window_to"),
+        ({"window_to": "2026-12-24 09:00"}, "window_to"),
+        ({"window_from": "2026-08-01 09:00", "window_to": "2026-08-01 10:00"}, "window_from"), ({"rollback": ""}, "rollback"),
+    ],
+)  # fmt: skip
+def test_a_form_that_cannot_be_carried_out_is_refused(changed, field, router, bureau, acting, clock):
+    with pytest.raises(RefusedError) as error:
+        file(bureau, acting, clock, "sunli", "change_order", **form(clock.now, **changed))
+    assert field in error.value.faults
+
+
+def test_a_foreign_device_is_changed_by_its_unit_or_the_information_center(router, bureau, acting, clock):
+    with pytest.raises(RefusedError) as error:
+        file(bureau, acting, clock, "xubin", "change_order", **form(clock.now))
+    assert "由该单位或信息中心提出" in error.value.faults["devices"]
+    case = through(file(bureau, acting, clock, "liming", "change_order", **form(clock.now)), acting, clock, "zhouwei")
+    assert case.state == "approved"
+
+
+def test_who_carries_it_out_does_not_decide(router, bureau, acting, clock):
+    with pytest.raises(RefusedError) as error:
+        file(bureau, acting, clock, "sunli", "change_order", **form(clock.now, executor="P020"))
+    assert "审批人" in error.value.faults["executor"]
+
+
+# Faces
+
+
+def test_the_command_line_receives_and_asks(router, clock, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("anzhang.directory.tickets.cli_actor", lambda _verb="": actor_of_machine())
+    path = Path(tmp_path / "r1.cfg")
+    path.write_bytes(text())
+    out = StringIO()
+    call_command("config", "receive", str(path), "--collected-at", "2026-11-24T09:00", "--json", stdout=out)
+    (told,) = json.loads(out.getvalue())
+    assert (told["device"], told["dialect"], told["added"]) == ("SW-R1", "cisco", 0)
+    with pytest.raises(SystemExit) as refused_:
+        call_command("config", "check", "SW-R1")
+    assert refused_.value.code == 3
+    assert "order_missing" in capsys.readouterr().err
+    (tmp_path / "bad.bin").write_bytes(b"\0\0")
+    with pytest.raises(SystemExit) as bad:
+        call_command("config", "receive", str(tmp_path / "bad.bin"), "--device", "SW-R1")
+    assert bad.value.code == 1
+    with pytest.raises(SystemExit) as gone:
+        call_command("config", "receive", str(tmp_path / "none.cfg"))
+    assert gone.value.code == 2
+
+
+def test_a_collectors_token_brings_the_devices_of_its_unit(router, bureau, acting, clock):
+    def token(unit: str, *scopes: str) -> dict[str, str]:
+        _row, secret = tokens.issue(
+            acting("mali"), name="采集", user=None, unit=bureau.unit[unit], scopes=scopes, address="127.0.0.1", days=30, at=clock.now
+        )
+        return {"HTTP_AUTHORIZATION": f"Bearer {secret}"}
+
+    client = Client()
+    post = lambda head: client.post("/api/configs", text(), content_type="text/plain", **head)  # noqa: E731
+    assert post({}).status_code == 401
+    assert post(token("JYC", "read")).json()["code"] == "token_scope"
+    assert post(token("IC", "write:configs")).json()["code"] == "foreign_unit"
+    answer = post(token("JYC", "write:configs"))
+    assert (answer.status_code, answer.json()["device"]) == (201, "SW-R1")
+    asked = client.get("/api/configs/gate?device=SW-R1", **token("JYC", "read:configs")).json()
+    assert (asked["allowed"], asked["code"]) == (False, "order_missing")

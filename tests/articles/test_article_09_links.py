@@ -8,11 +8,13 @@ from datetime import timedelta
 import pytest
 
 from anzhang.casework import forms
-from anzhang.network import gate
+from anzhang.casework.models import Verdict
+from anzhang.network import gate, snapshots
 from anzhang.network.models import Link
 from tests.articles import crossings
 from tests.articles.crossings import approved, flow, instant, internet, sighting, telling
 from tests.articles.stories import file, opened, state, through, verdict
+from tests.world import actor_of_machine
 
 pytestmark = pytest.mark.usefixtures("bureau")
 LINKS = "A09.2"
@@ -123,11 +125,82 @@ def test_an_approval_afterwards_regularizes(router, link, tell, clock):
     assert tell() == {("device:R1", "link_unapproved_nat"): "regularized"}
 
 
-def test_it_is_never_green_while_configurations_are_not_read(router, tell, vault, clock):
+# What devices are set up for
+
+CONFIG = """hostname fw01
+interface Gi0/0
+ ip address 10.20.0.1 255.255.0.0
+{more}ip route 10.9.0.0 255.255.0.0 10.20.0.9
+logging host 10.20.9.5
+"""
+LINES = {
+    "address": "interface Gi0/1\n ip address 203.0.113.2 255.255.255.248\n", "route": "ip route 0.0.0.0 0.0.0.0 203.0.113.1\n",
+    "neighbor": "router bgp 65001\n neighbor 203.0.113.1 remote-as 4134\n",
+    "tunnel": "interface Tunnel1\n tunnel destination 203.0.113.6\n",
+    "nat": "ip nat inside source static tcp 10.20.1.7 443 203.0.113.5 443\n",
+}  # fmt: skip
+
+
+def collect(clock, more=""):
+    return snapshots.receive_snapshot(actor_of_machine(), CONFIG.format(more=more).encode(), clock.now)
+
+
+def test_it_is_green_only_while_every_configuration_is_fresh_and_read(router, tell, bureau, acting, clock):
     assert tell() == {}
-    assert state(LINKS, "IC") == "unknown" or state(LINKS, None) == "unknown"
-    missing = json.dumps(verdict(LINKS, None).why, ensure_ascii=False)
-    assert "配置快照" in missing
+    assert verdict(LINKS, "JYC").why["code"] == "device_without_snapshot"
+    collect(clock)
+    assert tell() == {}
+    assert (state(LINKS, "IC"), Verdict.objects.filter(obligation=LINKS, current=True, state="unknown").count()) == ("met", 0)
+    clock.advance(minutes=1)
+    collect(clock, "interface Gi0/1\n ip address dhcp\n")
+    assert tell() == {}
+    assert verdict(LINKS, "JYC").why["code"] == "snapshot_unread"
+    clock.advance(minutes=1)
+    collect(clock, "ip route 0.0.0.0 0.0.0.0 Dialer0\n")
+    assert tell() == {}
+    assert verdict(LINKS, "JYC").why["code"] == "default_route_without_hop"
+    clock.advance(hours=49)
+    assert tell() == {}
+    assert verdict(LINKS, "JYC").why["code"] == "snapshot_stale"
+
+
+@pytest.mark.parametrize("way", LINES)
+def test_what_a_device_is_set_up_for_is_found_with_its_line_until_a_link_is_approved(way, router, link, tell, clock):
+    row = collect(clock, LINES[way])
+    assert tell() == {("configuration:R1", f"config_way_out_{way}"): "open"}
+    (finding,) = opened(LINKS, "JYC")
+    assert (finding.person.code, finding.evidence) == ("P021", [f"config_snapshot:{row.pk}"])
+    params = finding.reason["params"]
+    assert params["text"] == CONFIG.format(more=LINES[way]).split("\n")[params["line"] - 1].strip()
+    assert params["zone"] == "业务专网"
+    link(opens_at=instant(clock.now - timedelta(hours=1)))
+    assert tell() == {("configuration:R1", f"config_way_out_{way}"): "regularized"}
+    collect(clock, LINES[way])
+    assert tell() == {}
+    assert state(LINKS, "IC") == "met"
+
+
+@pytest.mark.parametrize(
+    ("more", "changed"),
+    [
+        ("ip route 0.0.0.0 0.0.0.0 10.20.0.9\n", {}), ("router bgp 65001\n neighbor 10.20.0.7 remote-as 65002\n", {}),
+        (LINES["address"].replace("203.0.113.2", "10.90.0.2"), {}), (LINES["route"], {"zone": "DMZ"}),
+    ],
+    ids=["a hop of ours", "a neighbor of ours", "the dmz", "a router of the dmz"],
+)  # fmt: skip
+def test_what_a_device_is_set_up_for_inside_is_silent(more, changed, bureau, acting, tell, clock, zones):
+    crossings.device(bureau, acting, clock, zones[changed.get("zone", "BIZ")], code="R1", name="出口路由器", kind="router", hosts=["fw01"])
+    text = CONFIG.format(more=more)
+    text = text.replace("10.20.0.1 255.255.0.0", "10.90.0.1 255.255.255.0") if changed else text
+    snapshots.receive_snapshot(actor_of_machine(), text.encode(), clock.now)
+    assert tell() == {}
+
+
+def test_a_link_of_another_address_or_inner_network_covers_no_configuration(router, link, tell, clock):
+    link(near_prefixes="10.20.2.0/24", far_prefixes="203.0.113.0/30")
+    clock.advance(minutes=1)
+    collect(clock, LINES["nat"] + LINES["route"] + LINES["tunnel"])
+    assert tell() == {("configuration:R1", "config_way_out_nat"): "open", ("configuration:R1", "config_way_out_tunnel"): "open"}
 
 
 def test_without_streams_it_says_which_is_missing(vault, clock):

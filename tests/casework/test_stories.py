@@ -39,8 +39,10 @@ from anzhang.casework.routes import Need, StepKind
 from anzhang.casework.tables import UnitRoute
 from anzhang.directory.models import Assignment, Delegation, LeadingGroupMember
 from anzhang.events import Event
+from anzhang.network import change_gate
 from anzhang.network import procedures as network
 from anzhang.network.models import Interconnection, Link
+from anzhang.network.tables import ChangeOrder
 from anzhang.organization import projects
 from anzhang.organization.models import Filing, Officer, PolicyDocument
 from anzhang.permissions import Actor, RefusedError, Via, system
@@ -528,6 +530,24 @@ def test_a_keeper_is_assigned_by_the_head_of_the_unit(stage):
     rooms.register_machine_room(SETUP, at=stage.clock.now, code="R1", name="一号机房", unit=unit, in_service_on=stage.clock.now.date())
     case = stage.agree(stage.file("liming", "assignment", person="P014", duty="room_keeper", room="R1"), "zhouwei")
     assert Assignment.objects.get(basis__case=case).room.code == "R1"
+
+
+@tells("event.casework:approval:record", "event.casework:approval:revoke", "role.unit_head", "where.applicant")
+def test_a_device_is_changed_by_order_of_the_unit_head_and_not_by_who_decides(stage):
+    at, unit = stage.clock.now, stage.bureau.unit["JYC"]
+    network.register_device(SETUP, at=at, code="SW1", name="接入交换机", kind="switch", unit=unit)
+    asked = {
+        "kind": "network", "devices": "SW1", "what": "调整接口", "rollback": "恢复原配置", "executor": "P022",
+        "window_from": "2026-11-24T09:30", "window_to": "2026-11-24T11:30",
+    }  # fmt: skip
+    assert stage.refuse_to_file("sunli", "change_order", **{**asked, "executor": "P020"}) == "form_invalid"
+    case = stage.file("sunli", "change_order", **asked)
+    assert waiting(case) == {"刘洋"}
+    stage.agree(case, "liuyang")
+    assert ChangeOrder.objects.get(basis__case=case).devices == ["SW1"]
+    assert change_gate.config_change("SW1", at) is None
+    assert stage.press("liuyang", case, "revoke", opinion="业务高峰").state == Case.State.REVOKED
+    assert change_gate.config_change("SW1", at).code == "approval_ended"
 
 
 @tells("event.casework:approval:record", "event.casework:approval:revoke", "role.office", "role.leading_group")

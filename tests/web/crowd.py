@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from datetime import date, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -17,6 +18,7 @@ from anzhang.endpoints.models import Endpoint, Peripheral
 from anzhang.events import Event
 from anzhang.journal.procedures import record
 from anzhang.network.models import Interconnection, Link, Zone
+from anzhang.network.tables import ChangeOrder, ConfigSnapshot, ConfigText
 from anzhang.organization.models import ControlMeasure
 from anzhang.organization.tables import Project, ProjectChecklist
 from anzhang.registers.declaration import REGISTERS
@@ -84,9 +86,13 @@ class Crowd:
             EquipmentMove: {"moves_from": begins, "moves_by": begins + timedelta(hours=8), "to_room": None},
             Endpoint: {"mac": f"02:00:00:{i // 65536:02x}:{i // 256 % 256:02x}:{i % 256:02x}"},
             Peripheral: {"serial": f"s{i}"},
+            ConfigText: {"body": zlib.compress(b"hostname a")},
+            ChangeOrder: {"valid_from": begins, "valid_to": begins + timedelta(hours=8), "devices": ["z"], "kind": "network"},
         }
         fixed = own.get(model, {}) | given
-        if model in {Link, Interconnection}:  # one for each approval; a link joins two zones
+        if model is ConfigSnapshot:
+            fixed |= {"text": self._add(ConfigText, 1)[0], "previous": None}
+        if model in {Link, Interconnection, ChangeOrder}:  # one for each approval; a link joins two zones
             fixed["basis"] = self._add(Approval, 1, case=self._add(Case, 1)[0])[0]
             fixed |= {"far_zone": self._add(Zone, 1)[0]} if model is Link else {}
         if model is OpsDossier:  # one for each system

@@ -11,6 +11,7 @@ from tests.web.crowd import Crowd
 
 MOST = 12
 PAGES = (
+    "/configurations/",
     "/", "/board/", "/articles/5/", "/articles/29/", "/cases/", "/cases/?list=done", "/cases/?list=mine",
     "/cases/?list=all", "/cases/?list=all&page=3", "/cases/?list=all&q=z", "/cases/new/", "/findings/", "/findings/?state=all&page=2",
     "/findings/?q=z&unit=JYC", "/ledger/", "/ledger/?act=registers:row:create", "/inbox/", "/search/", "/registers/",
