@@ -76,7 +76,7 @@ MARKED: Mapping[str, int] = {
         "outdated", "outdated_less",
         "unpatched", "unpatched_less", "gamer", "gamer_new", "sticky", "sticky_listed", "unadmitted",
         "last_verdict", "denied_only", "lent_to",
-        "expiring", "expiring_replaced", "extended", "without_owner", "far_end",
+        "expiring", "expiring_replaced", "extended", "other_kind", "far_end",
     ))
 }  # fmt: skip
 

@@ -103,6 +103,7 @@ def _lives(rows: dict[str, Device], today: date) -> None:
 def _endpoints(
     site: Site, machines: tuple[Machine, ...], devices: dict[str, Device], zones: dict[str, Zone], bureau: Bureau
 ) -> list[Endpoint]:
+    kinds = {terminal("unclassed"): "", terminal("other_kind"): "other"}
     owners = {terminal(name): bureau.person[code] for name, code in OWNERS.items()}
     rows = []
     for each in machines:
@@ -111,7 +112,7 @@ def _endpoints(
         device = devices[each.code]
         rows.append(
             Endpoint(
-                code=each.code, name=each.name, kind="" if each.code == terminal("unclassed") else each.endpoint,
+                code=each.code, name=each.name, kind=kinds.get(each.code, each.endpoint),
                 endpoint_class={"counter": "counter", "self_service": "self_service"}.get(each.endpoint, "office"), device=device,
                 hosts=[each.host], zone=zones[each.zone], unit=device.unit, person=owners.get(each.code, device.person),
                 posture_key=public_key(f"endpoint:{each.code}"),
@@ -221,6 +222,7 @@ CHAPTER = Chapter(
     near=(
         NearMiss("A09.7", f"device:{terminal('expiring_replaced')}", "同样三个月后到期，写明了不需接替的理由"),
         NearMiss("A09.7", f"device:{fixed('printer', 1)}", "离到期还有半年以上"),
+        NearMiss("A15.1", f"endpoint:{terminal('other_kind')}", "归入“其他”，也是规定的类别"),
         NearMiss("A15.2", f"unit:{REVIEWED_IN_TIME}", "制度恰在 365 天前复审，当天仍算", today=True),
         NearMiss("A15.3", f"unit:{JUST_LEFT}", "责任人六天前卸任，空缺未满七天"),
     ),

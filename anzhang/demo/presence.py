@@ -31,6 +31,7 @@ SOURCES = (
 TROUBLED = ("scannerless", "outdated", "unpatched", "dialer", "unadmitted", "last_verdict", "retired_seen", "retired_gone", "denied_only")
 PLAIN = (
     "surfer", "lender", "lent_to", "unclassed", "sticky", "sticky_listed", "expiring", "expiring_replaced", "extended", "last_verdict",
+    "other_kind",
 )  # fmt: skip
 ARRIVED = timedelta(hours=5)  # before now, when the marked ones were let in
 STRANGER = "aa:bb:cc:01:02:03"
@@ -205,6 +206,7 @@ CHAPTER = Chapter(
         NearMiss("A09.6", f"device:{terminal('retired_gone')}", "停用当天最后一秒还在网上，之后没有"),
         NearMiss("A09.6", f"device:{terminal('extended')}", "过了厂商停止支持日，已批准延用"),
         NearMiss("A09.3", f"device:{terminal('far_end')}", "那个地址早些时候租给过它，查询时已归另一台"),
+        NearMiss("A14.8", f"endpoint:{terminal('far_end')}", "查询时那个地址已不是它的，使用人与此无关"),
         NearMiss("A15.7", f"endpoint:{terminal('denied_only')}", "被拒绝入网，没有取得地址"),
         NearMiss("A15.7", f"mac:{estate.by_code(400)[fixed('printer', 1)].mac}", "打印机是登记设备，不是客户端，不经准入"),
     ),

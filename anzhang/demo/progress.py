@@ -30,13 +30,11 @@ def begin(home: Home, site: Site) -> None:
 def go_on(home: Home, now: datetime, deliver: Callable[[list[bytes]], object]) -> None:
     """Enter what is due by `now`, then send it; what hosts had kept is sent with the first lines.
 
-    What `deliver` raises is raised, and those lines are due again. A demo of an earlier version has no such file and stays as it is.
+    What `deliver` raises is raised, and those lines are due again. A demo that an earlier version made goes on as it did.
     """
     with (home.path / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        state = _read(home)
-        if state is None:
-            return
+        state = _read(home) or _of_an_earlier_version(home, now)
         site = Site(datetime.fromisoformat(state["now"]), state["devices"], state["days"])
         since = max(datetime.fromisoformat(state["entered_until"]), now - FURTHEST)
         if since < now:
@@ -48,6 +46,12 @@ def go_on(home: Home, now: datetime, deliver: Callable[[list[bytes]], object]) -
             kept = [] if state["late"] else chapters.late(site)
             deliver([line for _at, line in [*kept, *chapters.lines(site, since, now)]])
             _write(home, {**state, "sent_until": now.isoformat(), "late": True})
+
+
+def _of_an_earlier_version(home: Home, now: datetime) -> dict[str, Any]:
+    at = now.isoformat()
+    _write(home, state := {"now": at, "devices": 0, "days": 0, "entered_until": at, "sent_until": at, "late": True})
+    return state
 
 
 def _read(home: Home) -> dict[str, Any] | None:

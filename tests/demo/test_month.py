@@ -34,7 +34,7 @@ from tests.regulation.test_binding import bound
 
 pytestmark = pytest.mark.django_db
 HOST = re.compile(rb"<\d+>(?:1 \S+ (\S+)|\w{3} [ \d]\d \d\d:\d\d:\d\d (\S+))")
-WINDOW = timedelta(days=1)  # of the shortest rules: for so long the demo may go on before what is planted begins to be over
+FLOWS = ("A09.2", "A09.3", "A09.6", "A10.1", "A10.4", "A13.6", "A14.8")  # what the late lines may concern
 
 
 @dataclass
@@ -64,9 +64,9 @@ def seal(vault: Vault, lines: list[Line], at: datetime) -> None:
         writer.seal(at)
 
 
-def judge(vault: Vault, at: datetime) -> set[tuple[str, str, str]]:
-    """Judge everything; return what stands."""
-    summary = reconciliation.run(system("reconcile"), at, vault)
+def judge(vault: Vault, at: datetime, obligations: tuple[str, ...] | None = None) -> set[tuple[str, str, str]]:
+    """Judge everything, or what reads flows only; return what stands."""
+    summary = reconciliation.run(system("reconcile"), at, vault, obligations)
     assert summary.failed == []
     return set(Finding.objects.exclude(state="closed").values_list("obligation", "subject", "state"))
 
@@ -90,7 +90,7 @@ def month(django_db_setup, django_db_blocker, tmp_path_factory):
                 met = set(Verdict.objects.filter(current=True, state="met").values_list("obligation", flat=True))
                 seal(vault, chapters.late(site), frozen.now)
                 frozen.advance(minutes=1)
-                later = judge(vault, frozen.now)
+                later = judge(vault, frozen.now, FLOWS)
                 frozen.advance(hours=23, minutes=30)
                 chapters.go_on(site, site.now, frozen.now)
                 seal(vault, list(chapters.lines(site, site.now, frozen.now)), frozen.now)
@@ -119,7 +119,7 @@ def test_everything_planted_is_found_and_nothing_else(month):
 def test_every_obligation_of_articles_7_to_16_that_is_judged_has_something_planted():
     mine = {obligation for obligation in bound() if 7 <= int(obligation[1:3]) <= 16}
     assert mine <= {planted.obligation for planted in chapters.EXPECTED}
-    assert mine - {near.obligation for near in chapters.NEAR} == {"A14.8", "A15.1", "A15.6", "A16.4"} - {"A15.6"}
+    assert mine - {near.obligation for near in chapters.NEAR} == {"A16.4"}  # beside the unsigned shift stands one signed in its last minute
 
 
 @pytest.mark.parametrize("near", chapters.NEAR, ids=lambda near: f"{near.obligation} {near.what}")
@@ -162,7 +162,7 @@ def _quoted(text: str) -> str:
 
 def silent() -> set[str]:
     """Return the marked terminals that never come in: refused ones, and those of which only a report was ever seen."""
-    return {estate.terminal(name) for name in ("denied_only", "gamer", "gamer_new", "without_owner", "unadmitted")}
+    return {estate.terminal(name) for name in ("denied_only", "gamer", "gamer_new", "unadmitted")}
 
 
 def test_the_ledger_of_the_demo_verifies(month):
