@@ -15,7 +15,13 @@ from tests.web.site import ROOT, Site, serving
 pytestmark = pytest.mark.browser
 SHOTS = ROOT / "test-results" / "pages"
 # Pages that no link of the nav names; every link of the nav is a main page as well.
-BESIDE = {"article": "/articles/5/", "register": "/registers/officer/", "account": "/account/", "form": "/cases/new/officer_appointment/"}
+BESIDE = {
+    "dossier": "/systems/SB01/",
+    "article": "/articles/5/",
+    "register": "/registers/officer/",
+    "account": "/account/",
+    "form": "/cases/new/officer_appointment/",
+}
 
 
 @pytest.fixture(scope="module")
