@@ -42,6 +42,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=200, verbose_name='项目名称')),
                 ('kind', models.CharField(choices=[('construction', '信息系统建设'), ('reconstruction', '信息系统改造'), ('network', '网络建设改造'), ('other', '其他')], max_length=16, verbose_name='项目类别')),
                 ('systems', models.JSONField(blank=True, default=list, validators=[anzhang.organization.fields.codes], verbose_name='所建信息系统')),
+                ('devices', models.JSONField(blank=True, default=list, validators=[anzhang.organization.fields.codes], verbose_name='所涉网络设备')),
                 ('protection_level', models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='拟定等保级别')),
                 ('stage', models.CharField(choices=[('proposed', '拟建'), ('initiated', '已立项'), ('under_construction', '建设中'), ('accepted', '已验收'), ('closed', '已结项'), ('cancelled', '已取消')], default='proposed', max_length=24, verbose_name='阶段')),
                 ('initiated_on', models.DateField(blank=True, null=True, verbose_name='立项日期')),

@@ -8,20 +8,20 @@ than `change_orders.BACKWARDS` ago is neither asked for nor may it be approved a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
 
 from anzhang import clock
-from anzhang.casework import parameters
 from anzhang.network import change_orders
 from anzhang.network.models import Device
 from anzhang.network.tables import ChangeOrder, ConfigSnapshot
 from anzhang.network.watching import subject, watched
+from anzhang.organization.tables import Project
 from anzhang.regulation.checks import Context, check
-from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
+from anzhang.regulation.verdicts import Breach, Outcome, Subject, Why
 
 MOST = 10  # differences of one device that are told one by one
 SHOWN_LINES = 3
@@ -29,23 +29,13 @@ SHOWN_LINES = 3
 
 @dataclass(frozen=True)
 class Covering:
-    """What besides an order allows devices to be changed: `recorded_at` is when it was on record, `evidence` its reference."""
+    """What allows devices to be changed, an order or a project: `recorded_at` is when it was approved, `evidence` its reference."""
 
     devices: frozenset[str]
     begin: datetime
     end: datetime
     recorded_at: datetime
     evidence: str
-
-
-Source = Callable[[datetime], Iterable[Covering]]
-SOURCES: list[Source] = []  # who tells which projects cover which devices: the chapter that holds the projects adds itself
-
-
-def covers(source: Source) -> Source:
-    """Add a source of coverings, asked at the instant of a check; once there is one, projects are no unknown ground any more."""
-    SOURCES.append(source)
-    return source
 
 
 @dataclass(frozen=True)
@@ -95,18 +85,26 @@ def _allowed(codes: set[str], at: datetime) -> dict[str, list[Covering]]:
         )
         for code in covering.devices & codes:
             found[code].append(covering)
-    for source in SOURCES:
-        for covering in source(at):
-            for code in covering.devices & codes:
-                found[code].append(covering)
+    for covering in _projects(at):
+        for code in covering.devices & codes:
+            found[code].append(covering)
     return found
+
+
+def _projects(at: datetime) -> Iterator[Covering]:
+    """Yield what network projects allow: their devices from the day on which works began to the day on which the project ended."""
+    known = Project.objects.filter(kind=Project.Kind.NETWORK, started_on__isnull=False, basis__isnull=False, basis__valid_from__lte=at)
+    for project in known.exclude(devices=[]).exclude(stage=Project.Stage.CANCELLED).select_related("basis").order_by("pk"):
+        last = project.ended_on or clock.day_of(at)
+        begin, end = clock.start_of(project.started_on), clock.start_of(last + timedelta(days=1))
+        yield Covering(frozenset(project.devices), begin, end, project.basis.valid_from, f"project:{project.pk}")
 
 
 @check("config_changes_ordered")
 def config_changes_ordered(context: Context) -> Outcome:
-    """Find changes of devices without an order, and network devices in service of which no fresh configuration is there. Source: A08.1.
+    """Find changes of devices without an order or project, and network projects that closed with no protection review passed.
 
-    Projects are unknown ground until somebody tells which of them cover what, and whether they were reviewed before they closed.
+    Network devices in service of which no fresh configuration is there are unknown ground. Source: Art. 8; A08.1.
     """
     hours = context.parameters["config_match_hours"]
     seen = watched(context)
@@ -118,7 +116,22 @@ def config_changes_ordered(context: Context) -> Outcome:
         bare = [each for each in found if each.is_open]
         breaches += [_many(bare)] if len(bare) > MOST else [_breach(each) for each in bare]
         regularized += [_breach(each) for each in found if each.later and not each.in_time]
-    return Outcome(seen.population, tuple(breaches), (*seen.unknown, *_projects()), regularized=tuple(regularized))
+    works, unreviewed = _reviews()
+    return Outcome((*seen.population, *works), (*breaches, *unreviewed), seen.unknown, regularized=tuple(regularized))
+
+
+def _reviews() -> tuple[list[Subject], list[Breach]]:
+    """Return the network projects that have closed, and those of them that no protection review had passed by then."""
+    works, breaches = [], []
+    closed = Project.objects.filter(kind=Project.Kind.NETWORK, stage=Project.Stage.CLOSED)
+    for project in closed.select_related("unit", "person").order_by("code"):
+        owes = Subject(f"project:{project.code}", project.name, project.unit.code, project.person.code)
+        works.append(owes)
+        passed = project.review_result == Project.Result.PASSED
+        if not (passed and project.review_on and project.ended_on and project.review_on <= project.ended_on):
+            why = Why("project_closed_unreviewed", {"project": project.name, "ended_on": f"{project.ended_on}"})
+            breaches.append(Breach(owes, why, (f"project:{project.pk}",)))
+    return works, breaches
 
 
 def _breach(each: Difference) -> Breach:
@@ -140,11 +153,3 @@ def _many(found: list[Difference]) -> Breach:
     }  # fmt: skip
     evidence = tuple(f"config_snapshot:{each.row.pk}" for each in found[::-1])[:20]
     return Breach(subject(last.device), Why("config_changes_unordered", params), evidence, found[0].begin, "many")
-
-
-def _projects() -> tuple[Ground, ...]:
-    if SOURCES:
-        return ()
-    label = parameters.catalog().vocabulary["register"].get("project", {"zh": "建设项目"})
-    why = Why("waits_for", {"missing": [{"zh": label["zh"], "en": "project"}]})
-    return (Ground(None, why, Subject("register:project", "project", None)),)

@@ -29,7 +29,7 @@ SIGNATURES = ("first_signer", "first_signed_on", "second_signer", "second_signed
 def register_project(actor: Actor, *, at: datetime, **values: Any) -> Project:
     """Add a construction project; one that is under way already is entered with the days of the stages behind it.
 
-    Raises RefusedError `system_unknown`, `in_the_future`, RowError.
+    Raises RefusedError `system_unknown`, `device_unknown`, `in_the_future`, RowError.
 
     Source: Art. 11.
     """
@@ -43,7 +43,7 @@ def register_project(actor: Actor, *, at: datetime, **values: Any) -> Project:
 def change_project(actor: Actor, row: Project, *, at: datetime, expected_version: int | None = None, **values: Any) -> Project:
     """Change a project. Its stage moves by `advance_project` only; a day of a stage that was kept is corrected by the Office.
 
-    Raises RefusedError `stage_by_gate`, `day_kept`, `system_unknown`, `in_the_future`, StaleError, RowError.
+    Raises RefusedError `stage_by_gate`, `day_kept`, `system_unknown`, `device_unknown`, `in_the_future`, StaleError, RowError.
     """
     with transaction.atomic():
         before = rows.locked(row)
@@ -59,16 +59,23 @@ def change_project(actor: Actor, row: Project, *, at: datetime, expected_version
 
 
 def _require_sound(project: Project, at: datetime) -> None:
-    model = apps.get_model("anzhang", "system")  # it stands in a chapter above
-    known = set(model._default_manager.filter(code__in=project.systems).values_list("code", flat=True))
-    if strange := [code for code in project.systems if code not in known]:
-        raise RefusedError("system_unknown", _("“%s”不在信息系统台账中。") % strange[0][:40], _("先登记信息系统，状态写“规划”或“建设中”。"))
+    if strange := _unknown("system", project.systems):
+        raise RefusedError("system_unknown", _("“%s”不在信息系统台账中。") % strange[:40], _("先登记信息系统，状态写“规划”或“建设中”。"))
+    if strange := _unknown("device", project.devices):
+        raise RefusedError("device_unknown", _("“%s”不在设备台账中。") % strange[:40], _("先登记设备，新购的状态写“备用”。"))
     today = clock.day_of(at)
     for name in (*OF_STAGES, "contract_on", "review_on"):
         day = getattr(project, name)
         if day is not None and day > today:
             label = Project._meta.get_field(name).verbose_name  # type: ignore[union-attr]  # a column
             raise RefusedError("in_the_future", _("“%s”不能晚于今天。") % label, _("改正后重新提交。"))
+
+
+def _unknown(noun: str, codes: list[str]) -> str:
+    """Return the first code that a register of a chapter above does not hold, empty when it holds all."""
+    model = apps.get_model("anzhang", noun)
+    known = set(model._default_manager.filter(code__in=codes).values_list("code", flat=True))
+    return next((code for code in codes if code not in known), "")
 
 
 @procedure("register_project_checklist")

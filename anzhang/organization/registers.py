@@ -225,6 +225,7 @@ declare(
             "unit",
             "person",
             "systems",
+            "devices",
             "protection_level",
             "stage",
             "initiated_on",
@@ -242,6 +243,7 @@ declare(
         writers=frozenset({Writer.OFFICE, Writer.UNIT}),
         hints={
             "systems": _("信息系统编号，每行一个；网络项目可以不填。"),
+            "devices": _("网络项目写设备编号，每行一个：获批后建设期间的配置改动以此为据。"),
             "stage": _("已在进行的项目写现在的阶段和走过的各阶段日期；以后的阶段在项目档案中办理。"),
             "reviewer": _("防护审查人不能是项目负责人。网络项目结项前必须审查通过。"),
         },

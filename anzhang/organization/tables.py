@@ -61,6 +61,9 @@ class Project(Ledgered):
     unit = models.ForeignKey("anzhang.Unit", models.PROTECT, verbose_name=_("建设单位"))
     person = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("项目负责人"), related_name="projects")
     systems = models.JSONField(_("所建信息系统"), default=list, blank=True, validators=[fields.codes])  # codes
+    devices = models.JSONField(
+        _("所涉网络设备"), default=list, blank=True, validators=[fields.codes]
+    )  # codes; may be changed while it is built
     protection_level = models.PositiveSmallIntegerField(_("拟定等保级别"), null=True, blank=True)
     stage = models.CharField(_("阶段"), max_length=24, choices=Stage.choices, default=Stage.PROPOSED)
     initiated_on = models.DateField(_("立项日期"), null=True, blank=True)

@@ -16,11 +16,13 @@ from django.test import Client
 from anzhang.casework import revocation, wording
 from anzhang.directory import tokens
 from anzhang.journal import verify
-from anzhang.network import change_gate, changes, procedures, snapshots
+from anzhang.network import change_gate, procedures, snapshots
 from anzhang.network.models import Device
 from anzhang.network.tables import ChangeOrder, ConfigSnapshot, ConfigText
+from anzhang.organization import projects as papers
+from anzhang.organization.tables import Project
 from anzhang.permissions import RefusedError
-from tests.articles import crossings
+from tests.articles import crossings, works
 from tests.articles.crossings import instant
 from tests.articles.stories import file, measure, opened, state, through, verdict
 from tests.world import actor_of_machine
@@ -100,14 +102,13 @@ def test_a_change_without_an_order_is_found_with_device_person_lines_and_both_sn
     assert state(ORDERED, "JYC") == "breach"
 
 
-def test_an_order_in_force_covers_it_and_the_rest_waits_for_projects(router, bureau, acting, clock):
+def test_an_order_in_force_covers_it(router, bureau, acting, clock):
     receive(text(), clock.now)
     ordered(bureau, acting, clock, clock.now + timedelta(hours=20))
     clock.advance(hours=24)
     receive(text("shutdown"), clock.now)
     assert tell(clock) == {}
     assert state(ORDERED, "JYC") == "met"
-    assert "建设项目" in json.dumps(verdict(ORDERED, None).why, ensure_ascii=False)
 
 
 def test_an_order_of_another_time_or_device_covers_nothing(router, bureau, acting, clock):
@@ -206,12 +207,37 @@ def test_a_device_that_is_changed_all_the_time_is_told_once(router, clock):
     assert tell(clock) == {}
 
 
-def test_a_project_covers_once_somebody_tells_of_projects(changed, clock, monkeypatch):
-    begin = clock.now - timedelta(days=2)
-    covering = changes.Covering(frozenset({"SW-R1"}), begin, clock.now, begin, "project:1")
-    monkeypatch.setattr(changes, "SOURCES", [lambda _at: [covering]])
+def test_a_network_project_covers_its_devices_while_it_is_built_and_closes_reviewed(router, bureau, acting, clock):
+    works.standards()
+    row = works.ready(bureau, acting, clock, kind="network", devices=["SW-R1"])
+    row = works.approved(bureau, acting, clock, row)
+    receive(text(), clock.now)
+    clock.advance(hours=24)
+    receive(text("shutdown"), clock.now)
+    assert tell(clock) == {"config_change_unordered": "open"}, "approved, but the works have not begun"
+    row = works.advanced(acting, clock, row, "initiated", "under_construction")
     assert tell(clock) == {}
     assert state(ORDERED, "JYC") == "met"
+    row = works.advanced(acting, clock, row, "accepted")
+    clock.advance(days=1)
+    with pytest.raises(RefusedError):
+        works.advanced(acting, clock, row, "closed")
+    Project.objects.filter(pk=row.pk).update(stage="closed", ended_on=works.today(clock))  # as an import of former years would have it
+    assert tell(clock) == {"project_closed_unreviewed": "open"}
+    assert [(each.subject, each.person.code) for each in opened(ORDERED)] == [("project:XM01", "P021")]
+    reviewed = {"review_result": "passed", "reviewer": bureau.person["P022"]}
+    for days, found in ((1, {"project_closed_unreviewed": "open"}), (0, {})):
+        Project.objects.filter(pk=row.pk).update(review_on=works.today(clock) + timedelta(days=days), **reviewed)
+        assert tell(clock) == found
+    clock.advance(days=3)
+    receive(text("mtu 1400"), clock.now)
+    clock.advance(days=1)
+    receive(text("mtu 1300"), clock.now)
+    assert tell(clock) == {"config_change_unordered": "open"}, "the project has ended"
+
+    with pytest.raises(RefusedError) as refusal:
+        papers.change_project(acting("sunli"), row, at=clock.now, devices=["SW-R9"])
+    assert refusal.value.code == "device_unknown"
 
 
 # Receiving
