@@ -201,7 +201,7 @@ CHAPTER = Chapter(
     "building",
     registers=registers,
     expected=(
-        Planted("A08.2", "system:XT*", "人才开发处一个系统的措施证明已过期"),
+        Planted("A08.2", "system:XT103", "一项防护措施的证明已过有效期"),
         Planted("A10.3", f"interconnection:{UNASSESSED}", "开通以前没有评估"),
         Planted("A11.1", "project:XM02", "立项十天后才开始安全设计"),
         Planted("A11.3", "project:XM03", "核对单依据的法律已被修正"),

@@ -27,11 +27,16 @@ def test_only_the_changed_devices_read_otherwise_after_the_day_of_the_change():
         assert len(texts) == (2 if changes else 1), code
 
 
-def test_the_silent_firewall_says_nothing_and_the_patient_one_pauses():
-    for code, hosts in ((configurations.SILENT, timedelta(hours=3)), (configurations.PATIENT, timedelta(minutes=100))):
+def test_the_silent_firewall_tells_of_no_flows_and_the_patient_device_pauses():
+    for code, word, silence in (
+        (configurations.SILENT, b"flow_event", timedelta(hours=3)),
+        (configurations.PATIENT, b"CRON", timedelta(minutes=100)),
+    ):
         host = estate.by_code(400)[code].host.encode()
-        told = [at for at, line in configurations.lines(SITE, NOW - timedelta(days=1), NOW) if b" " + host + b" " in line]
+        lines = configurations.lines(SITE, NOW - timedelta(days=1), NOW)
+        told = [at for at, line in lines if b" " + host + b" " in line and word in line]
         assert told
-        assert NOW - max(told) >= hosts
-    after = {at for at, line in configurations.lines(SITE, NOW, NOW + timedelta(hours=5)) if b" fh0001 " in line}
-    assert not after
+        assert NOW - max(told) >= silence
+    after = [line for _at, line in configurations.lines(SITE, NOW, NOW + timedelta(hours=5)) if b" fh0001 " in line]
+    assert after
+    assert not [line for line in after if b"flow_event" in line]
