@@ -5,20 +5,21 @@ Every system is graded, filed, evaluated and proves what its level requires; the
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
 
 from anzhang import clock
+from anzhang.assessment.models import Assessment
 from anzhang.casework import procedures as cases
 from anzhang.casework.models import Case
+from anzhang.demo import crossings
 from anzhang.demo.bureau import SETUP, Bureau
+from anzhang.demo.chapter import Chapter, NearMiss, Planted, Site
 from anzhang.demo.conduct import UNREVIEWED
 from anzhang.demo.crowd import Crowd, put
 from anzhang.directory.models import Person, Unit, User
 from anzhang.events import Event
-from anzhang.network import procedures as network
-from anzhang.organization import decisions, measures, projects
+from anzhang.organization import measures, projects
 from anzhang.organization.models import ControlMeasure, PolicyDocument
 from anzhang.organization.tables import Project
 from anzhang.permissions import Actor, Via
@@ -30,23 +31,21 @@ from anzhang.systems.tables import ProtectionGrading
 UNPROVED, LATE_DESIGN, WITHDRAWN, NO_PROCEDURE, TOO_EARLY = (
     "人才开发处", "职业能力建设处", "养老保险处", "失业保险处", "工伤保险处"
 )  # fmt: skip
-# Unit by name: the obligation of the one finding that its planted breach makes.
-EXPECTED: Mapping[str, str] = {
-    UNPROVED: "A08.2", LATE_DESIGN: "A11.1", WITHDRAWN: "A11.3", NO_PROCEDURE: "A11.4", TOO_EARLY: "A11.5"
-}  # fmt: skip
-LINE = "HL01"  # of 就业促进处: it carries traffic and was never assessed (A10.3)
+EVALUATED = "XT117"  # of the third level: evaluated exactly as long ago as it may be
+JUST_ASSESSED, UNASSESSED = "HL01", "HL07"
 STANDARD = "GB22239"
 POINTS = (f"{STANDARD} 8.1.4.1 符合 双因素登录", f"{STANDARD} 8.1.4.3 符合 审计记录集中留存", f"{STANDARD} 8.1.5.4 不适用")
 KINDS = tuple(f"{what}_{how}" for how in ("policy", "procedure") for what in ("development", "integration", "maintenance"))
 GROUP = ("P005", "P001", "P002")  # the Office, then a majority of the leading group
 
 
-def build(bureau: Bureau, crowd: Crowd, now: datetime) -> None:
-    """Grade every system, prove its measures, enter the projects and the connection. Runs in the caller's transaction."""
+def registers(site: Site, bureau: Bureau, crowd: Crowd) -> None:
+    """Grade every system, prove its measures, enter the projects and the assessments."""
+    now = site.now
     _protect(bureau, crowd, now)
     units = {unit.name: unit for unit in crowd.units}
     center = bureau.unit["IC"]
-    row = _project(bureau, (center, bureau.person["P010"], bureau.person["P011"]), "XM01", ["SB01"], now, stage="under_construction")
+    row = _project(bureau, (center, bureau.person["P010"], bureau.person["P011"]), "XM01", ["DA01"], now, stage="under_construction")
     _policies(bureau, row, KINDS, now)
     for number, name in enumerate((LATE_DESIGN, WITHDRAWN, TOO_EARLY), 2):
         unit = units[name]
@@ -60,20 +59,7 @@ def build(bureau: Bureau, crowd: Crowd, now: datetime) -> None:
     )
     (planned,) = put(now, Project, [planned], Event.PROJECT_REGISTER)
     _policies(bureau, planned, KINDS[:-1], now)
-    _connect(bureau, now)
-
-
-def lines(now: datetime) -> Iterator[bytes]:
-    """Yield what a host of the employment system tells of its traffic with the bank, and inside: the last three days."""
-    for days in (3, 2, 1):
-        at = clock.start_of(clock.day_of(now) - timedelta(days=days)) + timedelta(hours=10)
-        for target, port in (("172.31.5.20", 443), ("10.20.2.40", 8080)):
-            told = {
-                "stream": "flow_event", "time": at.astimezone(UTC).isoformat(), "source_ip": "10.20.1.7", "destination_ip": target,
-                "destination_port": port, "protocol": "tcp", "result": "success", "action": "allowed", "bytes_out": 48_000,
-                "bytes_in": 12_000,
-            }  # fmt: skip
-            yield f"<30>1 {at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} jyapp01 netwatch 812 - - {json.dumps(told)}".encode()
+    _assess(site, bureau)
 
 
 def _protect(bureau: Bureau, crowd: Crowd, now: datetime) -> None:
@@ -99,11 +85,11 @@ def _protect(bureau: Bureau, crowd: Crowd, now: datetime) -> None:
 
 
 def _grading(system: System, number: int, today: date) -> ProtectionGrading:
-    level = system.protection_level or 2
+    level, due_today = system.protection_level or 2, system.code == EVALUATED
     graded_on = today - timedelta(days=900 + number % 200)
     return ProtectionGrading(
         system=system, graded_on=graded_on, level=level, filing_number=f"12010000{number:03d}-{graded_on:%y}001",
-        filed_on=graded_on + timedelta(days=40), evaluated_on=today - timedelta(days=60 + number % 200),
+        filed_on=graded_on + timedelta(days=40), evaluated_on=today - timedelta(days=365 if due_today else 60 + number % 200),
         result=("good", "fair")[number % 2], evaluator="市信息安全测评中心",
         earlier=[(graded_on + timedelta(days=90)).isoformat()] if level > 2 else [],
     )  # fmt: skip
@@ -119,11 +105,12 @@ def _project(
     def ago(days: int) -> date:
         return clock.day_of(now) - timedelta(days=days)
 
+    open_one = stage != "closed"
     ended = {"accepted_on": ago(90), "ended_on": ago(60)} if stage == "closed" else {}
     project = projects.register_project(
         SETUP, at=now, code=code, name=f"{unit.name}信息系统建设", kind="construction", unit=unit, person=clerk, systems=list(systems),
-        protection_level=3 if systems else 2, stage=stage, initiated_on=ago(330 if late else 299), contract_on=ago(310 if early else 280),
-        started_on=ago(270), **ended,
+        protection_level=3 if systems else 2, stage=stage, initiated_on=ago(330 if late else 320 if open_one else 299),
+        contract_on=ago(310 if early else 299 if open_one else 280), started_on=ago(270), **ended,
     )  # fmt: skip
     for number, name in enumerate(("双因素登录", "操作审计", "数据备份"), 1):
         system = System.objects.get(code=systems[0]) if systems else None
@@ -170,29 +157,23 @@ def _policies(bureau: Bureau, project: Project, kinds: Sequence[str], now: datet
     put(now, PolicyDocument, rest, Event.POLICY_ISSUE)
 
 
-def _connect(bureau: Bureau, now: datetime) -> None:
-    """Register the business network and let the group approve a line to a bank, resolved and minuted; nobody assesses it."""
-    network.register_zone(SETUP, at=now, code="YWZW", name="业务专网", kind="business", networks=["10.20.0.0/16"], unit=bureau.unit["IC"])
-    at = clock.start_of(clock.day_of(now) - timedelta(days=16)) + timedelta(hours=9)
-    opens, closes = at + timedelta(days=2), at + timedelta(days=300)
-    form = {
-        "code": LINE, "name": "代发银行专线", "person": "P021", "partner": "某银行", "purpose": "代发就业补贴", "level": "2",
-        "standard": STANDARD, "scheme_title": "代发银行互联方案", "scheme_on": f"{clock.day_of(at) - timedelta(days=5)}",
-        "peers": "172.31.5.16/28", "inner": "10.20.1.0/24", "ports": "tcp/443", "daily_mb": "100",
-        "opens_at": f"{opens.astimezone(clock.BEIJING):%Y-%m-%dT%H:%M}", "closes_at": f"{closes.astimezone(clock.BEIJING):%Y-%m-%dT%H:%M}",
-    }  # fmt: skip
-    clerk = bureau.person["P021"]
-    case = cases.file_case(_hand(clerk), "interconnection", clerk.unit, clerk, "", form, at)
-    office = bureau.person["P005"]
-    asked = {"about": case.number, "matter": "审议代发银行专线", "proposal": "同意按方案开通。"}
-    matter = cases.file_case(_hand(office), "group_resolution", office.unit, office, "", asked, at)
-    _agree(bureau, matter, ("P004", "P001", "P002"), at)
-    matter.refresh_from_db()
-    decisions.take_minutes(
-        _hand(office), matter.decision, held_on=clock.day_of(at), chair=bureau.person["P001"],
-        present=[bureau.person["P002"], bureau.person["P003"]], minutes="会议审议了互联方案，一致同意。", at=at + timedelta(hours=5),
-    )  # fmt: skip
-    _agree(bureau, case, GROUP, at + timedelta(hours=6))
+def _assess(site: Site, bureau: Bureau) -> None:
+    """Record the assessments of the connections: each passed before its first traffic, one in the last second, but one was never made."""
+    earliest = site.now - timedelta(days=site.days)
+    peer = crossings.peer_of(crossings.PARTNERS[0]).encode()
+    first = next(at for at, line in crossings.lines(site, earliest, site.now) if peer in line)
+    rows = []
+    for code, title in [(each.code, each.name) for each in crossings.PARTNERS] + [("HL08", "劳动用工备案数据核验")]:
+        concluded = first - timedelta(seconds=1) if code == JUST_ASSESSED else earliest - timedelta(days=1)
+        day = clock.day_of(concluded)
+        rows.append(
+            Assessment(
+                code=f"PG-{code}", kind="interconnection", title=f"{title}安全评估", unit=bureau.unit["IC"], subject=code,
+                performed_from=day - timedelta(days=3), performed_to=day, assessor=bureau.person["P014"], concluded_at=concluded,
+                result="passed", valid_until=day + timedelta(days=365),
+            )
+        )  # fmt: skip
+    put(site.now, Assessment, [row for row in rows if row.subject != UNASSESSED], Event.ASSESSMENT_RECORD)
 
 
 def _walked(bureau: Bureau, clerk: Person, head: Person, route: str, form: Mapping[str, str], at: datetime) -> Case:
@@ -214,3 +195,25 @@ def _hand(person: Person) -> Actor:
     return Actor(
         id=f"user:{user.username}", via=Via.BROWSER, user_id=user.pk, person_id=person.pk, unit_id=person.unit_id, second_factor=True
     )
+
+
+CHAPTER = Chapter(
+    "building",
+    registers=registers,
+    expected=(
+        Planted("A08.2", "system:XT103", "一项防护措施的证明已过有效期"),
+        Planted("A10.3", f"interconnection:{UNASSESSED}", "开通以前没有评估"),
+        Planted("A11.1", "project:XM02", "立项十天后才开始安全设计"),
+        Planted("A11.3", "project:XM03", "核对单依据的法律已被修正"),
+        Planted("A11.4", "unit:D11", "失业保险处缺维护操作规程"),
+        Planted("A11.5", "project:XM04", "批准前十天已签合同"),
+    ),
+    near=(
+        NearMiss("A08.2", f"system:{EVALUATED}", "三级系统恰在 365 天前测评，当天仍算", today=True),
+        NearMiss("A10.3", f"interconnection:{JUST_ASSESSED}", "第一次通信前一秒通过评估"),
+        NearMiss("A11.1", "project:XM01", "立项当天开始安全设计"),
+        NearMiss("A11.3", "project:XM01", "两人签字的核对单，所依标准现行有效"),
+        NearMiss("A11.4", "unit:IC", "六项制度和规程齐全"),
+        NearMiss("A11.5", "project:XM01", "批准次日签的合同"),
+    ),
+)

@@ -12,7 +12,23 @@ from itertools import chain
 
 from anzhang import clock
 from anzhang.casework import holidays
-from anzhang.demo import breaches, conduct, crossings, crowd, logs, network, postures, presence, releases, rooms, seats, visits
+from anzhang.demo import (
+    breaches,
+    building,
+    conduct,
+    configurations,
+    crossings,
+    crowd,
+    logs,
+    network,
+    operations,
+    postures,
+    presence,
+    releases,
+    rooms,
+    seats,
+    visits,
+)
 from anzhang.demo import bureau as cast
 from anzhang.demo.bureau import Bureau
 from anzhang.demo.chapter import Chapter, Line, NearMiss, Planted, Site
@@ -31,6 +47,9 @@ CHAPTERS: tuple[Chapter, ...] = (
     visits.CHAPTER,
     crossings.CHAPTER,
     releases.CHAPTER,
+    building.CHAPTER,
+    configurations.CHAPTER,
+    operations.CHAPTER,
     seats.CHAPTER,
 )
 EXPECTED: tuple[Planted, ...] = tuple(chain.from_iterable(chapter.expected for chapter in CHAPTERS))

@@ -134,7 +134,8 @@ def lines(site: Site, begin: datetime, end: datetime) -> Iterator[Line]:
         day += timedelta(days=1)
 
 
-def _peer(partner: Partner) -> str:
+def peer_of(partner: Partner) -> str:
+    """Return the address by which an outside body is met."""
     return partner.peers.partition("/")[0].rpartition(".")[0] + "." + str(int(partner.peers.partition("/")[0].rpartition(".")[2]) + 4)
 
 
@@ -144,7 +145,7 @@ def _exchange(site: Site, start: datetime) -> Iterator[Line]:
         for hour in (8, 10, 13, 15, 17, 22):
             at = start + timedelta(hours=hour, minutes=11 + int(partner.code[2:]), seconds=hour)
             if at < over(site, partner):
-                yield at, session(at, known[BANK_HOST].ip, _peer(partner), partner.port, 2 * MB, 9 * MB)
+                yield at, session(at, known[BANK_HOST].ip, peer_of(partner), partner.port, 2 * MB, 9 * MB)
     for hour in range(24):
         at = start + timedelta(hours=hour, minutes=3)
         yield at, neighbor(at, BORDER, CARRIER)
@@ -184,20 +185,20 @@ def planted(site: Site) -> Iterator[Line]:
     at = site.now - timedelta(days=3)
     yield at, session(at, servers[LATER].ip, LATER_PEER, 443, MB, 2 * MB)
     noon = clock.start_of(clock.day_of(site.now)) - timedelta(hours=12)  # yesterday's
-    yield noon, session(noon, bank.ip, _peer(PARTNERS[2]), 8443, 100 * MB, 1500 * MB)
+    yield noon, session(noon, bank.ip, peer_of(PARTNERS[2]), 8443, 100 * MB, 1500 * MB)
     day_of_six = 6 * 11 * MB
-    yield noon, session(noon, bank.ip, _peer(PARTNERS[1]), 443, 100 * MB, 3 * PARTNERS[1].daily_mb * MB - 100 * MB - day_of_six)
+    yield noon, session(noon, bank.ip, peer_of(PARTNERS[1]), 443, 100 * MB, 3 * PARTNERS[1].daily_mb * MB - 100 * MB - day_of_six)
     last = over(site, PARTNERS[3]) - timedelta(seconds=1)
-    yield last, session(last, bank.ip, _peer(PARTNERS[3]), 8443, MB, MB)
+    yield last, session(last, bank.ip, peer_of(PARTNERS[3]), 8443, MB, MB)
     at = site.now - timedelta(hours=30)
-    yield at, session(at, bank.ip, _peer(PARTNERS[4]), 21, MB, MB)
+    yield at, session(at, bank.ip, peer_of(PARTNERS[4]), 21, MB, MB)
 
 
 def late(site: Site) -> Iterator[Line]:
     """Yield what a branch's firewall had kept while its line was down."""
     server = next(each for each in estate.machines(site.devices) if each.code == LATE_TOLD)
     bank = next(each for each in estate.machines(site.devices) if each.host == BANK_HOST)
-    for hours, source, peer in ((48, server.ip, LATE_PEER), (31, bank.ip, _peer(PARTNERS[0])), (7, bank.ip, _peer(PARTNERS[0]))):
+    for hours, source, peer in ((48, server.ip, LATE_PEER), (31, bank.ip, peer_of(PARTNERS[0])), (7, bank.ip, peer_of(PARTNERS[0]))):
         at = site.now - timedelta(hours=hours)
         yield at, session(at, source, peer, 443, MB, MB)
 

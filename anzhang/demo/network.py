@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from itertools import cycle
 
 from anzhang import clock
 from anzhang.demo import estate
@@ -37,13 +38,13 @@ def registers(site: Site, bureau: Bureau, crowd: Crowd) -> None:
     homes, today = _homes(bureau, crowd), clock.day_of(site.now)
     zones = _zones(site, bureau)
     machines = estate.machines(site.devices)
-    devices = _devices(site, machines, homes, zones, today)
+    devices = _devices(site, machines, homes, zones, _kept_by(homes, bureau))
     put(
         site.now,
         Interface,
         (Interface(device=devices[each.code], name="eth0", mac=each.mac, addresses=[] if each.leased else [each.ip]) for each in machines),
     )
-    _endpoints(site, machines, devices, zones, bureau)
+    _endpoints(site, machines, devices, zones, bureau, homes)
     _products(site, today)
     _papers(site, homes, crowd, today)
     _keepers(site, homes, bureau, crowd)
@@ -69,22 +70,33 @@ def _zones(site: Site, bureau: Bureau) -> dict[str, Zone]:
 
 
 def _devices(
-    site: Site, machines: tuple[Machine, ...], homes: dict[str, tuple[Unit, list[Person]]], zones: dict[str, Zone], today: date
-) -> dict[str, Device]:
-    dice, turn = random.Random(f"devices/{estate.SEED}"), dict.fromkeys(homes, 0)  # noqa: S311  # demo data, not a secret
-    rooms = {room.code: room for room in MachineRoom.objects.all()}
+    site: Site,
+    machines: tuple[Machine, ...],
+    homes: dict[str, tuple[Unit, list[Person]]],
+    zones: dict[str, Zone],
+    keepers: dict[str, Person],
+) -> dict[str, Device]:  # fmt: skip
+    dice = random.Random(f"devices/{estate.SEED}")  # noqa: S311  # demo data, not a secret
+    rooms, today = {room.code: room for room in MachineRoom.objects.all()}, clock.day_of(site.now)
     rows = []
     for each in machines:
-        unit, staff = homes[each.unit]
-        person = staff[turn[each.unit] % len(staff)]
-        turn[each.unit] += 1
+        unit = homes[each.unit][0]
         row = Device(
-            code=each.code, name=each.name, kind=each.kind, model=each.model, zone=zones[each.zone], unit=unit, person=person,
+            code=each.code, name=each.name, kind=each.kind, model=each.model, zone=zones[each.zone], unit=unit,
+            person=keepers[each.unit],
             hosts=[each.host], room=rooms.get(each.room), in_service_on=today - timedelta(days=dice.randint(60, 1900)),
         )  # fmt: skip
         rows.append(row)
     _lives({row.code: row for row in rows}, today)
     return {row.code: row for row in put(site.now, Device, rows)}
+
+
+def _kept_by(homes: dict[str, tuple[Unit, list[Person]]], bureau: Bureau) -> dict[str, Person]:
+    """Return who administers the devices of each unit: its keeper of endpoints; its head where that post is vacant."""
+    return {
+        code: bureau.person[CAST_KEEPERS[code]] if code in CAST_KEEPERS else staff[0 if code in {WITHOUT_KEEPER, JUST_LEFT} else 1]
+        for code, (_unit, staff) in homes.items()
+    }
 
 
 def _lives(rows: dict[str, Device], today: date) -> None:
@@ -101,20 +113,22 @@ def _lives(rows: dict[str, Device], today: date) -> None:
 
 
 def _endpoints(
-    site: Site, machines: tuple[Machine, ...], devices: dict[str, Device], zones: dict[str, Zone], bureau: Bureau
-) -> list[Endpoint]:
+    site: Site, machines: tuple[Machine, ...], devices: dict[str, Device], zones: dict[str, Zone], bureau: Bureau,
+    homes: dict[str, tuple[Unit, list[Person]]],
+) -> list[Endpoint]:  # fmt: skip
+    turns = {code: cycle(staff) for code, (_unit, staff) in homes.items()}
     kinds = {terminal("unclassed"): "", terminal("other_kind"): "other"}
     owners = {terminal(name): bureau.person[code] for name, code in OWNERS.items()}
     rows = []
     for each in machines:
         if not each.endpoint:
             continue
-        device = devices[each.code]
+        device, user = devices[each.code], next(turns[each.unit])
         rows.append(
             Endpoint(
                 code=each.code, name=each.name, kind=kinds.get(each.code, each.endpoint),
                 endpoint_class={"counter": "counter", "self_service": "self_service"}.get(each.endpoint, "office"), device=device,
-                hosts=[each.host], zone=zones[each.zone], unit=device.unit, person=owners.get(each.code, device.person),
+                hosts=[each.host], zone=zones[each.zone], unit=device.unit, person=owners.get(each.code, user),
                 posture_key=public_key(f"endpoint:{each.code}"),
                 state="retired" if device.state == Device.State.RETIRED else "in_service",
             )

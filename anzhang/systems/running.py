@@ -17,7 +17,7 @@ from anzhang.casework import rules, waiting, workdays
 from anzhang.directory.models import Assignment, Bitemporal, Person, Unit
 from anzhang.directory.queries import is_employed
 from anzhang.journal.models import Entry, Payload
-from anzhang.network import obligations as network
+from anzhang.network import watching as network
 from anzhang.network.models import Device
 from anzhang.regulation.checks import Context, check
 from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
