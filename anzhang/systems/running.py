@@ -139,8 +139,8 @@ def _payloads(indexes: Collection[int], most: int = 5000) -> Iterable[tuple[int,
             yield index, bytes(body)
 
 
-@check("systems_checked_and_monitored")
-def systems_checked_and_monitored(context: Context) -> Outcome:
+@check("systems_monitored")
+def systems_monitored(context: Context) -> Outcome:
     """Find planned checks whose newest run is missed by more than the grace, and systems in service without a live monitor.
 
     A later run of the plan ends a miss: nobody can look today at how things were last Tuesday. A system that no plan names is unknown
@@ -179,7 +179,7 @@ def systems_checked_and_monitored(context: Context) -> Outcome:
     )
 
 
-systems_checked_and_monitored.rule = MONITORED  # type: ignore[attr-defined]  # its page shows the file
+systems_monitored.rule = MONITORED  # type: ignore[attr-defined]  # its page shows the file
 
 
 @check("dossiers_kept")
