@@ -110,7 +110,7 @@ def change_project_checklist(
         if any(values.get(name) is not None for name in SIGNATURES):
             raise RefusedError("sign_in_browser", _("签字不在这里填写。"), _("在项目档案中由签字人本人签字。"))
         if actor.person_id is not None:
-            values["prepared_by_id"] = actor.person_id
+            values = {**values, "prepared_by_id": actor.person_id}
         checklist = rows.change(actor, row, values, at, expected_version)
         _require_cited(checklist, at)
         return checklist

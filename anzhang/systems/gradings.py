@@ -43,7 +43,7 @@ def change_protection_grading(
         before = rows.locked(row)
         last, new = before.evaluated_on, values.get("evaluated_on", before.evaluated_on)
         if last is not None and new is not None and new > last and "earlier" not in values:
-            values["earlier"] = [*before.earlier, last.isoformat()]
+            values = {**values, "earlier": [*before.earlier, last.isoformat()]}
         grading = rows.change(actor, row, values, at, expected_version, Event.GRADING_RECORD)
         _require_past(grading, at)
         return grading

@@ -40,7 +40,7 @@ class State:
 def states(systems: list[System], at: datetime) -> list[State]:
     """Return how systems stand at an instant; a few queries for any number of them."""
     values, today = parameters.values(at), clock.day_of(at)
-    graded, required, proofs = levels.gradings(today), levels.requirements(), levels.proofs()
+    graded, required, proofs = levels.gradings(today), levels.requirements(), levels.proofs(systems[0] if len(systems) == 1 else None)
     filing, days = values.get("filing_level"), values.get("evaluation_days", {})
     found = []
     for system in systems:

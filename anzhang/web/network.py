@@ -265,4 +265,6 @@ def _asked(request: HttpRequest, at: datetime) -> dict[str, Any]:
     else:
         given = {"near_prefixes": inner, "far_prefixes": outer, "ports": port}
     apply = f"{reverse('case_form', args=[route])}?{urlencode(given)}" if route else ""
+    if refused is not None and refused.code.startswith("assessment_"):
+        apply = f"{reverse('register_new', args=['assessment'])}?{urlencode({'kind': 'interconnection'})}"
     return context | {"denied": refused, "passes": refused is None, "apply": apply}

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from anzhang import clock
-from anzhang.casework import wording
+from anzhang.casework import parameters, routes, wording
 from anzhang.casework.models import Approval, Finding
 from anzhang.organization import desk, projects
 from anzhang.organization.tables import Project, ProjectChecklist
@@ -82,7 +82,16 @@ def index(request: HttpRequest) -> HttpResponse:
     shown = list(in_sight(actor, at)[:MOST])
     files = on_file.of(shown)
     rows = [(each, _missing(files[each.pk], at)) for each in shown]
-    return render(request, "projects/index.html", {"projects": [(each, len(lacks)) for each, lacks in rows]})
+    return render(
+        request,
+        "projects/index.html",
+        {"projects": [(each, len(lacks)) for each, lacks in rows], "routes": routes.current(), "article": _article()},
+    )
+
+
+def _article() -> int | str:
+    """Return the article that projects serve in this regulation, empty where none does."""
+    return next(iter(parameters.articles_of("project", (11,))), "")
 
 
 def _missing(file: File, at: datetime) -> list[RefusedError]:
@@ -176,6 +185,7 @@ def _dossier(project: Project, actor: Actor, at: datetime) -> dict[str, Any]:
         "papers": verbs.papers(project) if standing is None and desk.is_office(actor, at) else [],
         "ended": project.stage in Project.ENDED,
         "apply": _apply(project),
+        "article": _article(),
     }
 
 
@@ -200,6 +210,9 @@ def _state(project: Project, stage: str) -> str:
 
 
 def _apply(project: Project) -> str:
+    """Return where one asks for the approval, empty where this regulation knows no such route."""
+    if project_gate.ROUTE not in routes.current():
+        return ""
     return f"{reverse('case_form', args=[project_gate.ROUTE])}?{urlencode({'project': project.code})}"
 
 

@@ -52,5 +52,6 @@ def show(request: HttpRequest) -> HttpResponse:
     context = {
         "states": sorted(shown, key=lambda each: (-(each.level or 9), each.system.code)), "required": required,
         "waiting": waiting if desk.is_office(actor, at) else [], "refusal": refusal,
+        "article": next(iter(parameters.articles_of("protection_grading", (8,))), ""),
     }  # fmt: skip
     return render(request, "systems/protection.html", context, status=422 if refusal else 200)

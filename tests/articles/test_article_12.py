@@ -19,7 +19,6 @@ from anzhang.systems.models import System
 from anzhang.systems.upkeep import CheckPlan, CheckRun
 from tests.articles import stories
 from tests.articles.stories import opened, state, verdict
-from tests.shared_bureau import bureau, module_bureau
 from tests.world import Clock
 
 __all__ = ["bureau", "module_bureau"]  # fixtures: one bureau for the whole file

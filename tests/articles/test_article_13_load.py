@@ -14,7 +14,6 @@ from anzhang.permissions import Actor, RefusedError, Via
 from anzhang.systems import load_tests, procedures, releases
 from anzhang.systems.upkeep import LoadTest
 from tests.articles.stories import file, measure, opened, state, through, verdict
-from tests.shared_bureau import bureau, module_bureau
 
 __all__ = ["bureau", "module_bureau"]  # fixtures: one bureau for the whole file
 pytestmark = pytest.mark.usefixtures("bureau")

@@ -12,7 +12,6 @@ from anzhang.engines.vault import Batch
 from anzhang.network import procedures as network
 from tests.articles.stories import measure, opened, state, verdict
 from tests.endpoints.conftest import endpoint, product, report, zones
-from tests.shared_bureau import bureau, module_bureau
 
 __all__ = ["bureau", "endpoint", "module_bureau", "product", "report", "zones"]  # fixtures
 pytestmark = pytest.mark.usefixtures("bureau")

@@ -4,7 +4,7 @@ import csv
 import io
 import time
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from django.db import connection, transaction
@@ -96,6 +96,17 @@ PERIPHERALS = (
     ("外设编号", "外设名称", "外设类别", "厂商标识", "产品标识", "序列号", "使用单位"),
     lambda n: (f"N{n:06}", f"U盘{n}", "存储", "0951", "1666", f"S{n}", "JYC"),
 )
+
+
+def graded(number: int) -> str:
+    """Return a day for each three numbers, all of them past."""
+    return f"{date(1930, 1, 1) + timedelta(days=number // 3)}"
+
+
+GRADINGS = (
+    ("信息系统", "定级日期", "等级", "备案证明编号", "备案日期"),
+    lambda n: (("JY01", "SB01", "AZ01")[n % 3], graded(n), "2", *((f"12-{n:06}", graded(n)) if n % 7 == 3 else ("", ""))),
+)
 SHEETS = {
     "person": PEOPLE,
     "system": SYSTEMS,
@@ -113,6 +124,7 @@ SHEETS = {
     "patch_baseline": PATCHES,
     "software_baseline": SOFTWARE,
     "peripheral": PERIPHERALS,
+    "protection_grading": GRADINGS,
 }
 
 

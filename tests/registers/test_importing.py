@@ -7,6 +7,7 @@ import pytest
 import xlsxwriter
 from python_calamine import load_workbook
 
+from anzhang.assessment.models import Assessment
 from anzhang.casework.legal_basis import LegalBasis
 from anzhang.casework.models import Holiday
 from anzhang.directory.models import Person, Unit
@@ -15,13 +16,14 @@ from anzhang.journal.models import Entry
 from anzhang.monitoring.models import LegalHold
 from anzhang.network.models import Device, Interface, SecurityProduct, Zone
 from anzhang.organization.models import ControlMeasure
+from anzhang.organization.tables import Project, ProjectChecklist
 from anzhang.permissions import Actor, Administrator, RefusedError, Via
 from anzhang.registers import exporting, importing, listing, rights, sheets
 from anzhang.registers.declaration import REGISTERS, Kind
 from anzhang.registers.rights import Sight
 from anzhang.rooms.models import Facility, MachineRoom, Shift
 from anzhang.systems.models import System
-from anzhang.systems.tables import DesignItem, Environment, Release, TestReport
+from anzhang.systems.tables import DesignItem, Environment, ProtectionGrading, Release, TestReport
 from anzhang.systems.upkeep import CheckPlan, CheckRun, OpsDossier
 from anzhang.thirdparty.models import Provider
 
@@ -91,6 +93,15 @@ def test_an_export_imports_back_as_unchanged(register_id, form, clock):
         plan=plan, due_at=clock.now, person=person, done_at=clock.now, results=["电源 | 正常 |  |"], recorded_at=clock.now
     )
     OpsDossier.objects.create(system=system, opened_on=begun, keeper=person)
+    project = Project.objects.create(code="XM1", name="=项目", kind="other", unit=unit, person=person, systems=["SB01"])
+    ProjectChecklist.objects.create(
+        code="H1", project=project, scheme_title="方案", scheme_on=begun, standards=["STD-1"], points=["STD-1 8.1 符合 a;b"]
+    )
+    ProtectionGrading.objects.create(system=system, graded_on=begun, level=3, earlier=["2020-03-01"])
+    Assessment.objects.create(
+        code="P1", kind="system", title="评估", unit=unit, subject="SB01", performed_from=begun, performed_to=begun, assessor=person,
+        result="passed", concluded_at=clock.now,
+    )  # fmt: skip
     register = REGISTERS[register_id]
     rows = listing.select(register, listing.Query(), Sight(OPERATOR, clock.now))
     body, count = exporting.export(register, rows, form)

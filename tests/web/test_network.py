@@ -56,7 +56,11 @@ def test_it_draws_zones_lines_and_findings(joined, bureau, office, tmp_path, clo
     assert "代发银行专线" not in enter(Client(), bureau.user["wujie"]).get("/network/").text.partition('id="findings"')[0]
 
 
-def test_it_asks_the_gate_and_leads_to_the_route(joined, office):
+def test_it_asks_the_gate_and_leads_to_the_route(joined, bureau, office, clock):
+    page = office.get("/network/?inner=10.20.1.7&outer=172.31.5.20&port=tcp/443").text
+    assert "没有通过评估" in page
+    assert "/registers/assessment/new/?kind=interconnection" in page
+    crossings.assessed(bureau, clock)
     assert "此刻可以放行" in office.get("/network/?inner=10.20.1.7&outer=172.31.5.20&port=tcp/443").text
     page = office.get("/network/?inner=10.20.1.7&outer=172.31.9.9&port=tcp/443").text
     assert "没有领导小组批准的对外互联" in page

@@ -12,7 +12,6 @@ from anzhang.journal.models import Entry
 from anzhang.permissions import Actor, Via
 from anzhang.systems import dossiers, due, releases, rounds
 from anzhang.systems.upkeep import CheckRun
-from tests.shared_bureau import bureau, module_bureau
 from tests.web.visitors import enter
 
 __all__ = ["bureau", "module_bureau"]  # fixtures: one bureau for the whole file
