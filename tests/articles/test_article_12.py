@@ -21,7 +21,6 @@ from tests.articles import stories
 from tests.articles.stories import opened, state, verdict
 from tests.world import Clock
 
-__all__ = ["bureau", "module_bureau"]  # fixtures: one bureau for the whole file
 pytestmark = pytest.mark.usefixtures("bureau")
 NAMED, DOSSIER, CHECKED = "A12.1", "A12.2", "A12.3"
 SETUP = Actor(id="setup", via=Via.SETUP)

@@ -15,7 +15,6 @@ from anzhang.systems import load_tests, procedures, releases
 from anzhang.systems.upkeep import LoadTest
 from tests.articles.stories import file, measure, opened, state, through, verdict
 
-__all__ = ["bureau", "module_bureau"]  # fixtures: one bureau for the whole file
 pytestmark = pytest.mark.usefixtures("bureau")
 LOAD = "A13.4"
 SETUP = Actor(id="setup", via=Via.SETUP)

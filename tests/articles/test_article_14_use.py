@@ -13,7 +13,7 @@ from anzhang.network import procedures as network
 from tests.articles.stories import measure, opened, state, verdict
 from tests.endpoints.conftest import endpoint, product, report, zones
 
-__all__ = ["bureau", "endpoint", "module_bureau", "product", "report", "zones"]  # fixtures
+__all__ = ["endpoint", "product", "report", "zones"]  # fixtures
 pytestmark = pytest.mark.usefixtures("bureau")
 USE = "A14.3"
 MAC, OTHER = "02:00:00:00:00:c1", "02:00:00:00:00:c2"

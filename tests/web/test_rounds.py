@@ -14,7 +14,6 @@ from anzhang.systems import dossiers, due, releases, rounds
 from anzhang.systems.upkeep import CheckRun
 from tests.web.visitors import enter
 
-__all__ = ["bureau", "module_bureau"]  # fixtures: one bureau for the whole file
 pytestmark = pytest.mark.usefixtures("bureau")
 SETUP = Actor(id="setup", via=Via.SETUP)
 TUESDAY = date(2026, 11, 24)  # of world.START, half past nine in Beijing
