@@ -2,10 +2,10 @@
 
 Nobody files entries. A register says by `source` that its closed rows are entries, also one of a chapter above:
 
-    @dossiers.source("change_order", _("变更"))
-    def changes(systems, since, until, vault):
-        for row in ChangeOrder.objects.filter(system__in=systems, closed_at__gte=since, closed_at__lt=until):
-            yield row.system_id, Item(row.closed_at, str(row), row.get_state_display(), f"change_order:{row.pk}")
+    @dossiers.source("incident", _("事件"))
+    def incidents(systems, since, until, vault):
+        for row in Incident.objects.filter(system__in=systems, closed_at__gte=since, closed_at__lt=until):
+            yield row.system_id, Item(row.closed_at, str(row), row.get_state_display(), f"incident:{row.pk}")
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from anzhang.casework.models import Case
 from anzhang.directory import rows
 from anzhang.directory.queries import is_employed
 from anzhang.events import Event
+from anzhang.network.tables import ChangeOrder
 from anzhang.permissions import Actor, RefusedError
 from anzhang.regulation.checks import procedure
 from anzhang.systems.models import System
@@ -160,6 +161,17 @@ def load_tests(systems: Collection[System], since: datetime, until: datetime, _v
     for row in found.select_related("environment"):
         state = f"{clock.minute(row.window_from)} — {clock.minute(row.window_to)}"
         yield row.environment.system_id, Item(row.window_from, row.scheme, state, f"load_test:{row.pk}")
+
+
+@source("change_order", _("变更"))
+def change_orders(systems: Collection[System], since: datetime, until: datetime, _vault: Any) -> Iterator[tuple[int, Item]]:
+    """Yield ordered changes of production whose window has begun."""
+    known = ChangeOrder.objects.filter(superseded_at=None, valid_from__gte=since, valid_from__lt=until)
+    named = known.filter(Q(system__in=systems) | Q(environment__system__in=systems))
+    for row in named.select_related("environment", "executor"):
+        key = row.environment.system_id if row.environment else row.system_id
+        if key is not None:
+            yield key, Item(row.valid_from, f"{row.number} {row.what}", row.executor.name, f"change_order:{row.pk}")
 
 
 @source("case", _("事项"))
