@@ -95,6 +95,8 @@ def _projects(at: datetime) -> Iterator[Covering]:
     """Yield what network projects allow: their devices from the day on which works began to the day on which the project ended."""
     known = Project.objects.filter(kind=Project.Kind.NETWORK, started_on__isnull=False, basis__isnull=False, basis__valid_from__lte=at)
     for project in known.exclude(devices=[]).exclude(stage=Project.Stage.CANCELLED).select_related("basis").order_by("pk"):
+        if project.started_on is None or project.basis is None:
+            continue
         last = project.ended_on or clock.day_of(at)
         begin, end = clock.start_of(project.started_on), clock.start_of(last + timedelta(days=1))
         yield Covering(frozenset(project.devices), begin, end, project.basis.valid_from, f"project:{project.pk}")

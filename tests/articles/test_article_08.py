@@ -208,7 +208,6 @@ def test_a_device_that_is_changed_all_the_time_is_told_once(router, clock):
 
 
 def test_a_network_project_covers_its_devices_while_it_is_built_and_closes_reviewed(router, bureau, acting, clock):
-    works.standards()
     row = works.ready(bureau, acting, clock, kind="network", devices=["SW-R1"])
     row = works.approved(bureau, acting, clock, row)
     receive(text(), clock.now)
