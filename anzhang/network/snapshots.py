@@ -15,6 +15,7 @@ import hmac
 import zlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -36,6 +37,7 @@ from anzhang.registers.declaration import REGISTERS
 from anzhang.regulation.checks import procedure
 
 SAMPLE, SAMPLE_LENGTH, UNREAD = 5, 160, 50
+LISTED = ("collected_at", "dialect", "lines", "unread_count")  # of a snapshot, in a list of devices
 NETWORK_KINDS = (
     Device.Kind.ROUTER, Device.Kind.SWITCH, Device.Kind.FIREWALL, Device.Kind.SECURITY, Device.Kind.WIRELESS, Device.Kind.JUMP_HOST,
 )  # fmt: skip
@@ -130,9 +132,18 @@ def key_of(device: Device) -> bytes:
 
 def newest(devices: QuerySet[Device], at: datetime) -> dict[int, ConfigSnapshot]:
     """Return the newest snapshot of each device that was collected and received by an instant; one query."""
-    known = ConfigSnapshot.objects.filter(device=OuterRef("pk"), collected_at__lte=at, received_at__lte=at).order_by("-collected_at")
-    last = devices.order_by().annotate(last=Subquery(known.values("pk")[:1])).values("last")
+    last = devices.order_by().annotate(last=Subquery(_known(at).values("pk")[:1])).values("last")
     return {row.device_id: row for row in ConfigSnapshot.objects.filter(pk__in=last).defer("sample")}
+
+
+def with_newest(devices: QuerySet[Device], at: datetime) -> QuerySet[Any]:
+    """Give devices what a list shows of the newest snapshot, in the query of the list: `newest_collected_at` and the like."""
+    return devices.annotate(**{f"newest_{name}": Subquery(_known(at).values(name)[:1]) for name in LISTED})
+
+
+def _known(at: datetime) -> QuerySet[ConfigSnapshot]:
+    """Return the snapshots of the device of an outer query, the newest first."""
+    return ConfigSnapshot.objects.filter(device=OuterRef("pk"), collected_at__lte=at, received_at__lte=at).order_by("-collected_at")
 
 
 def _named(code: str) -> Device:

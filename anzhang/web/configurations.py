@@ -87,16 +87,15 @@ def index(request: HttpRequest) -> HttpResponse:
     found = changes.differences(at, hours, seen)
     bare = [each for each in found if each.is_open][::-1]
     listed = seen.filter(kind__in=snapshots.NETWORK_KINDS, state=Device.State.IN_SERVICE)
-    part = Paginator(listed, PER_PAGE).get_page(request.GET.get("page"))
-    shown = list(part.object_list)
-    newest = snapshots.newest(Device.objects.filter(pk__in=[device.pk for device in shown]), at)
+    part = Paginator(snapshots.with_newest(listed, at), PER_PAGE).get_page(request.GET.get("page"))
+    dialects = dict(ConfigSnapshot.Dialect.choices)
     counts: dict[int, int] = {}
     for each in bare:
         counts[each.row.device_id] = counts.get(each.row.device_id, 0) + 1
     context = {
         "open": _shown(bare[:SHOWN_OPEN]),
         "open_count": len(bare),
-        "devices": [(device, newest.get(device.pk), counts.get(device.pk, 0)) for device in shown],
+        "devices": [(device, dialects.get(device.newest_dialect), counts.get(device.pk, 0)) for device in part.object_list],
         "part": part,
         "stale": at - timedelta(hours=2 * hours),
         "refusal": refusal,
