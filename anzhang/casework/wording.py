@@ -261,6 +261,7 @@ WORDING: dict[str, str | Promise] = {
         "“%(device)s”的配置在 %(since)s 至 %(until)s 之间改动，新增 %(added)s 行、删除 %(removed)s 行（%(lines)s），没有批准的变更单"
     ),
     "project_closed_unreviewed": _("网络项目“%(project)s”于 %(ended_on)s 结项，此前没有通过防护审查"),
+    "project_reviewed_later": _("网络项目“%(project)s”于 %(ended_on)s 结项，%(review_on)s 才通过防护审查"),
     "config_changes_unordered": _("“%(device)s”的配置自 %(since)s 至 %(until)s 改动 %(times)s 次（最近：%(lines)s），都没有批准的变更单"),
     "config_change_ordered_later": _(
         "“%(device)s”的配置在 %(since)s 至 %(until)s 之间改动，新增 %(added)s 行、删除 %(removed)s 行（%(lines)s），变更单是事后补批的"

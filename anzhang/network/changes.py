@@ -118,22 +118,24 @@ def config_changes_ordered(context: Context) -> Outcome:
         bare = [each for each in found if each.is_open]
         breaches += [_many(bare)] if len(bare) > MOST else [_breach(each) for each in bare]
         regularized += [_breach(each) for each in found if each.later and not each.in_time]
-    works, unreviewed = _reviews()
-    return Outcome((*seen.population, *works), (*breaches, *unreviewed), seen.unknown, regularized=tuple(regularized))
+    works, unreviewed, later = _reviews()
+    return Outcome((*seen.population, *works), (*breaches, *unreviewed), seen.unknown, regularized=(*regularized, *later))
 
 
-def _reviews() -> tuple[list[Subject], list[Breach]]:
-    """Return the network projects that have closed, and those of them that no protection review had passed by then."""
-    works, breaches = [], []
+def _reviews() -> tuple[list[Subject], list[Breach], list[Breach]]:
+    """Return the network projects that have closed, those of them that no protection review has passed, those that one passed later."""
+    works, breaches, regularized = [], [], []
     closed = Project.objects.filter(kind=Project.Kind.NETWORK, stage=Project.Stage.CLOSED)
     for project in closed.select_related("unit", "person").order_by("code"):
         owes = Subject(f"project:{project.code}", project.name, project.unit.code, project.person.code)
         works.append(owes)
-        passed = project.review_result == Project.Result.PASSED
-        if not (passed and project.review_on and project.ended_on and project.review_on <= project.ended_on):
-            why = Why("project_closed_unreviewed", {"project": project.name, "ended_on": f"{project.ended_on}"})
-            breaches.append(Breach(owes, why, (f"project:{project.pk}",)))
-    return works, breaches
+        told, cited = {"project": project.name, "ended_on": f"{project.ended_on}"}, (f"project:{project.pk}",)
+        if project.review_on is None or project.review_result != Project.Result.PASSED:
+            breaches.append(Breach(owes, Why("project_closed_unreviewed", told), cited))
+        elif project.ended_on is not None and project.review_on > project.ended_on:
+            why = Why("project_reviewed_later", {**told, "review_on": f"{project.review_on}"})
+            regularized.append(Breach(owes, why, cited))
+    return works, breaches, regularized
 
 
 def _breach(each: Difference) -> Breach:

@@ -225,9 +225,12 @@ def test_a_network_project_covers_its_devices_while_it_is_built_and_closes_revie
     assert tell(clock) == {"project_closed_unreviewed": "open"}
     assert [(each.subject, each.person.code) for each in opened(ORDERED)] == [("project:XM01", "P021")]
     reviewed = {"review_result": "passed", "reviewer": bureau.person["P022"]}
-    for days, found in ((1, {"project_closed_unreviewed": "open"}), (0, {})):
-        Project.objects.filter(pk=row.pk).update(review_on=works.today(clock) + timedelta(days=days), **reviewed)
-        assert tell(clock) == found
+    for result, found in (("failed", "open"), ("passed", "regularized")):
+        clock.advance(days=1)
+        Project.objects.filter(pk=row.pk).update(review_on=works.today(clock), **{**reviewed, "review_result": result})
+        assert set(tell(clock).values()) == {found}
+    Project.objects.filter(pk=row.pk).update(review_on=row.accepted_on)
+    assert tell(clock) == {}
     clock.advance(days=3)
     receive(text("mtu 1400"), clock.now)
     clock.advance(days=1)
