@@ -29,7 +29,7 @@ PROGRAMS = {
 WITHOUT_POLICY, REVIEWED_IN_TIME = "S05", "S06"
 WITHOUT_KEEPER, JUST_LEFT = "S04", "S03"
 STICK = ("0781", "5567", "4C530001230411117231")  # the one listed for `sticky_listed`
-CAST_KEEPERS = {"IC": "P014", "LGO": "P005", "JYC": "P021", "SBZX": "P031"}
+CAST_KEEPERS = {"IC": "P014", "LGO": "P005", "JYC": "P023", "SBZX": "P031"}
 OWNERS = {"surfer": "P022", "lender": "P023", "lent_to": "P021"}
 
 

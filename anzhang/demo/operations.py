@@ -87,7 +87,7 @@ def choose(crowd: Crowd) -> Chosen:
 def _administrators(bureau: Bureau, crowd: Crowd, now: datetime) -> Mapping[int, Person]:
     """Give every system that has none a manager; end the post of one. Return who runs each system, by its key."""
     posts = {post.system_id: post for post in crowd.posts if post.duty == Assignment.Duty.SYSTEM_MANAGER and post.system_id is not None}
-    own = {"IC": bureau.person["P011"], "JYC": bureau.person["P021"], "SBZX": bureau.person["P031"]}
+    own = {"IC": bureau.person["P011"], "JYC": bureau.person["P023"], "SBZX": bureau.person["P031"]}
     found = {key: post.person for key, post in posts.items()}
     new = []
     for system in System.objects.filter(state=System.State.IN_SERVICE).select_related("managing_unit"):

@@ -58,7 +58,7 @@ def test_the_board_of_a_unit_is_its_own(judged, clock):
     center, division = board(clock.now, judged.unit["IC"]), board(clock.now, judged.unit["JYC"])
     assert (square(center, "A05.3").state, square(division, "A05.3").state) == ("met", "breach")
     assert (square(center, "A06.1").state, square(division, "A06.1").why.code) == ("met", "not_this_unit")
-    assert square(division, "A12.1").state == "unknown"  # nobody has looked, so it is not green for the unit either
+    assert square(division, "A12.4").state == "unknown"  # nobody has looked, so it is not green for the unit either
     assert len(division.squares) == 152
 
 
