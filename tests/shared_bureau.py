@@ -6,9 +6,10 @@ these modules among the collected tests. Elsewhere every test builds its own.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,8 +25,10 @@ SHARES = pytest.StashKey[bool]()
 
 def mark(items: list[pytest.Item]) -> None:
     """Say of every collected test whether its module shares one bureau."""
-    for _path, group in groupby(items, key=lambda item: item.path):
-        tests = list(group)
+    modules: dict[Path, list[pytest.Item]] = defaultdict(list)
+    for item in items:  # those of a module need not stand together: pytest-django puts the ones that commit last
+        modules[item.path].append(item)
+    for tests in modules.values():
         shares = all(map(_may_share, tests)) and any("bureau" in item.fixturenames for item in tests)
         for item in tests:
             item.stash[SHARES] = shares
