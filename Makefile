@@ -14,7 +14,8 @@ APT_PROGRAMS := clamd rsyslogd sshd chromium debootstrap java pg_ctl slapd strac
 
 # The same stories on PostgreSQL: the heart of them in `make test`, all that need no program of their own in `make test-long`.
 # Files to one process each, in their order (dear ones are not last); one process more than two cores, as many tests wait for programs.
-SPREAD := -n 3 --dist loadfile --no-loadscope-reorder
+# Test databases have the tables of the models at once: `init`, `upgrade` and lint try the migrations.
+SPREAD := -n 3 --dist loadfile --no-loadscope-reorder --nomigrations
 ON_POSTGRES := tests/journal/on_postgres.py tests/journal/test_record.py tests/journal/test_verify.py tests/articles tests/casework/test_appointment.py tests/casework/test_quorum.py \
   tests/casework/test_verbs.py tests/casework/test_stories.py tests/directory/test_scoping.py tests/registers/test_importing.py tests/web/test_cases.py
 # Every folder of tests but those that know no database, start whole programs with a database of their own, or (journal) are named by file.
