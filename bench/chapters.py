@@ -72,11 +72,11 @@ def main() -> None:
         import django
 
         django.setup()
-        from django.core.management import call_command
 
         from anzhang.demo import bureau
+        from anzhang.operate import database
 
-        call_command("migrate", verbosity=0)
+        database.make_tables()
         bureau.build(lib.BEGIN)
         lib.plant(devices)
         plant_endpoints(devices)

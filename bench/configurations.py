@@ -62,13 +62,13 @@ def check(devices: int, snapshots: int) -> None:
         import django
 
         django.setup()
-        from django.core.management import call_command
 
         from anzhang.demo import bureau
         from anzhang.network import changes
+        from anzhang.operate import database
         from anzhang.regulation.checks import Context
 
-        call_command("migrate", verbosity=0)
+        database.make_tables()
         bureau.build(AT)
         plant(devices, snapshots)
         begun = time.perf_counter()

@@ -61,7 +61,6 @@ def _on_postgres(clients: int, acts: int) -> None:
 
 
 def _crowd(clients: int, each: int) -> dict[str, dict[str, float]]:
-    from django.core.management import call_command
     from django.db import connections, transaction
 
     from anzhang import clock
@@ -70,9 +69,10 @@ def _crowd(clients: int, each: int) -> dict[str, dict[str, float]]:
     from anzhang.directory.models import Person
     from anzhang.events import Event
     from anzhang.journal import procedures
+    from anzhang.operate import database
     from anzhang.permissions import Actor, Via
 
-    call_command("migrate", verbosity=0)
+    database.make_tables()
     bureau = demo.build(clock.now())
     rows, applicant, user = list(Person.objects.order_by("pk")), bureau.person["P021"], bureau.user["sunli"]
     clerk = Actor(id="user:sunli", via=Via.BROWSER, user_id=user.pk, person_id=applicant.pk, unit_id=applicant.unit_id, second_factor=True)
@@ -142,7 +142,6 @@ def _sequencer_process() -> Iterator[None]:
 
 
 def _measure(acts: int) -> dict[str, dict[str, float]]:
-    from django.core.management import call_command
     from django.db import transaction
 
     from anzhang import clock
@@ -150,9 +149,10 @@ def _measure(acts: int) -> dict[str, dict[str, float]]:
     from anzhang.demo import bureau as demo
     from anzhang.events import Event
     from anzhang.journal import procedures
+    from anzhang.operate import database
     from anzhang.permissions import Actor, Via
 
-    call_command("migrate", verbosity=0)
+    database.make_tables()
     bureau = demo.build(clock.now())
     row, user = bureau.person["P021"], bureau.user["sunli"]
     clerk = Actor(id="user:sunli", via=Via.BROWSER, user_id=user.pk, person_id=row.pk, unit_id=row.unit_id, second_factor=True)

@@ -57,13 +57,12 @@ def _set_up(home: Path) -> None:
 def fill(home: Path, people: int) -> None:
     """Make the directory, the bureau and the rows. Sets Django up: once per process."""
     from anzhang.home import Home
-    from anzhang.operate import initialize
+    from anzhang.operate import database, initialize
 
     initialize.make_directory(Home(home), name="bench", demo=False, ports=initialize.Ports())
     _set_up(home)
-    from django.core.management import call_command
 
-    call_command("migrate", verbosity=0)
+    database.make_tables()
     from anzhang import clock
     from anzhang.casework import reconciliation
     from anzhang.demo import bureau as demo

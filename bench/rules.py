@@ -74,11 +74,11 @@ def main() -> None:
         import django
 
         django.setup()
-        from django.core.management import call_command
 
         from anzhang.demo import bureau
+        from anzhang.operate import database
 
-        call_command("migrate", verbosity=0)
+        database.make_tables()
         bureau.build(BEGIN)
         measure(Path(folder), events, devices, more)
 

@@ -37,13 +37,13 @@ def main() -> None:
 
 
 def _measure(cases: int) -> dict[str, Any]:
-    from django.core.management import call_command
 
     from anzhang import clock, permissions
     from anzhang.casework import escalation
     from anzhang.demo import bureau as demo
+    from anzhang.operate import database
 
-    call_command("migrate", verbosity=0)
+    database.make_tables()
     now = clock.now()
     bureau = demo.build(now)
     _fill(bureau, cases, now)

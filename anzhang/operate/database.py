@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.apps import apps
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 from anzhang import clock
 from anzhang.casework.holidays import seed_holidays
@@ -24,9 +28,30 @@ ROOT = "BUREAU"  # code of the unit at the top of the tree
 
 
 def create(home: Home) -> None:
-    """Make the ledger's keys and migrate the empty database."""
+    """Make the ledger's keys and the tables."""
     keys.create(home)
-    call_command("migrate", verbosity=0)
+    make_tables()
+
+
+def make_tables() -> None:
+    """Give an empty database the tables of the models at once and record every migration as had; migrate one that holds tables.
+
+    The migrations one after the other lead to the same tables (`tests/operate/test_tables.py` holds them against each other), in
+    twenty times the time.
+    """
+    if connection.introspection.table_names():
+        call_command("migrate", verbosity=0)
+        return
+    migrations = settings.MIGRATION_MODULES
+    settings.MIGRATION_MODULES = dict.fromkeys((config.label for config in apps.get_app_configs()), None)  # no application has any
+    try:
+        call_command("migrate", run_syncdb=True, verbosity=0)
+    finally:
+        settings.MIGRATION_MODULES = migrations
+    recorder = MigrationRecorder(connection)
+    recorder.ensure_schema()
+    for name in sorted(MigrationLoader(connection).graph.nodes):
+        recorder.record_applied(*name)
 
 
 def use_pool(home: Home) -> None:

@@ -36,17 +36,15 @@ def build(folder: Path, more: int = 0) -> None:
 
     django.setup()
     from django.conf import settings
-    from django.core.management import call_command
 
     from anzhang import clock
     from anzhang.demo import bureau as demo
     from anzhang.endpoints import procedures
-    from anzhang.journal import keys
     from anzhang.network import procedures as network
+    from anzhang.operate import database
     from tests.endpoints import reports
 
-    call_command("migrate", verbosity=0)
-    keys.create(settings.HOME)
+    database.create(settings.HOME)
     now = clock.now()
     bureau = demo.build(now)
     unit, person = bureau.unit["JYC"], bureau.person["P021"]

@@ -56,16 +56,14 @@ def _acting(username: str) -> Any:
 
 def _prepare(deciders: int) -> list[Any]:
     from django.conf import settings
-    from django.core.management import call_command
 
     from anzhang import clock
     from anzhang.casework import holidays, procedures
     from anzhang.demo import bureau as demo
     from anzhang.directory.models import Person, Unit
-    from anzhang.journal import keys
+    from anzhang.operate import database
 
-    call_command("migrate", verbosity=0)
-    keys.create(settings.HOME)
+    database.create(settings.HOME)
     demo.build(clock.now())
     holidays.seed_holidays(demo.SETUP, clock.now().year, clock.now())
     clerk, unit = _acting("sunli"), Unit.objects.get(code="JYC")

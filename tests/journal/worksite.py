@@ -71,15 +71,13 @@ def _forked(run: Callable[[], None]) -> None:
 
 def _prepare() -> None:
     from django.conf import settings
-    from django.core.management import call_command
 
     from anzhang import clock
     from anzhang.casework import holidays
     from anzhang.demo import bureau as demo
-    from anzhang.journal import keys
+    from anzhang.operate import database
 
-    call_command("migrate", verbosity=0)
-    keys.create(settings.HOME)
+    database.create(settings.HOME)
     now = clock.now()
     demo.build(now)
     holidays.seed_holidays(demo.SETUP, now.year, now)

@@ -50,16 +50,14 @@ def build(folder: Path) -> None:
 
     django.setup()
     from django.conf import settings
-    from django.core.management import call_command
 
     from anzhang import clock
     from anzhang.demo import bureau as demo
-    from anzhang.journal import keys
     from anzhang.monitoring import procedures
     from anzhang.monitoring.models import LogSource
+    from anzhang.operate import database
 
-    call_command("migrate", verbosity=0)
-    keys.create(settings.HOME)
+    database.create(settings.HOME)
     now = clock.now() - timedelta(days=1)
     bureau = demo.build(now)
     for code, transport, address, hosts, token, quota in SOURCES:
