@@ -28,30 +28,39 @@ def _empty_cache() -> None:
     cache.clear()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def module_standing(request: pytest.FixtureRequest) -> Iterator[shared_bureau.Standing | None]:
+    """What all tests of a module share, None where each builds its own."""
+    tests = [item for item in request.session.items if item.path == request.path]
+    stands = getattr(request.module, "stands", None)
+    if not tests[0].stash[shared_bureau.SHARES]:
+        if stands:
+            raise pytest.UsageError(f"{request.path} says what stands before its tests, but they cannot share a bureau")
+        yield None
+        return
+    request.getfixturevalue("django_db_setup")
+    with shared_bureau.standing(request.getfixturevalue("django_db_blocker"), stands) as standing:
+        yield standing
+
+
+@pytest.fixture(scope="module")
+def module_bureau(module_standing: shared_bureau.Standing | None) -> demo.Bureau | None:
+    """The bureau that all tests of a module share."""
+    return module_standing.bureau if module_standing else None
+
+
 @pytest.fixture
-def clock() -> Iterator[world.Clock]:
+def clock(module_standing: shared_bureau.Standing | None) -> Iterator[world.Clock]:
     """A clock that moves only when told."""
-    real, frozen = anzhang_clock.now, world.Clock()
+    real, frozen = anzhang_clock.now, world.Clock(module_standing.now if module_standing else world.START)
     frozen.install()
     yield frozen
     anzhang_clock.now = real
 
 
-@pytest.fixture(autouse=True, scope="module")
-def module_bureau(request: pytest.FixtureRequest) -> Iterator[demo.Bureau | None]:
-    """The bureau that all tests of a module share, None where each builds its own."""
-    tests = [item for item in request.session.items if item.path == request.path]
-    if not tests[0].stash[shared_bureau.SHARES]:
-        yield None
-        return
-    request.getfixturevalue("django_db_setup")
-    with shared_bureau.standing(request.getfixturevalue("django_db_blocker")) as bureau:
-        yield bureau
-
-
 @pytest.fixture
 def bureau(module_bureau: demo.Bureau | None, db: Any, clock: world.Clock) -> demo.Bureau:
-    """The bureau everyone knows, as it stands at `world.START`, with rows of this test's own."""
+    """The bureau everyone knows, as it stands when the test begins, with rows of this test's own."""
     return copy.deepcopy(module_bureau) if module_bureau else demo.build(clock.now)
 
 

@@ -2,13 +2,18 @@
 
 A module shares its bureau when every one of its tests that reads the database asks for `bureau`, and none commits: `mark` finds
 these modules among the collected tests. Elsewhere every test builds its own.
+
+A module may say in a function `stands(bureau, clock)` what else stands before each of its tests: it is done once, and the clock of
+each test begins where it left it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +25,17 @@ from anzhang.demo import bureau as demo
 from anzhang.journal import sequencer
 from tests import world
 
+Stands = Callable[[demo.Bureau, world.Clock], object]
 COMMITTING = {"transactional_db", "live_server", "django_db_reset_sequences", "django_db_serialized_rollback"}
 SHARES = pytest.StashKey[bool]()
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The bureau that a module shares, and the instant at which its tests begin."""
+
+    bureau: demo.Bureau
+    now: datetime
 
 
 def mark(items: list[pytest.Item]) -> None:
@@ -44,7 +58,7 @@ def _may_share(item: Any) -> bool:
 
 
 @contextmanager
-def standing(blocker: Any) -> Iterator[demo.Bureau]:
+def standing(blocker: Any, stands: Stands | None) -> Iterator[Standing]:
     """Build the bureau and keep it until the block ends, in a transaction that is not committed."""
     with blocker.unblock():
         real, frozen = anzhang_clock.now, world.Clock()
@@ -55,11 +69,19 @@ def standing(blocker: Any) -> Iterator[demo.Bureau]:
         try:
             with outer:
                 bureau = demo.build(frozen.now)
-                if connection.vendor == "postgresql":
-                    sequencer.sequence()  # nothing commits, so that nobody else would place the entries
+                _place()
+                if stands:
+                    stands(bureau, frozen)
+                    _place()
                 anzhang_clock.now = real
-                yield bureau
+                yield Standing(bureau, frozen.now)
                 transaction.set_rollback(True)
         finally:
             anzhang_clock.now = real
             connection.close = close
+
+
+def _place() -> None:
+    """Place the entries: nothing commits, so that nobody else would."""
+    if connection.vendor == "postgresql":
+        sequencer.sequence()

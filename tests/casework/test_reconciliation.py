@@ -134,7 +134,7 @@ def test_a_verdict_on_an_unsigned_default_is_provisional(clock):
     assert not Verdict.objects.get(obligation="A04.2", unit__code="IC", current=True).provisional
 
 
-@pytest.mark.usefixtures("db")
+@pytest.mark.usefixtures("bureau")
 def test_an_unknown_obligation_is_named(clock):
     with pytest.raises(KeyError, match=r"A99\.1"):
         run(clock, "A99.1")

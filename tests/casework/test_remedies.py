@@ -22,12 +22,15 @@ def refused(call, *given, **named):
     return refusal.value.code
 
 
-@pytest.fixture
-def finding(bureau, clock):
+def stands(bureau, clock):
     """就业促进处 has no security officer."""
     clock.advance(days=40)
     reconciliation.run(JOB, clock.now)
     clock.advance(minutes=1)
+
+
+@pytest.fixture
+def finding(bureau):
     return Finding.objects.get(unit=bureau.unit["JYC"], obligation="A05.3")
 
 

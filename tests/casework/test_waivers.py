@@ -16,11 +16,14 @@ from tests.casework.paths import walk
 JOB = system("approvals")
 
 
-@pytest.fixture
-def finding(bureau, clock):
+def stands(bureau, clock):
     """就业促进处 has no security officer."""
     clock.advance(days=40)
     reconciliation.run(JOB, clock.now)
+
+
+@pytest.fixture
+def finding(bureau):
     return Finding.objects.filter(unit=bureau.unit["JYC"], state="open").order_by("pk")[0]
 
 

@@ -14,7 +14,7 @@ from anzhang.registers.rights import Sight
 
 NAMES = ["王伟", "王伟娜", "欧阳 娜娜", "Zoë O'Neil", 'a"b%c_d', "ÄÖÜ 里", "İstanbul", "\x1f分\x1f", "龙", "x" * 50, "㐀\U00020000"]
 PATHS = ("code", "name")
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("bureau")
 
 
 def people(unit):

@@ -19,7 +19,7 @@ from anzhang.registers.declaration import REGISTERS
 from anzhang.registers.models import Attachment, SheetImport
 from tests import world
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("bureau")
 REFUSED = {302, 400, 401, 403, 404, 405, 409, 413, 422}
 NEW = {"code": "P100", "name": "钱多", "unit": "JYC", "joined_on": "2026-03-01"}
 ATTEMPTS = {}

@@ -13,7 +13,7 @@ from tests.endpoints.conftest import DAY, endpoint, product, report, zones
 from tests.web.visitors import enter
 
 __all__ = ["endpoint", "product", "report", "zones"]  # fixtures
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("bureau")
 
 
 @pytest.fixture

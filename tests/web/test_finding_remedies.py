@@ -10,11 +10,15 @@ from anzhang.permissions import system
 from tests.web.visitors import enter
 
 
-@pytest.fixture
-def finding(bureau, clock):
+def stands(bureau, clock):
+    """就业促进处 has no security officer."""
     clock.advance(days=40)
     reconciliation.run(system("reconcile"), clock.now)
     clock.advance(minutes=1)
+
+
+@pytest.fixture
+def finding(bureau):
     return Finding.objects.get(unit=bureau.unit["JYC"], obligation="A05.3")
 
 

@@ -10,7 +10,6 @@ from django.test import Client
 
 from anzhang.casework.models import Schedule
 from anzhang.demo.bureau import SETUP
-from anzhang.directory.models import User
 from anzhang.engines.crypto import SHA256, SM3
 from anzhang.engines.ledger.proof import Proof
 from anzhang.events import Event
@@ -24,7 +23,7 @@ from anzhang.web import acts, entries, evidence, ledger
 from tests import world
 from tests.web.visitors import enter
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("bureau")
 
 
 @pytest.fixture
@@ -65,13 +64,6 @@ def test_it_shows_heads_and_says_that_nothing_is_confirmed_outside(reader):
     assert heads.latest(SM3).root in page.text
     assert "还没有任何树头在本机之外得到确认" in page.text
     assert indexes(page)[0] == Entry.objects.count() - 1
-
-
-def test_an_empty_ledger_says_so(client, home, clock):
-    user = User.objects.create(username="auditor", administrator="auditor", created_at=clock.now)
-    page = enter(client, user).get("/ledger/")
-    assert "还没有签名的树头" in page.text
-    assert "没有符合条件的记录" in page.text
 
 
 @pytest.mark.parametrize("username", ["chenjing", "guolei", "wujie", "liuyang"])

@@ -18,9 +18,8 @@ from anzhang.home import Home, HomeError
 from anzhang.journal.models import Entry, Payload
 from tests import programs
 from tests.directory import provider as providers
-from tests.web import browsers, visitors
+from tests.web import visitors
 from tests.web.entrance import SECRET, code_of, give_password, give_totp, log_in
-from tests.web.test_login_browser import address  # noqa: F401 - a fixture
 
 LEAVE, BACK = "/account/oidc/", "/account/oidc/back/"
 
@@ -372,24 +371,3 @@ def test_a_user_who_is_logged_in_becomes_who_the_provider_says(client, people, p
     visitors.enter(client, people.user["luona"])
     go_through(client, provider, "zhanghua")
     assert client.session["_auth_user_id"] == str(people.user["zhanghua"].pk)
-
-
-@pytest.mark.browser
-@pytest.mark.django_db(transaction=True)
-def test_a_real_browser_goes_there_and_back(address, bureau, running, settings, tmp_path, acting, clock, monkeypatch):  # noqa: F811
-    settings.HOME = running.home(tmp_path)
-    running.make_mischief()
-    running.lead_back_to(f"{address}{BACK}")
-    asked = identity.request_sign_in(acting("guolei"), bureau.user["zhanghua"], "oidc", "改用统一身份认证", clock.now)
-    identity.confirm(acting("mali"), asked, clock.now)
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    with browsers.chromium() as browser:
-        context = browser.new_context(base_url=address, viewport=browsers.WIDE, ignore_https_errors=True)  # the tests' own authority
-        visit = context.new_page()
-        visit.goto("/account/login/?next=/registers/")
-        visit.get_by_role("link", name="用统一身份认证登录").click()
-        visit.get_by_label("Username").fill("zhanghua")
-        visit.get_by_label("Password").fill(providers.WORD)
-        visit.get_by_role("button", name="Log in").click()
-        visit.wait_for_url("**/registers/")
-        assert "张华" in visit.text_content("header")

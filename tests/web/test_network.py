@@ -14,7 +14,7 @@ from tests.articles.crossings import approved, bank, flow, instant, internet
 from tests.articles.stories import measure
 from tests.web.visitors import enter
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("bureau")
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from anzhang.casework.models import Interpretation, RegulationVersion
-from anzhang.demo import bureau as demo
-from anzhang.demo import conduct, crowd
+from anzhang.demo import conduct
 from anzhang.organization.models import Decision, Directive, Inspection, ResponsibilityStatement
 from tests.articles.stories import file, measure, state, through
 from tests.articles.test_article_04_supervision import deploy
@@ -253,18 +252,3 @@ def test_open_words_stand_by_chapter_with_the_case_that_signed_them(bureau, acti
     form = visit("wujie").get(chosen.url).text
     assert "training_days = 365\nfiling_days = 15" in form
     assert "parameter=training_days" not in visit("liuyang").get("/interpretations/").text
-
-
-def test_pages_ask_at_most_twelve_questions_in_a_full_bureau(db, clock, django_assert_max_num_queries):
-    built = demo.build(clock.now)
-    made = crowd.populate(built, clock.now)
-    conduct.behave(built, made, clock.now)
-    client = enter(Client(), built.user["wujie"])
-    unit = made.units[0].code
-    item, visited = Directive.objects.first(), Inspection.objects.first()
-    details = (f"/units/{unit}/", f"/directives/{item.number}/", f"/inspections/{visited.number}/", "/directives/new/", "/inspections/new/")
-    plan = ("/plan/", "/plan/new/", "/plan/GH2026-0001/", f"/statements/paper/?unit={unit}")
-    for path in (*LISTS, *details, *plan):
-        client.get(path)
-        with django_assert_max_num_queries(12):
-            assert client.get(path).status_code == 200

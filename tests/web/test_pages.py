@@ -8,26 +8,24 @@ from anzhang.casework.models import Finding, Notice
 from anzhang.permissions import system
 from tests.web.visitors import enter
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("bureau")
 
 
-@pytest.fixture
-def judged(bureau, clock):
-    """The bureau after one run of the checks."""
+def stands(bureau, clock):
+    """The checks have run once."""
     reconciliation.run(system("reconcile"), clock.now)
-    return bureau
 
 
 @pytest.fixture
-def head(judged):
+def head(bureau):
     """刘洋, head of 就业促进处."""
-    return enter(Client(), judged.user["liuyang"])
+    return enter(Client(), bureau.user["liuyang"])
 
 
 @pytest.fixture
-def office(judged):
+def office(bureau):
     """吴洁 of the Office, who sees the whole bureau."""
-    return enter(Client(), judged.user["wujie"])
+    return enter(Client(), bureau.user["wujie"])
 
 
 def missing_officer(unit: str) -> Finding:
@@ -98,8 +96,8 @@ def test_the_findings_are_filtered_by_the_address(office):
     assert office.get("/findings/?article=x&page=9&state=y&unit=%27").status_code == 200
 
 
-def test_following_a_notice_marks_it_read(head, judged):
-    notice = Notice.objects.filter(person=judged.person["P020"]).first()
+def test_following_a_notice_marks_it_read(head, bureau):
+    notice = Notice.objects.filter(person=bureau.person["P020"]).first()
     answer = head.post(f"/inbox/{notice.pk}/")
     assert answer["Location"] == notice.link
     notice.refresh_from_db()
@@ -107,18 +105,18 @@ def test_following_a_notice_marks_it_read(head, judged):
     assert head.get(notice.link).status_code == 200
 
 
-def test_a_foreign_notice_does_not_exist(judged):
-    notice = Notice.objects.filter(person=judged.person["P020"]).first()
-    assert enter(Client(), judged.user["xubin"]).post(f"/inbox/{notice.pk}/").status_code == 404
+def test_a_foreign_notice_does_not_exist(bureau):
+    notice = Notice.objects.filter(person=bureau.person["P020"]).first()
+    assert enter(Client(), bureau.user["xubin"]).post(f"/inbox/{notice.pk}/").status_code == 404
 
 
-def test_everything_is_marked_read_at_once(head, judged):
+def test_everything_is_marked_read_at_once(head, bureau):
     head.post("/inbox/read/")
-    assert not Notice.objects.filter(person=judged.person["P020"], read_at=None).exists()
+    assert not Notice.objects.filter(person=bureau.person["P020"], read_at=None).exists()
 
 
-def test_a_form_without_its_token_is_refused_in_words(judged):
-    client = enter(Client(enforce_csrf_checks=True), judged.user["liuyang"])
+def test_a_form_without_its_token_is_refused_in_words(bureau):
+    client = enter(Client(enforce_csrf_checks=True), bureau.user["liuyang"])
     answer = client.post("/inbox/read/")
     assert answer.status_code == 403
     assert "页面已过期" in answer.text

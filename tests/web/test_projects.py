@@ -18,7 +18,7 @@ from tests.articles import works
 from tests.articles.stories import measure
 from tests.web.visitors import enter
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("bureau")
 PLACE = "/projects/XM01/"
 
 
