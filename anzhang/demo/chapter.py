@@ -13,9 +13,9 @@ from fnmatch import fnmatchcase
 
 from anzhang.demo.bureau import Bureau
 from anzhang.demo.crowd import Crowd
+from anzhang.demo.size import DAYS, DEVICES
 
 Line = tuple[datetime, bytes]
-DEVICES = 8000
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Site:
 
     now: datetime
     devices: int = DEVICES
-    days: int = 30
+    days: int = DAYS
 
 
 @dataclass(frozen=True)

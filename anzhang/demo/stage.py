@@ -21,7 +21,8 @@ from django.db.models import Sum
 
 from anzhang import clock, jobs
 from anzhang.demo import bureau, chapters, progress, traffic
-from anzhang.demo.chapter import DEVICES, Site
+from anzhang.demo.chapter import Site
+from anzhang.demo.size import DAYS, DEVICES
 from anzhang.directory import links, tickets
 from anzhang.directory.models import Unit, User
 from anzhang.directory.passwords import change
@@ -46,10 +47,10 @@ class WrongWordError(Exception):
     """A word of the command line is wrong; the message says which and what to write."""
 
 
-def build(home: Home, devices: int = DEVICES) -> str:
+def build(home: Home, devices: int = DEVICES, days: int = DAYS) -> str:
     """Make the database, the bureau, the breaches, the evidence and the first verdicts; return what was made."""
     now = clock.now()
-    site = Site(now, devices)
+    site = Site(now, devices, days)
     database.create(home)
     with transaction.atomic():
         record(bureau.SETUP, Event.INSTALLATION_INIT, ("installation", "demo"), at=now, payload={"demo": True})

@@ -288,7 +288,9 @@ def test_a_killed_worker_leaves_nothing_half_written(tmp_path, database):
     environment = {name: value for name, value in os.environ.items() if name != "ANZHANG_DATABASE_URL"} | database
     environment |= {"ANZHANG_HOME": str(tmp_path / "home"), "DJANGO_SETTINGS_MODULE": "anzhang.settings"}
     run = lambda code: subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True).stdout  # noqa: E731
-    subprocess.run([sys.executable, "-m", "anzhang", "demo", "--once"], env=environment, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "anzhang", "demo", "--once", "--devices", "400"], env=environment, check=True, capture_output=True
+    )
     start = "import os, django; django.setup()\nfrom anzhang import clock\n"
     (tmp_path / "people.csv").write_bytes(csv(lines(1000)))
     run(

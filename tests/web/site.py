@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from anzhang.operate.listen import free_ports
+from anzhang.home import Home
+from anzhang.operate import listen
+from tests import programs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,14 +47,10 @@ class Site:
 def serving(home: Path) -> Iterator[Site]:
     """Build the demo under `home` and serve it until the block ends."""
     site = Site(home, "")
-    site.anzhang("demo", "--once")
-    (port,) = free_ports(18700)
-    settings = home / "anzhang.toml"
-    text = re.sub(r'(?m)^bind = "[^"]+"', f'bind = "127.0.0.1:{port}"', settings.read_text(encoding="utf-8"))
-    settings.write_text(text, encoding="utf-8")
+    site.anzhang("demo", "--once", "--devices", "400", "--days", "8", "--port", str(programs.free_port()))
     environment = {**os.environ, "ANZHANG_HOME": str(home), "DJANGO_SETTINGS_MODULE": "anzhang.settings"}
     process = subprocess.Popen([sys.executable, "-m", "anzhang", "web"], env=environment, cwd=ROOT)
-    address = f"http://127.0.0.1:{port}"
+    address = f"http://{listen.web(Home(home))}"
     try:
         _wait(address, process)
         yield Site(home, address)

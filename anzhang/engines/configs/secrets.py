@@ -17,7 +17,7 @@ WORD = r'(?:"[^"]*"|\S+)'
 # Ciphers that say themselves that they are: $1$…, $c$3$…, $h$6$…, %^%#…%^%#, %@%@…%@%@, %$%$…%$%$, @%@%…@%@%. Every repetition here is
 # bounded, so that no line costs more than its length times a constant.
 CIPHER = re.compile(r"%\^%#.{0,512}?%\^%#|%@%@.{0,512}?%@%@|%\$%\$.{0,512}?%\$%\$|@%@%.{0,512}?@%@%|(?<!\S)\"?\$[0-9a-zA-Z]{1,2}\$\S+")
-IN_ADDRESS = re.compile(r"(://[^\s:/@]{0,128}:)([^\s@]{1,256})(?=@)")
+IN_ADDRESS = re.compile(r"(://[^\s:/]{0,128}:)(\S{1,256})(?=@)")  # up to the last @: a password, or a name, may hold one
 # Words after which the very next word is a secret, wherever they stand.
 STRONG = re.compile(
     rf"(?<![\w-])((?:irreversible-)?cipher|simple|plain|plaintext|ciphertext|pass-?phrase|wpa-psk (?:ascii|hex)(?: [0-9])?"

@@ -10,12 +10,14 @@ import django
 from django.core.management import call_command
 
 from anzhang.demo import signing
+from anzhang.demo.size import DAYS, DEVICES, FEWEST_DAYS, FEWEST_DEVICES
 from anzhang.home import Home
 from anzhang.management import BadInputError, FailedError, Verb
 from anzhang.operate import listen, supervise
 from anzhang.operate.initialize import Ports, make_directory
 
 BUREAU = "天津市人力资源和社会保障局"
+WEB = 8600
 TRAFFIC = {"traffic": ("demo", "traffic")}
 
 
@@ -29,6 +31,11 @@ class Command(Verb):
         parser.add_argument("action", nargs="?", choices=["run", "login", "build", "migrate", "show", "traffic"], default="run")
         parser.add_argument("name", nargs="?", default="", help="log-in name for `login`; without it everybody's links")
         parser.add_argument("--once", action="store_true", help="make the demo, print the board, exit")
+        parser.add_argument("--devices", type=int, default=DEVICES, help=f"of a new demo (default %(default)s, at least {FEWEST_DEVICES})")
+        parser.add_argument("--days", type=int, default=DAYS, help=f"days of its evidence (default %(default)s, at least {FEWEST_DAYS})")
+        parser.add_argument(
+            "--port", type=int, default=WEB, help="of the pages of a new demo (default %(default)s); its listeners are beside it"
+        )
         parser.add_argument("--advance", metavar="8d", help="move the demo's clock forward: 8d, 12h or 30m")
 
     def run(self, **options: Any) -> None:
@@ -37,7 +44,7 @@ class Command(Verb):
         if home.exists and not home.is_demo:
             raise BadInputError(f"{home.path} is a real installation; the demo needs a folder of its own (--home)")
         if options["action"] == "run" and not options["advance"]:
-            self.start(home, once=options["once"])
+            self.start(home, options)
             return
         if not home.exists:
             raise BadInputError(f"{home.path} holds no demo yet; run `anzhang demo` first")
@@ -60,22 +67,25 @@ class Command(Verb):
         elif options["action"] == "traffic":
             stage.keep_sending(home)
         elif options["action"] == "build":
-            self.stdout.write(stage.build(home))
+            self.stdout.write(stage.build(home, options["devices"], options["days"]))
         else:
             if options["action"] == "show":
                 call_command("board", stdout=self.stdout)
             self.stdout.write(stage.login_links(home, options["name"]))
 
-    def start(self, home: Home, *, once: bool) -> None:
+    def start(self, home: Home, options: dict[str, Any]) -> None:
         """Make the demo where none stands, print board and links, and supervise it: one that stands has its pages first."""
-        fresh = not home.exists
+        fresh, once, devices, days, port = not home.exists, *(options[name] for name in ("once", "devices", "days", "port"))
         if fresh:
+            if devices < FEWEST_DEVICES or days < FEWEST_DAYS:
+                raise BadInputError(f"the demo's breaches need --devices {FEWEST_DEVICES} and --days {FEWEST_DAYS} at least")
             if home.path.exists() and any(home.path.iterdir()):
                 raise BadInputError(f"{home.path} is not empty and holds no demo; remove it and run again")
-            make_directory(home, name=BUREAU, demo=True, ports=Ports(*listen.free_ports(8600, 5514, 8601)))
+            ports = Ports(*listen.free_ports(port, 5514 if port == WEB else port + 2, port + 1))
+            make_directory(home, name=BUREAU, demo=True, ports=ports)
             with home.settings_file.open("a", encoding="utf-8") as file:
                 file.write(signing.settings())
-            self.child(home, "demo", "build")
+            self.child(home, "demo", "build", "--devices", str(devices), "--days", str(days))
         elif supervise.behind(home):
             self.child(home, "demo", "migrate")
         if fresh or once:
