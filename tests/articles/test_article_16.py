@@ -10,7 +10,7 @@ from django.test import Client
 
 from anzhang.casework import procedures as cases
 from anzhang.casework import queries as casework
-from anzhang.casework.models import Case
+from anzhang.casework.models import Case, Finding
 from anzhang.directory import procedures as directory
 from anzhang.engines.vault import Batch
 from anzhang.home import Home
@@ -466,6 +466,19 @@ def test_a_device_carried_out_may_have_been_seen_within_the_hours_allowed(hours,
     clock.advance(seconds=30)
     measure(clock, MOVES, vault=vault)
     assert codes(MOVES) == ({"device:D1": "equipment_elsewhere"} if found else {})
+
+
+def test_a_device_that_stands_in_another_room_is_one_finding(device, room, bureau, vault, clock):
+    clock.advance(days=2)
+    procedures.register_machine_room(
+        SETUP, at=clock.now, code="R2", name="灾备机房", place="副楼", unit=bureau.unit["IC"], grade=2, systems=["SB01"],
+        aliases=[], cards=[], witnesses=["tor02"], in_service_on=date(2025, 6, 1),
+    )  # fmt: skip
+    seal(vault, clock.now, sighting(clock.now, OTHER_MAC), sighting(clock.now, host="tor02"))
+    clock.advance(minutes=1)
+    measure(clock, MOVES, vault=vault)
+    assert codes(MOVES) == {"device:D1": "equipment_elsewhere", "machine_room:R1": "equipment_unregistered"}
+    assert Finding.objects.filter(obligation=MOVES, subject="device:D1").count() == 1
 
 
 def test_a_device_that_is_gone_and_one_that_nobody_registered_are_found(device, room, vault, clock):

@@ -9,8 +9,9 @@ window_days = 7
 -- Art. 16, obligation A16.5. A sighting says where a device stands only if it comes from a witness of the room: a switch or a counter
 -- that nothing outside the room is plugged into. A device seen in a room is registered there, or was carried into or out of it within
 -- the hours allowed around the sighting. One that is registered in a room is seen there within those hours, or was carried there within
--- them; one without any hardware address is seen by nobody: unknown. A room without witnesses, or whose witnesses said nothing within
--- the hours, is unknown. An offence is over when the device has not been seen there for those hours.
+-- them; one that is seen in another room is told of there alone, and one without any hardware address is seen by nobody: unknown. A room
+-- without witnesses, or whose witnesses said nothing within the hours, is unknown. An offence is over when the device has not been seen
+-- there for those hours.
 WITH
 room AS (
     SELECT r.id, r.code, r.name, u.code AS unit, r.witnesses,
@@ -48,6 +49,7 @@ placed AS (
 gone AS (
     SELECT * FROM placed WHERE cards > 0 AND times = 0
       AND (moved_at IS NULL OR moved_at <= $at - to_hours(CAST($move_match_hours AS BIGINT)))
+      AND id NOT IN (SELECT device_id FROM strange WHERE device_id IS NOT NULL)
 )
 SELECT 'subject' AS kind, 'machine_room:' || code AS key, name AS label, unit, person,
        '' AS code, NULL AS params, NULL::VARCHAR[] AS evidence, NULL::TIMESTAMP AS since, '' AS detail
