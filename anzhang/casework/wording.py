@@ -300,6 +300,17 @@ WORDING: dict[str, str | Promise] = {
         "共 %(times)s 次，最近在 %(at)s，没有批准的链路"
     ),
     "no_flows_of_pairs": _("近一周没有流量日志，%(zones)s 个应隔离的区域有没有被穿过无从知道"),
+    "link_outgrown": _(
+        "%(zone)s与%(other)s之间有超出批准链路的往来：%(source)s 到 %(destination)s（%(port)s），"
+        "共 %(ways)s 对地址、%(times)s 次，最近在 %(at)s"
+    ),
+    "networks_joined": _(
+        "%(zone)s与%(other)s之间没有批准的链路，却有往来：%(source)s 到 %(destination)s（%(port)s），"
+        "共 %(ways)s 对地址、%(times)s 次，最近在 %(at)s"
+    ),
+    "no_flows_of_zones": _("近一周没有流量日志，%(zones)s 个区域之间有没有超出批准的往来无从知道"),
+    "no_own_zones": _("还没有登记网络区域"),
+    "no_reachable_set": _("流量里没有看到不等于走不通：尚未依据配置算出各区域之间能通到哪里"),
     "no_reachability_proof": _("流量里没有看到不等于走不通：尚无依据配置作出的可达性证明（%(pairs)s）"),
     "device_without_snapshot": _("“%(device)s”没有配置快照，有没有改动无从核对"),
     "snapshot_stale": _("“%(device)s”最近一份配置快照是 %(at)s 采集的，超过 %(hours)s 小时"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from anzhang.casework import rules
 from anzhang.network.fields import port_range
@@ -39,8 +39,8 @@ def _interconnection_rows() -> Iterator[tuple[int, str, str, str, str]]:
                 yield (row.pk, side, network, *bounds(network))
 
 
-def _port_rows() -> Iterator[tuple[int, str, int, int]]:
-    for row in Interconnection.objects.order_by("pk"):
+def _port_rows(rows: Iterable[Interconnection | Link]) -> Iterator[tuple[int, str, int, int]]:
+    for row in rows:
         for port in row.ports:
             yield (row.pk, *port_range(port))
 
@@ -52,4 +52,7 @@ interconnection_network = rules.derive(
 )(_interconnection_rows)
 interconnection_port = rules.derive(
     "interconnection_port", ("interconnection",), interconnection_id=int, protocol=str, first=int, last=int
-)(_port_rows)
+)(lambda: _port_rows(Interconnection.objects.order_by("pk")))
+link_port = rules.derive("link_port", ("link",), link_id=int, protocol=str, first=int, last=int)(
+    lambda: _port_rows(Link.objects.order_by("pk"))
+)

@@ -1,7 +1,8 @@
-"""The checks of Art. 9 and 10: devices at their end, ways to the internet, and connections with outside bodies.
+"""The checks of Art. 9, 10 and 31: devices at their end, ways to the internet, and connections with outside bodies.
 
 Devices past their life are gone (A09.6), those near it have a successor (A09.7). No internal zone and no device touches the internet
-(A09.2, A09.3). Connections are approved (A10.1), by a scheme that came first (A10.2), and carried out as approved (A10.4).
+(A09.2, A09.3). Connections are approved (A10.1), by a scheme that came first (A10.2), and carried out as approved (A10.4); no link
+carries more than was approved (A31.2).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ expired_devices_gone = rules.bind(RULES / "expired_devices_gone.sql")
 outside_peers_approved = rules.bind(RULES / "outside_peers_approved.sql")
 CROSSED = rules.load(RULES / "isolated_pairs_uncrossed.sql")
 LINKED = rules.load(RULES / "links_to_internet_approved.sql")
+GROWN = rules.load(RULES / "links_not_grown.sql")
 SCOPED = rules.load(RULES / "interconnections_within_scope.sql")
 
 
@@ -99,6 +101,20 @@ def isolated_pairs_uncrossed(context: Context) -> Outcome:
 
 
 isolated_pairs_uncrossed.rule = CROSSED  # type: ignore[attr-defined]  # its page shows the file
+
+
+@check("links_not_grown")
+def links_not_grown(context: Context) -> Outcome:
+    """Find traffic between networks outside the prefixes and ports of every approved link. Source: Art. 31; A31.2.
+
+    What could pass and does not is seen in no flow: until the reachable set is computed from configurations it is unknown, never green.
+    """
+    outcome = rules.evaluate(GROWN, context)
+    unseen = Ground(None, Why("no_reachable_set"), Subject("proof:reachable_set", "网间可达范围", None))
+    return replace(outcome, unknown=(*outcome.unknown, unseen))
+
+
+links_not_grown.rule = GROWN  # type: ignore[attr-defined]  # its page shows the file
 
 
 @check("interconnections_within_scope")
