@@ -300,6 +300,11 @@ WORDING: dict[str, str | Promise] = {
         "共 %(times)s 次，最近在 %(at)s，没有批准的链路"
     ),
     "no_flows_of_pairs": _("近一周没有流量日志，%(zones)s 个应隔离的区域有没有被穿过无从知道"),
+    "service_without_system": _(
+        "%(zone)s的 %(address)s（%(device)s）自 %(from)s 起在 %(door)s 提供服务，超过 %(days)s 天，最近在 %(at)s，不属于任何登记的信息系统"
+    ),
+    "service_without_unit": _("“%(system)s”的服务 %(address)s %(door)s 仍在使用，它的管理单位%(unit)s已于 %(closed_on)s 撤销"),
+    "no_flows_of_services": _("近一周没有流量日志，%(zones)s 个区域里有什么服务无从知道"),
     "link_outgrown": _(
         "%(zone)s与%(other)s之间有超出批准链路的往来：%(source)s 到 %(destination)s（%(port)s），"
         "共 %(ways)s 对地址、%(times)s 次，最近在 %(at)s"

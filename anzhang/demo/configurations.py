@@ -49,7 +49,7 @@ MARK = 15  # minutes between two lines of a kind
 TEXT = """#
 sysname {host}
 #
- info-center loghost 10.40.250.20
+ info-center loghost 10.40.96.3
 #
 vlan batch 100 200
 #
@@ -225,7 +225,7 @@ def _told(at: datetime, machine: Machine, kind: str) -> Iterator[Line]:
         yield (
             at,
             event(
-                at, machine.host, "flow_event", source_ip=machine.ip, destination_ip="10.40.250.20", destination_port=514, protocol="udp",
+                at, machine.host, "flow_event", source_ip=machine.ip, destination_ip="10.40.96.3", destination_port=514, protocol="udp",
                 action="allowed", result="success",
             ),
         )  # fmt: skip

@@ -56,6 +56,7 @@ INNER = (  # links of the other networks to the production servers: code, name, 
     ("LL04", "运维跳板机登录服务器", "GL", "10.40.0.0/16", 22),
 )  # fmt: skip
 DATABASE_PORT = 1521
+SHADOW, TRIED = fixed("server", 7), fixed("server", 8)  # they serve no system: one for a week and more, one for less
 DECIDED = timedelta(days=40)  # before the demo began
 
 
@@ -206,9 +207,16 @@ def planted(site: Site) -> Iterator[Line]:
     machines = estate.machines(site.devices)
     office = next(each for each in reversed(machines) if each.zone == "BG" and each.kind == "terminal")
     jump = next(each for each in machines if each.zone == "GL" and each.kind == "jump_host")
+    by_code = estate.by_code(site.devices)
     at = site.now - timedelta(hours=29)
     yield at, session(at, office.ip, bank.ip, DATABASE_PORT, MB, MB)
     yield at, session(at, jump.ip, bank.ip, 22, MB, MB)
+    shadow, tried = (by_code[code] for code in (SHADOW, TRIED))
+    for days in range(8):
+        at = site.now - timedelta(hours=1 + 24.5 * days)
+        yield at, session(at, office.ip, shadow.ip, 443, MB, MB)
+        if days < 7:  # six days from the first to the last
+            yield at, session(at, office.ip, tried.ip, 443, MB, MB)
 
 
 def late(site: Site) -> Iterator[Line]:
@@ -235,6 +243,7 @@ CHAPTER = Chapter(
         Planted("A10.2", "interconnection:HL06", "所依标准十天前已废止"),
         Planted("A10.4", "interconnection:HL03", "一天传输超过批准量的三倍"),
         Planted("A10.4", "interconnection:HL05", "用了批准以外的端口"),
+        Planted("A06.2", "service:10.21.16.9 tcp/443", "服务器上的私设服务，用了七天多，不属于任何系统"),
         Planted("A31.2", "zone:BG", "办公终端直连生产数据库端口，链路只批准了 443"),
     ),
     near=(
@@ -243,6 +252,7 @@ CHAPTER = Chapter(
         NearMiss("A10.2", "interconnection:HL07", "所依标准明天才废止", today=True),
         NearMiss("A10.4", "interconnection:HL02", "一天传输恰为批准量的三倍"),
         NearMiss("A10.4", "interconnection:HL04", "批准到期前一秒结束的通信"),
+        NearMiss("A06.2", "service:10.21.16.10 tcp/443", "试用未满七天的服务"),
         NearMiss("A31.2", "zone:GL", "跳板机按批准的链路登录服务器"),
         NearMiss("A31.2", "zone:YW", "业务终端按批准的链路访问业务系统"),
     ),

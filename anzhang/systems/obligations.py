@@ -23,6 +23,7 @@ staff_logins_entitled = rules.bind(RULES / "staff_logins_entitled.sql")
 developers_do_not_operate = rules.bind(RULES / "developers_do_not_operate.sql")
 artifacts_scanned = rules.bind(RULES / "artifacts_scanned.sql")
 production_not_developed_in = rules.bind(RULES / "production_not_developed_in.sql")
+services_have_systems = rules.bind(RULES / "services_have_systems.sql")
 production_runs_approved = rules.bind(RULES / "production_runs_approved.sql")
 
 

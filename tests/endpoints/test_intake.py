@@ -33,7 +33,7 @@ def told(clock, subject):
     ]
 
 
-def stands(code):
+def verdict_of(code):
     standing = EndpointStanding.objects.values_list(*DERIVED, "report__sequence").get(endpoint__code=code)
     kept = PostureReport.objects.filter(endpoint__code=code).order_by("sequence")
     return standing, [tuple(getattr(each, name) for name in OF_REPORT if name not in {"signer", "digest"}) for each in kept]
@@ -47,7 +47,7 @@ def test_a_batch_comes_to_what_each_report_would_have_come_to_alone(product, end
     procedures.judge_again(clock.now)
     made = receive_postures(SETUP, told(clock, "MANY"), clock.now)
     assert len(made) == 3
-    assert stands("MANY") == stands("ONE")
+    assert verdict_of("MANY") == verdict_of("ONE")
     assert PostureDocument.objects.filter(report__in=made).count() == 3
     assert not [fault for fault in verify.check(clock.now).faults if str(fault["kind"]).startswith("row")]
 
