@@ -135,6 +135,23 @@ WORDING: dict[str, str | Promise] = {
     "programs_not_told": _("一天内没有日志说明%(endpoint)s运行了什么程序"),
     "sites_not_told": _("一天内没有日志说明%(endpoint)s查询了什么域名"),
     "no_business_computers": _("还没有登记业务专网的客户端"),
+    "data_changed_beside_application": _(
+        "%(person)s以账号 %(account)s 绕过应用更改了“%(system)s”的数据（%(times)s 次，最近 %(at)s，%(object)s），没有批准的数据工单"
+    ),
+    "data_changed_by_nobody": _(
+        "“%(system)s”的账号台账中没有的 %(account)s 更改了数据（%(times)s 次，最近 %(at)s，%(object)s），没有批准的数据工单"
+    ),
+    "data_changed_without_act": _(
+        "“%(system)s”的应用程序账号 %(account)s 更改了数据（%(times)s 次，最近 %(at)s，%(object)s），前后 %(seconds)s 秒内没有业务操作，"
+        "也没有批准的数据工单"
+    ),
+    "database_not_told": _("三十天内没有日志说明“%(system)s”的数据库执行了什么语句，无从核对"),
+    "application_not_told": _("三十天内没有日志说明“%(system)s”上办了什么业务，无从核对"),
+    "export_without_order": _(
+        "%(person)s以账号 %(account)s 从“%(system)s”的“%(function)s”一次导出 %(records)s 条"
+        "（超过 %(rows)s 条的共 %(times)s 次，最近 %(at)s），没有批准的数据提取单"
+    ),
+    "export_not_counted": _("“%(system)s”有导出没有记录条数，无从核对"),
     # Art. 11, 13
     "system_without_release": _("“%(system)s”没有登记已上线的版本，无从核对"),
     "system_without_design": _("“%(system)s”没有登记安全设计项，无从核对"),
