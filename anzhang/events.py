@@ -149,6 +149,7 @@ class Event(StrEnum):
     ACCOUNT_OPEN = "systems:account:open"
     ACCOUNT_CLOSE = "systems:account:close"
     POSTURE_RECEIVE = "endpoints:posture_report:receive"
+    BUSINESS_EXCEPT = "endpoints:business_exception:authorize"
     SOURCE_REGISTER = "monitoring:log_source:register"
     SOURCE_CHANGE = "monitoring:log_source:change"
     HOLD_PLACE = "monitoring:legal_hold:place"

@@ -135,6 +135,43 @@ WORDING: dict[str, str | Promise] = {
     "programs_not_told": _("一天内没有日志说明%(endpoint)s运行了什么程序"),
     "sites_not_told": _("一天内没有日志说明%(endpoint)s查询了什么域名"),
     "no_business_computers": _("还没有登记业务专网的客户端"),
+    "data_changed_beside_application": _(
+        "%(person)s以账号 %(account)s 绕过应用更改了“%(system)s”的数据（%(times)s 次，最近 %(at)s，%(object)s），没有批准的数据工单"
+    ),
+    "data_changed_by_nobody": _(
+        "“%(system)s”的账号台账中没有的 %(account)s 更改了数据（%(times)s 次，最近 %(at)s，%(object)s），没有批准的数据工单"
+    ),
+    "data_changed_without_act": _(
+        "“%(system)s”的应用程序账号 %(account)s 更改了数据（%(times)s 次，最近 %(at)s，%(object)s），前后 %(seconds)s 秒内没有业务操作，"
+        "也没有批准的数据工单"
+    ),
+    "database_not_told": _("三十天内没有日志说明“%(system)s”的数据库执行了什么语句，无从核对"),
+    "application_not_told": _("三十天内没有日志说明“%(system)s”上办了什么业务，无从核对"),
+    "export_without_order": _(
+        "%(person)s以账号 %(account)s 从“%(system)s”的“%(function)s”一次导出 %(records)s 条"
+        "（超过 %(rows)s 条的共 %(times)s 次，最近 %(at)s），没有批准的数据提取单"
+    ),
+    "export_not_counted": _("“%(system)s”有导出没有记录条数，无从核对"),
+    "act_outside_functions": _(
+        "%(person)s以账号 %(account)s 在“%(system)s”办理“%(function)s”（最近 %(at)s），不在其岗位的办理业务之内，没有“超常规办理业务”批准"
+    ),
+    "act_outside_jurisdiction": _(
+        "%(person)s以账号 %(account)s 在“%(system)s”办理“%(area)s”的业务（最近 %(at)s），不在其岗位的办理辖区之内，没有“超常规办理业务”批准"
+    ),
+    "act_outside_hours": _(
+        "%(person)s以账号 %(account)s 在“%(system)s”于 %(at)s 办理业务，不在其岗位的办理时段之内，没有“超常规办理业务”批准"
+    ),
+    "act_outside_post": _(
+        "%(person)s以账号 %(account)s 在“%(system)s”于 %(at)s 办理的业务，不合其任何一个岗位的业务、辖区和时段，没有“超常规办理业务”批准"
+    ),
+    "volume_over_norm": _(
+        "%(person)s以账号 %(account)s 在“%(system)s”于 %(day)s 办理 %(records)s 条，"
+        "超过同岗位 %(days)s 天第 99 百分位（%(most)s 条）的 %(factor)s 倍，没有“超常规办理业务”批准"
+    ),
+    "user_without_post": _("%(person)s没有“%(system)s”的在岗登记，所办业务无从核对"),
+    "post_without_scope": _("%(person)s使用“%(system)s”的岗位没有写明%(missing)s，这方面无从核对"),
+    "act_without_scope": _("“%(system)s”的日志没有写明%(person)s所办业务的名称或辖区，无从核对"),
+    "volume_without_norm": _("“%(system)s”的业务日志不足 %(days)s 天，或%(person)s的岗位先前办理的人日太少，数量是否正常无从核对"),
     # Art. 11, 13
     "system_without_release": _("“%(system)s”没有登记已上线的版本，无从核对"),
     "system_without_design": _("“%(system)s”没有登记安全设计项，无从核对"),

@@ -15,6 +15,7 @@ from anzhang.casework import holidays
 from anzhang.demo import (
     breaches,
     building,
+    business,
     conduct,
     configurations,
     crossings,
@@ -51,6 +52,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     configurations.CHAPTER,
     operations.CHAPTER,
     seats.CHAPTER,
+    business.CHAPTER,
 )
 EXPECTED: tuple[Planted, ...] = tuple(chain.from_iterable(chapter.expected for chapter in CHAPTERS))
 NEAR: tuple[NearMiss, ...] = tuple(chain.from_iterable(chapter.near for chapter in CHAPTERS))

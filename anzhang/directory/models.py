@@ -14,6 +14,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from anzhang.directory import scope
 from anzhang.journal.models import Ledgered
 from anzhang.permissions import Administrator
 
@@ -150,6 +151,10 @@ class Assignment(Bitemporal):
     unit = models.ForeignKey(Unit, models.PROTECT, verbose_name=_("单位"))
     system = models.ForeignKey("anzhang.System", models.PROTECT, verbose_name=_("信息系统"), null=True, blank=True)
     room = models.ForeignKey("anzhang.MachineRoom", models.PROTECT, verbose_name=_("机房"), null=True, blank=True)
+    # What business the post covers; what it does not state is not judged. NULL: the digests of rows from before leave it out.
+    functions = models.JSONField(_("办理业务"), null=True, blank=True, validators=[scope.names])  # as the application's log names them
+    jurisdiction = models.JSONField(_("办理辖区"), null=True, blank=True, validators=[scope.names])  # units and areas, likewise
+    hours = models.CharField(_("办理时段"), max_length=16, null=True, blank=True, validators=[scope.hours])  # noqa: DJ001  # digests
     basis = models.ForeignKey("anzhang.Approval", models.PROTECT, verbose_name=_("批准"), null=True, blank=True)
 
     class Meta:

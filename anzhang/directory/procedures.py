@@ -102,9 +102,13 @@ def end_posts(actor: Actor, person: Person, day: date, at: datetime) -> int:
 
 def start_assignment(
     actor: Actor, *, person: Person, duty: str, unit: Unit, basis: Any, valid_from: datetime, at: datetime,
-    system: Any = None, room: Any = None, valid_to: datetime | None = None,
+    system: Any = None, room: Any = None, valid_to: datetime | None = None, functions: list[str] | None = None,
+    jurisdiction: list[str] | None = None, hours: str | None = None,
 ) -> Assignment:  # fmt: skip
     """Give a person a post. `basis` is the approval; None only while an installation is set up.
+
+    Functions, jurisdiction and hours are what business it covers. A post that the person holds already ends where one that states other
+    ones begins.
 
     Raises RefusedError `no_approval`, `not_employed`, `already_assigned`, `system_needed`, `room_needed`, `ends_before_start`, RowError.
     """
@@ -118,11 +122,15 @@ def start_assignment(
         raise RefusedError("room_needed", message, _("改正后重新提交。"))
     same = Assignment.objects.filter(Bitemporal.in_force(valid_from), person=person, duty=duty, unit=unit, system=system, room=room)
     with transaction.atomic():
-        if same.exists():
-            raise RefusedError("already_assigned", _("%s 已在该岗位。") % person.name)
+        stated = (functions, jurisdiction, hours)
+        for held in same:
+            if not any(stated) or stated == (held.functions, held.jurisdiction, held.hours):
+                raise RefusedError("already_assigned", _("%s 已在该岗位。") % person.name)
+            require_period(held.valid_from, valid_from)
+            rows.amend(actor, Event.ASSIGNMENT_END, held, at, valid_to=valid_from)
         post = Assignment(
             person=person, duty=duty, unit=unit, system=system, room=room, basis=basis, valid_from=valid_from, valid_to=valid_to,
-            recorded_at=at,
+            recorded_at=at, functions=functions, jurisdiction=jurisdiction, hours=hours,
         )  # fmt: skip
         return rows.create(actor, post, at, Event.ASSIGNMENT_START)
 

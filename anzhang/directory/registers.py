@@ -58,7 +58,7 @@ declare(
         chapter="directory",
         model=Assignment,
         kind=Kind.AUTHORITY,
-        columns=("person", "duty", "unit", "system", "room", "valid_from", "valid_to"),
+        columns=("person", "duty", "unit", "system", "room", "functions", "jurisdiction", "hours", "valid_from", "valid_to"),
         order=("-valid_from",),
         search=("person__code", "person__name"),
         filters=(by_unit("unit"), by_choice(Assignment, "duty"), in_force()),

@@ -9,18 +9,27 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from anzhang.journal.models import Ledgered
 from anzhang.network import fields
 
-__all__ = ["Endpoint", "EndpointStanding", "PatchBaseline", "Peripheral", "PostureDocument", "PostureReport", "SoftwareBaseline"]
+__all__ = [
+    "BusinessException",
+    "Endpoint",
+    "EndpointStanding",
+    "PatchBaseline",
+    "Peripheral",
+    "PostureDocument",
+    "PostureReport",
+    "SoftwareBaseline",
+]
 
 PLATFORMS = (
     ("windows", "Windows"),
@@ -268,3 +277,27 @@ class Peripheral(Ledgered):
 
     def __str__(self) -> str:
         return self.name
+
+
+class BusinessException(Ledgered):
+    """Leave for a person to do business outside the scope of the post for some days. Only an approved case gives one (A14.1)."""
+
+    person = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("办理人员"))
+    system = models.ForeignKey("anzhang.System", models.PROTECT, verbose_name=_("信息系统"))
+    what = models.CharField(_("办理内容"), max_length=500)
+    starts_at = models.DateTimeField(_("开始时间"))
+    ends_at = models.DateTimeField(_("结束时间"))
+    reason = models.CharField(_("理由"), max_length=500)
+    basis = models.ForeignKey("anzhang.Approval", models.PROTECT, verbose_name=_("批准"))
+    recorded_at = models.DateTimeField(_("登记时间"))
+
+    NAMED_BY: ClassVar = ("person", "system")
+
+    class Meta:
+        verbose_name = _("超常规办理业务")
+        ordering = ("-starts_at", "pk")
+        indexes = (models.Index(fields=["system", "person"], name="business_exception_of"),)
+        constraints = (models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="business_exception_has_length"),)
+
+    def __str__(self) -> str:
+        return f"{self.system} {self.person}"

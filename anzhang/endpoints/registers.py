@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
+from anzhang.endpoints import business as _business  # noqa: F401  # named procedures
 from anzhang.endpoints import procedures as _procedures  # noqa: F401  # named procedures
-from anzhang.endpoints.models import Endpoint, PatchBaseline, Peripheral, PostureReport, SoftwareBaseline
+from anzhang.endpoints.models import BusinessException, Endpoint, PatchBaseline, Peripheral, PostureReport, SoftwareBaseline
 from anzhang.registers.declaration import Kind, Register, Writer, declare
 from anzhang.registers.filters import by_choice, by_unit
 
@@ -123,6 +124,21 @@ declare(
         fixed=frozenset({"code"}),
         writers=frozenset({Writer.OFFICE, Writer.UNIT}),
         hints={"serial": _("存储和网卡必填；其他外设不填则同型号都准用。"), "endpoint": _("不填则本单位各客户端都可用。")},
+        articles=(14,),
+    )
+)
+declare(
+    Register(
+        id="business_exception",
+        chapter="endpoints",
+        model=BusinessException,
+        kind=Kind.AUTHORITY,
+        columns=("person", "system", "what", "starts_at", "ends_at", "reason"),
+        order=("-starts_at",),
+        search=("person__code", "person__name", "system__code"),
+        filters=(by_unit("person__unit"),),
+        scope=("person__unit__path", "system__managing_unit__path"),
+        route="business_exception",
         articles=(14,),
     )
 )

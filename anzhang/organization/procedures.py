@@ -6,24 +6,25 @@ refuses undoes that act. Every effect first asks that the approval is this case'
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from anzhang import clock
-from anzhang.casework import eligibility
+from anzhang.casework import eligibility, forms
 from anzhang.casework.eligibility import Ground
 from anzhang.casework.models import Approval, Case
 from anzhang.casework.numbering import numbered
 from anzhang.casework.queries import require_approval
 from anzhang.directory import procedures as directory
-from anzhang.directory import rows
+from anzhang.directory import rows, scope
 from anzhang.directory.bulk import Batch, Faults, batcher
-from anzhang.directory.models import Assignment, LeadingGroupMember, Person
+from anzhang.directory.models import Assignment, LeadingGroupMember, Person, Unit
 from anzhang.directory.queries import holders, office_members
 from anzhang.events import Event
 from anzhang.organization import decisions as _decisions  # noqa: F401  # named procedures
@@ -227,8 +228,27 @@ def start_assignment(actor: Actor, case: Case, approval: Approval, at: datetime)
     require_approval(case, approval, "assignment", at)
     return directory.start_assignment(
         actor, person=_person(case), duty=case.form["duty"], unit=case.unit, system=_named(case, "system"), room=_named(case, "room"),
-        basis=approval, valid_from=_begins(case, at), valid_to=_ends(case), at=at,
+        basis=approval, valid_from=_begins(case, at), valid_to=_ends(case), at=at, **_scope(case.form),
     )  # fmt: skip
+
+
+@forms.rule("assignment")
+def _of_scope(form: Mapping[str, Any], _unit: Unit, _at: datetime) -> Mapping[str, str]:
+    faults = {}
+    rules: dict[str, Callable[[Any], None]] = {"functions": scope.names, "jurisdiction": scope.names, "hours": scope.hours}
+    for name, value in _scope(form).items():
+        try:
+            if value is not None:
+                rules[name](value)
+        except ValidationError as error:
+            faults[name] = "".join(error.messages)
+    return faults
+
+
+def _scope(form: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what business a post covers as a form says it; cases from before say nothing."""
+    hours = " ".join((form.get("hours") or "").split())
+    return {"functions": scope.lines(form.get("functions")), "jurisdiction": scope.lines(form.get("jurisdiction")), "hours": hours or None}
 
 
 @procedure("appoint_unit_head")

@@ -68,6 +68,8 @@ class Account(Ledgered):
     state = models.CharField(_("状态"), max_length=16, choices=State.choices, default=State.OPEN)
     opened_on = models.DateField(_("启用日期"))
     closed_on = models.DateField(_("停用日期"), null=True, blank=True)
+    # Held by the application itself, `person` keeps it. NULL is no: the digests of rows from before the column leave it out.
+    of_application = models.BooleanField(_("应用程序专用"), null=True, blank=True)
     version = models.PositiveIntegerField(_("版本"), default=1, editable=False)
 
     class Meta:

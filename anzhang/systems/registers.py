@@ -61,13 +61,13 @@ declare(
         chapter="systems",
         model=Account,
         kind=Kind.PLAIN,
-        columns=("system", "name", "person", "state", "opened_on", "closed_on"),
+        columns=("system", "name", "person", "of_application", "state", "opened_on", "closed_on"),
         order=("system__code", "name"),
         search=("name", "person__code", "person__name"),
-        filters=(by_unit("system__managing_unit"), by_choice(Account, "state")),
+        filters=(by_unit("system__managing_unit"), by_flag(Account, "of_application"), by_choice(Account, "state")),
         scope=("system__managing_unit__path", "person__unit__path"),
         key=("system", "name"),
-        fields=("system", "name", "person", "state", "opened_on", "closed_on"),
+        fields=("system", "name", "person", "of_application", "state", "opened_on", "closed_on"),
         create="open_account",
         change="change_account",
         bulk="open_accounts",
@@ -75,6 +75,7 @@ declare(
         fixed=frozenset({"system", "name"}),
         writers=frozenset({Writer.UNIT}),
         articles=(14,),
+        hints={"of_application": _("应用程序连接数据库用的账号填“是”，“使用人”为保管人；个人账号留空")},
     )
 )
 

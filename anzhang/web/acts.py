@@ -51,6 +51,7 @@ ACTS: Mapping[Event, Promise] = {
     Event.SHIFT_SIGN_IN: _("值班签到"),
     Event.CODE_SCAN: _("导入代码扫描结果"),
     Event.DEVELOPER_EXCEPT: _("批准开发人员操作"),
+    Event.BUSINESS_EXCEPT: _("批准超常规办理业务"),
     Event.CHECK_PLAN_REGISTER: _("登记检查计划"),
     Event.CHECK_PLAN_CHANGE: _("更改检查计划"),
     Event.CHECK_RUN_SIGN: _("签署检查记录"),

@@ -38,6 +38,7 @@ from anzhang.casework.models import Act, Approval, Case, Finding, Todo
 from anzhang.casework.routes import Need, StepKind
 from anzhang.casework.tables import UnitRoute
 from anzhang.directory.models import Assignment, Delegation, LeadingGroupMember
+from anzhang.endpoints.models import BusinessException
 from anzhang.events import Event
 from anzhang.network import change_gate
 from anzhang.network import procedures as network
@@ -530,6 +531,17 @@ def test_a_keeper_is_assigned_by_the_head_of_the_unit(stage):
     rooms.register_machine_room(SETUP, at=stage.clock.now, code="R1", name="一号机房", unit=unit, in_service_on=stage.clock.now.date())
     case = stage.agree(stage.file("liming", "assignment", person="P014", duty="room_keeper", room="R1"), "zhouwei")
     assert Assignment.objects.get(basis__case=case).room.code == "R1"
+
+
+@tells("event.casework:approval:record", "event.casework:approval:revoke", "role.unit_head", "where.applicant")
+def test_business_outside_a_post_is_for_the_head_of_the_persons_unit(stage):
+    days = {"effective_on": "2026-11-24", "last_on": "2026-11-25", "what": "夜间补录参保登记", "reason": "系统切换"}
+    assert stage.refuse_to_file("liming", "business_exception", person="P031", system="SB01", **days) == "form_invalid"  # of another unit
+    case = stage.file("luona", "business_exception", person="P031", system="SB01", **days)
+    assert waiting(case) == {"徐斌"}
+    stage.agree(case, "xubin")
+    assert BusinessException.objects.get(basis__case=case).person.name == "罗娜"
+    assert stage.press("xubin", case, "revoke", opinion="情况已变").state == Case.State.REVOKED
 
 
 @tells("event.casework:approval:record", "event.casework:approval:revoke", "role.unit_head", "where.applicant")

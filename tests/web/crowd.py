@@ -14,7 +14,7 @@ from anzhang.casework import routes
 from anzhang.casework.models import Approval, Case, Finding, Notice, Todo
 from anzhang.demo.bureau import SETUP, Bureau
 from anzhang.directory.models import Person, Unit
-from anzhang.endpoints.models import Endpoint, Peripheral
+from anzhang.endpoints.models import BusinessException, Endpoint, Peripheral
 from anzhang.events import Event
 from anzhang.journal.procedures import record
 from anzhang.network.models import Interconnection, Link, Zone
@@ -79,6 +79,7 @@ class Crowd:
             GoLive: {"window_from": begins, "window_to": begins + timedelta(hours=8), "done_at": None},
             LoadTest: {"window_from": begins, "window_to": begins + timedelta(hours=8)},
             DeveloperException: {"starts_at": begins, "ends_at": begins + timedelta(days=8)},
+            BusinessException: {"starts_at": begins, "ends_at": begins + timedelta(days=8)},
             Project: {"reviewer": None},
             ProjectChecklist: {"first_signer": None, "second_signer": None},
             ProtectionGrading: {"graded_on": FIRST_DAY + timedelta(days=i)},

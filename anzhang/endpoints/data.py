@@ -1,0 +1,37 @@
+"""The checks of Art. 14 that watch business data: changes beside the application (A14.5), bulk exports (A14.4).
+
+Orders and extractions stand on no register yet: what needs one is found, for none is on file, and that half of both duties stays unknown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from anzhang.casework import rules, waiting
+from anzhang.regulation.checks import Context, check
+from anzhang.regulation.verdicts import Outcome
+
+RULES = Path(__file__).parent / "rules"
+CHANGES = rules.load(RULES / "data_changes_ordered.sql")
+EXPORTS = rules.load(RULES / "exports_ordered.sql")
+
+
+@check("data_changes_ordered")
+def data_changes_ordered(context: Context) -> Outcome:
+    """Find changes of rows that come neither from a business act of an application nor from an order. Source: Art. 14; A14.5."""
+    return _waiting(rules.evaluate(CHANGES, context), "data_changes_ordered")
+
+
+@check("exports_ordered")
+def exports_ordered(context: Context) -> Outcome:
+    """Find bulk exports without an approved extraction; where copies went is not looked at yet. Source: Art. 14; A14.4."""
+    return _waiting(rules.evaluate(EXPORTS, context), "exports_ordered")
+
+
+data_changes_ordered.rule = CHANGES  # type: ignore[attr-defined]  # its page shows the file
+exports_ordered.rule = EXPORTS  # type: ignore[attr-defined]
+
+
+def _waiting(outcome: Outcome, name: str) -> Outcome:
+    return replace(outcome, unknown=(*outcome.unknown, *waiting.ground(name)))
