@@ -52,6 +52,7 @@ class Lookup:
 LOOKUPS: dict[str, Lookup] = {}
 Rule = Callable[[Mapping[str, Any], Unit, datetime], Mapping[str, str]]
 RULES: dict[str, Rule] = {}
+FIELD_RULES: dict[tuple[str, str], Callable[[str], str]] = {}
 
 
 def rule(route: str) -> Callable[[Rule], Rule]:
@@ -62,6 +63,11 @@ def rule(route: str) -> Callable[[Rule], Rule]:
         return function
 
     return bind
+
+
+def field_rule(route: str, name: str, function: Callable[[str], str]) -> None:
+    """Say what one field of a route's form must satisfy by itself, in sheets too; the function returns the fault, or nothing."""
+    FIELD_RULES[route, name] = function
 
 
 def check_together(route: Route, form: Mapping[str, Any], unit: Unit, at: datetime) -> None:
@@ -85,7 +91,10 @@ def validate(route: Route, form: Mapping[str, Any]) -> dict[str, Any]:
         faults[name] = _("没有“%s”这一项。") % name[:40]
     for field in route.fields:
         try:
-            clean[field.name] = _value(field, form.get(field.name))
+            value = clean[field.name] = _value(field, form.get(field.name))
+            own = FIELD_RULES.get((route.key, field.name))
+            if own and value is not None and (text := own(value)):
+                raise FaultError(text)
         except FaultError as fault:
             faults[field.name] = f"{field.label}：{fault}"
     if faults:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -24,7 +25,7 @@ from anzhang.casework.queries import require_approval
 from anzhang.directory import procedures as directory
 from anzhang.directory import rows, scope
 from anzhang.directory.bulk import Batch, Faults, batcher
-from anzhang.directory.models import Assignment, LeadingGroupMember, Person, Unit
+from anzhang.directory.models import Assignment, LeadingGroupMember, Person
 from anzhang.directory.queries import holders, office_members
 from anzhang.events import Event
 from anzhang.organization import decisions as _decisions  # noqa: F401  # named procedures
@@ -232,23 +233,27 @@ def start_assignment(actor: Actor, case: Case, approval: Approval, at: datetime)
     )  # fmt: skip
 
 
-@forms.rule("assignment")
-def _of_scope(form: Mapping[str, Any], _unit: Unit, _at: datetime) -> Mapping[str, str]:
-    faults = {}
-    rules: dict[str, Callable[[Any], None]] = {"functions": scope.names, "jurisdiction": scope.names, "hours": scope.hours}
-    for name, value in _scope(form).items():
-        try:
-            if value is not None:
-                rules[name](value)
-        except ValidationError as error:
-            faults[name] = "".join(error.messages)
-    return faults
+def _fault(judge: Callable[[Any], None], read: Callable[[str], Any], text: str) -> str:
+    try:
+        judge(read(text))
+    except ValidationError as error:
+        return "".join(error.messages)
+    return ""
+
+
+def _hours(text: str) -> str:
+    return " ".join(text.split())
+
+
+for _name in ("functions", "jurisdiction"):
+    forms.field_rule("assignment", _name, partial(_fault, scope.names, scope.lines))
+forms.field_rule("assignment", "hours", partial(_fault, scope.hours, _hours))
 
 
 def _scope(form: Mapping[str, Any]) -> dict[str, Any]:
     """Return what business a post covers as a form says it; cases from before say nothing."""
-    hours = " ".join((form.get("hours") or "").split())
-    return {"functions": scope.lines(form.get("functions")), "jurisdiction": scope.lines(form.get("jurisdiction")), "hours": hours or None}
+    hours = _hours(form.get("hours") or "") or None
+    return {"functions": scope.lines(form.get("functions")), "jurisdiction": scope.lines(form.get("jurisdiction")), "hours": hours}
 
 
 @procedure("appoint_unit_head")

@@ -34,7 +34,9 @@ holder AS (
 post AS (
     SELECT h.account_id, a.id AS assignment_id, a.duty, a.valid_from, coalesce(a.valid_to, TIMESTAMP '9999-12-31') AS valid_to,
            from_json(lower(a.functions), '["VARCHAR"]') AS functions, from_json(lower(a.jurisdiction), '["VARCHAR"]') AS areas,
-           starts_with(a.hours, '每日') AS every_day, left(right(a.hours, 11), 5) AS opens, right(a.hours, 5) AS closes
+           starts_with(a.hours, '每日') AS every_day,
+           CAST(left(right(a.hours, 11), 2) AS INTEGER) * 60 + CAST(left(right(a.hours, 8), 2) AS INTEGER) AS opens,  -- minutes of the day
+           CAST(left(right(a.hours, 5), 2) AS INTEGER) * 60 + CAST(right(a.hours, 2) AS INTEGER) AS closes
     FROM holder h JOIN assignment a ON a.person_id = h.person_id AND (a.system_id IS NULL OR a.system_id = h.system_id)
     WHERE a.superseded_at IS NULL AND a.duty IN ('system_manager', 'dba', 'developer', 'integrator', 'maintainer', 'operator')
 ),
@@ -49,16 +51,26 @@ granted AS (
 ),
 -- One: functions, areas, hours
 stated AS (SELECT DISTINCT account_id FROM post WHERE functions IS NOT NULL OR areas IS NOT NULL OR opens IS NOT NULL),
-deed AS (
-    SELECT account_id, system_id, person_id, function, area, at_, any_value(line) AS line FROM (
-        SELECT account_id, system_id, person_id, function, area, unnest([first_at, last_at]) AS at_, unnest([first_line, last_line]) AS line
-        FROM act SEMI JOIN stated USING (account_id) WHERE live AND last_at > $at - INTERVAL 30 DAY
-    ) GROUP BY account_id, system_id, person_id, function, area, at_
+recent AS (
+    SELECT a.*, coalesce(h.is_workday, isodow(a.day) < 6) AS workday, (hour(a.first_at) + 8) % 24 * 60 + minute(a.first_at) AS first_minute,
+           (hour(a.last_at) + 8) % 24 * 60 + minute(a.last_at) AS last_minute
+    FROM act a SEMI JOIN stated s ON s.account_id = a.account_id LEFT JOIN holiday h ON h.day = a.day
+    WHERE a.live AND a.last_at > $at - INTERVAL 30 DAY
+),
+suspect AS (  -- nearly all hours lie within one post as a whole, and are done with here
+    SELECT a.* FROM recent a WHERE NOT EXISTS (
+        SELECT 1 FROM post p WHERE p.account_id = a.account_id AND p.valid_from <= a.first_at AND a.last_at < p.valid_to
+            AND (p.functions IS NULL OR a.function IS NULL OR list_contains(p.functions, a.function))
+            AND (p.areas IS NULL OR a.area IS NULL OR list_contains(p.areas, a.area))
+            AND (p.opens IS NULL OR ((p.every_day OR a.workday) AND a.first_minute >= p.opens AND a.last_minute < p.closes))
+    )
 ),
 dated AS (
-    SELECT d.*, strftime(d.at_ + INTERVAL 8 HOUR, '%H:%M') AS clock_,
-           coalesce(h.is_workday, isodow(CAST(d.at_ + INTERVAL 8 HOUR AS DATE)) < 6) AS workday
-    FROM deed d LEFT JOIN holiday h ON h.day = CAST(d.at_ + INTERVAL 8 HOUR AS DATE)
+    SELECT account_id, system_id, person_id, function, area, workday, at_, clock_, any_value(line) AS line FROM (
+        SELECT account_id, system_id, person_id, function, area, workday, unnest([first_at, last_at]) AS at_,
+               unnest([first_minute, last_minute]) AS clock_, unnest([first_line, last_line]) AS line
+        FROM suspect
+    ) GROUP BY ALL
 ),
 held AS (
     SELECT d.account_id, d.system_id, d.person_id, d.function, d.area, d.at_, d.line, p.assignment_id,
@@ -127,8 +139,8 @@ scope AS (
     FROM post WHERE valid_from <= $at AND $at < valid_to GROUP BY account_id
 ),
 untold AS (
-    SELECT d.account_id FROM deed d JOIN scope s ON s.account_id = d.account_id
-    GROUP BY d.account_id HAVING bool_or((s.functions AND d.function IS NULL) OR (s.areas AND d.area IS NULL))
+    SELECT DISTINCT a.account_id FROM recent a JOIN scope s ON s.account_id = a.account_id
+    WHERE (a.function IS NULL AND s.functions) OR (a.area IS NULL AND s.areas)
 ),
 newest AS (SELECT account_id, arg_max(known, day) AS known FROM weighed GROUP BY account_id),
 watch AS (
