@@ -39,6 +39,12 @@ def _interconnection_rows() -> Iterator[tuple[int, str, str, str, str]]:
                 yield (row.pk, side, network, *bounds(network))
 
 
+def _link_port_rows() -> Iterator[tuple[int, str, int, int]]:
+    for link in Link.objects.order_by("pk"):
+        for port in link.ports:
+            yield (link.pk, *port_range(port))
+
+
 def _port_rows() -> Iterator[tuple[int, str, int, int]]:
     for row in Interconnection.objects.order_by("pk"):
         for port in row.ports:
@@ -47,6 +53,7 @@ def _port_rows() -> Iterator[tuple[int, str, int, int]]:
 
 # Of every row, the superseded ones too: what was approved at the minute of the act is asked of what was believed then.
 link_network = rules.derive("link_network", ("link",), link_id=int, side=str, network=str, first=str, last=str)(_link_rows)
+link_port = rules.derive("link_port", ("link",), link_id=int, protocol=str, first=int, last=int)(_link_port_rows)
 interconnection_network = rules.derive(
     "interconnection_network", ("interconnection",), interconnection_id=int, side=str, network=str, first=str, last=str
 )(_interconnection_rows)
