@@ -44,14 +44,14 @@ FROM contact GROUP BY way, ip, protocol, port, client, behind, day;
 -- answer for as many days while its zone was watched is gone.
 WITH
 limit_of AS (SELECT to_days(CAST($shadow_service_days AS INTEGER)) AS pause),
-fact AS (SELECT * FROM facts WHERE last_at > $since),
-address AS (
+fact AS MATERIALIZED (SELECT * FROM facts WHERE last_at > $since),
+address AS MATERIALIZED (
     SELECT ip, ip_key(ip) AS k FROM (
         SELECT ip FROM fact WHERE way <> 'seat' UNION SELECT client FROM fact WHERE way = 'client'
     ) WHERE ip_key(ip) IS NOT NULL
 ),
 -- part: network/zones
-here AS (SELECT p.ip, z.* FROM placed p JOIN own_zone z ON z.id = p.zone_id),
+here AS MATERIALIZED (SELECT p.ip, z.* FROM placed p JOIN own_zone z ON z.id = p.zone_id),
 zone_seen AS (
     SELECT h.id, max(f.last_at) AS seen_at
     FROM (SELECT ip, last_at FROM fact WHERE way <> 'seat' UNION ALL SELECT client, last_at FROM fact WHERE way = 'client') f JOIN here h ON h.ip = f.ip
@@ -62,14 +62,14 @@ by_day AS (
            arg_min(first_line, first_at) AS first_line, arg_max(last_line, last_at) AS last_line
     FROM fact WHERE way = 'day' AND ip IN (SELECT ip FROM here) GROUP BY ip, protocol, port, day
 ),
-run AS (
+run AS MATERIALIZED (
     SELECT *, sum(begins) OVER (PARTITION BY ip, protocol, port ORDER BY day) AS run
     FROM (
         SELECT d.*, CASE WHEN d.first_at - lag(d.last_at) OVER (PARTITION BY ip, protocol, port ORDER BY day) <= l.pause THEN 0 ELSE 1 END AS begins
         FROM by_day d, limit_of l
     )
 ),
-newest AS (
+newest AS MATERIALIZED (
     SELECT ip, protocol, port, run, min(first_at) AS begun_at, max(last_at) AS last_at, max(behind) AS behind
     FROM run GROUP BY ip, protocol, port, run
     QUALIFY row_number() OVER (PARTITION BY ip, protocol, port ORDER BY run DESC) = 1
@@ -85,23 +85,24 @@ seat AS (
     FROM fact WHERE way = 'seat' AND ip IN (SELECT ip FROM newest) GROUP BY ip, lower(client)
 ),
 sitting AS (SELECT ip, any_value(mac) FILTER (WHERE place = 1) AS mac, max(last_at) FILTER (WHERE place > 1) AS other_until FROM seat GROUP BY ip),
-owner AS (
-    SELECT n.ip, n.protocol, n.port, count(s.id) AS owners, max(s.name) AS system,
-           bool_or(s.id IS NOT NULL AND a.until_at IS NULL AND u.closed_on IS NULL) AS owned,
-           max(least(coalesce(a.until_at, TIMESTAMP '9999-01-01'), coalesce(CAST(u.closed_on AS TIMESTAMP), TIMESTAMP '9999-01-01'))) AS ended_at
-    FROM newest n LEFT JOIN system_address a ON a.ip_key IN (ip_key(n.ip), ip_key(n.behind))
-    LEFT JOIN system s ON s.id = a.system_id LEFT JOIN unit u ON u.id = s.managing_unit_id
-    GROUP BY n.ip, n.protocol, n.port
+reached AS (
+    SELECT ip, protocol, port, ip_key(ip) AS k FROM newest UNION SELECT ip, protocol, port, ip_key(behind) FROM newest WHERE behind IS NOT NULL
 ),
-service AS (
-    SELECT n.*, h.code AS zone_code, h.name AS zone, h.unit AS zone_unit, o.owners, o.system, d.id AS device_id, d.code AS device_code, d.name AS device,
+owner AS (
+    SELECT r.ip, r.protocol, r.port, max(s.name) AS system, bool_or(a.until_at IS NULL AND u.closed_on IS NULL) AS owned,
+           max(least(coalesce(a.until_at, TIMESTAMP '9999-01-01'), coalesce(CAST(u.closed_on AS TIMESTAMP), TIMESTAMP '9999-01-01'))) AS ended_at
+    FROM reached r JOIN system_address a ON a.ip_key = r.k JOIN system s ON s.id = a.system_id JOIN unit u ON u.id = s.managing_unit_id
+    GROUP BY r.ip, r.protocol, r.port
+),
+service AS MATERIALIZED (
+    SELECT n.*, h.code AS zone_code, h.name AS zone, h.unit AS zone_unit, o.system, d.id AS device_id, d.code AS device_code, d.name AS device,
            du.code AS device_unit, dp.code AS person,
-           greatest(n.begun_at, CASE WHEN o.owners > 0 THEN o.ended_at END, CASE WHEN f.device_id IS NULL THEN t.other_until END) AS since_at
-    FROM newest n JOIN owner o USING (ip, protocol, port) JOIN here h ON h.ip = n.ip JOIN zone_seen v ON v.id = h.id
+           greatest(n.begun_at, o.ended_at, CASE WHEN f.device_id IS NULL THEN t.other_until END) AS since_at
+    FROM newest n LEFT JOIN owner o ON o.ip = n.ip AND o.protocol = n.protocol AND o.port = n.port JOIN here h ON h.ip = n.ip JOIN zone_seen v ON v.id = h.id
     CROSS JOIN limit_of l
     LEFT JOIN fixed f ON f.ip = n.ip LEFT JOIN sitting t ON t.ip = n.ip LEFT JOIN card c ON c.mac = t.mac
     LEFT JOIN device d ON d.id = coalesce(f.device_id, c.device_id) LEFT JOIN unit du ON du.id = d.unit_id LEFT JOIN person dp ON dp.id = d.person_id
-    WHERE NOT o.owned AND n.last_at > v.seen_at - l.pause
+    WHERE o.owned IS DISTINCT FROM true AND n.last_at > v.seen_at - l.pause
       AND NOT (d.id IS NOT NULL AND d.state = 'in_service' AND (
           d.kind IN ('router', 'switch', 'firewall', 'security', 'wireless', 'storage', 'printer', 'jump_host')
           OR n.port IN (22, 23, 68, 111, 123, 135, 137, 138, 139, 161, 445, 623, 3389, 5353, 5355, 5985, 5986, 10050)
@@ -147,7 +148,7 @@ SELECT 'subject' AS kind, 'zone:' || z.code AS key, z.name AS label, z.unit, NUL
        '' AS code, NULL AS params, NULL::VARCHAR[] AS evidence, NULL::TIMESTAMP AS since, '' AS detail
 FROM zone_watched z, watch WHERE alive AND z.seen AND z.code NOT IN (SELECT code FROM dim)
 UNION ALL
-SELECT 'breach', key, coalesce(device, ip), coalesce(device_unit, zone_unit), person, CASE WHEN owners > 0 THEN 'service_orphaned' ELSE 'service_unowned' END,
+SELECT 'breach', key, coalesce(device, ip), coalesce(device_unit, zone_unit), person, CASE WHEN system IS NOT NULL THEN 'service_orphaned' ELSE 'service_unowned' END,
        to_json({
            'place': place, 'service': service, 'system': coalesce(system, ''), 'since': strftime(since_at + INTERVAL 8 HOUR, '%Y-%m-%d %H:%M'),
            'at': strftime(last_at + INTERVAL 8 HOUR, '%Y-%m-%d %H:%M'), 'clients': clients, 'times': times
