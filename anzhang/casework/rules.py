@@ -31,6 +31,9 @@ The judging SELECT returns one row per subject, breach or unwatched ground:
     evidence                  list of references, or NULL
     since detail              of a breach, or NULL
 
+A line `-- part: network/zones` stands for the file `anzhang/network/rules/parts/zones.sql`: SQL that several rules share. It is put in as
+the file is read, so pages, versions and digests know the whole text.
+
 An 'unknown' row with a key concerns that subject only; without one its unit, without a unit the bureau.
 'regularized' is an act that an approval recorded after it covers: a finding says so, the verdict does not turn.
 """
@@ -57,6 +60,8 @@ if TYPE_CHECKING:
     from anzhang.engines.sqlbox import Statement
 
 FRONT = re.compile(r"\A\s*/\*\s*\+\+\+\s*\n(.*?)\n\s*\+\+\+\s*\*/", re.DOTALL)
+PART = re.compile(r"^ *-- part: ([a-z]+)/([a-z_]+)$", re.MULTILINE)
+CHAPTERS = Path(__file__).parent.parent
 KEYS = {"name": str, "title": str, "streams": list, "registers": list, "parameters": list, "window_days": int}
 MAY = {"mode": str, "entity": list, "bucket_hours": int, "lookback_hours": int, "group_by": list, "episode_gap_minutes": int}
 OF_WINDOW = ("entity", "bucket_hours", "lookback_hours")
@@ -205,12 +210,24 @@ def bound() -> dict[str, Rule]:
 
 def load(path: Path) -> Rule:
     """Return a rule file by its front matter; its SQL is read when it runs. Raises RuleError naming file, key and why."""
-    return _read(path.read_text(encoding="utf-8"), path)
+    return _read(whole(path), path)
+
+
+def whole(path: Path) -> str:
+    """Return the text of a rule file with its shared parts put in. Raises RuleError for a part that there is not."""
+
+    def part(match: re.Match[str]) -> str:
+        file = CHAPTERS / match[1] / "rules" / "parts" / f"{match[2]}.sql"
+        if not file.is_file():
+            raise RuleError(f"{path.name}: part {match[1]}/{match[2]}: there is no {file.relative_to(CHAPTERS)}")
+        return file.read_text(encoding="utf-8").rstrip("\n")
+
+    return PART.sub(part, path.read_text(encoding="utf-8"))
 
 
 def parse(path: Path) -> Rule:
     """Return a rule file, its SQL read too. Raises RuleError naming file, key and why."""
-    return parse_text(path.read_text(encoding="utf-8"), path)
+    return parse_text(whole(path), path)
 
 
 def parse_text(text: str, path: Path) -> Rule:

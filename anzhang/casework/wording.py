@@ -337,26 +337,30 @@ WORDING: dict[str, str | Promise] = {
         "共 %(times)s 次，最近在 %(at)s，没有批准的链路"
     ),
     "no_flows_of_pairs": _("近一周没有流量日志，%(zones)s 个应隔离的区域有没有被穿过无从知道"),
-    "service_without_system": _(
-        "%(zone)s的 %(address)s（%(device)s）自 %(from)s 起在 %(door)s 提供服务，超过 %(days)s 天，最近在 %(at)s，不属于任何登记的信息系统"
-    ),
-    "service_without_unit": _("“%(system)s”的服务 %(address)s %(door)s 仍在使用，它的管理单位%(unit)s已于 %(closed_on)s 撤销"),
-    "no_flows_of_services": _("近一周没有流量日志，%(zones)s 个区域里有什么服务无从知道"),
-    "link_outgrown": _(
-        "%(zone)s与%(other)s之间有超出批准链路的往来：%(source)s 到 %(destination)s（%(port)s），"
-        "共 %(ways)s 对地址、%(times)s 次，最近在 %(at)s"
-    ),
-    "networks_joined": _(
-        "%(zone)s与%(other)s之间没有批准的链路，却有往来：%(source)s 到 %(destination)s（%(port)s），"
-        "共 %(ways)s 对地址、%(times)s 次，最近在 %(at)s"
-    ),
-    "no_flows_of_zones": _("近一周没有流量日志，%(zones)s 个区域之间有没有超出批准的往来无从知道"),
-    "no_own_zones": _("还没有登记网络区域"),
-    "no_reachable_set": _("流量里没有看到不等于走不通：尚未依据配置算出各区域之间能通到哪里"),
     "no_reachability_proof": _("流量里没有看到不等于走不通：尚无依据配置作出的可达性证明（%(pairs)s）"),
     "device_without_snapshot": _("“%(device)s”没有配置快照，有没有改动无从核对"),
     "snapshot_stale": _("“%(device)s”最近一份配置快照是 %(at)s 采集的，超过 %(hours)s 小时"),
     "no_network_devices": _("设备台账里没有在用的网络设备"),
+    # Art. 6
+    "service_unowned": _(
+        "%(place)s 自 %(since)s 起一直有人连用 %(service)s（最近在 %(at)s，客户端 %(clients)s 个，共 %(times)s 次），查不到属于哪个信息系统"
+    ),
+    "service_orphaned": _(
+        "%(place)s 的 %(service)s 原属“%(system)s”，该系统或环境已停用、管理单位已撤销，自 %(since)s 起仍有人连用"
+        "（最近在 %(at)s，客户端 %(clients)s 个，共 %(times)s 次），没有单位负责"
+    ),
+    "services_unowned": _(
+        "%(place)s 有 %(ports)s 个端口自 %(since)s 起一直有人连用（最近是 %(service)s，%(at)s，共 %(times)s 次），查不到属于哪个信息系统"
+    ),
+    "service_everywhere_unowned": _(
+        "%(zone)s有 %(places)s 个地址自 %(since)s 起一直开着 %(service)s（例如 %(place)s，最近在 %(at)s，共 %(times)s 次），"
+        "查不到属于哪个信息系统"
+    ),
+    "services_answers_not_told": _(
+        "%(zone)s里有 %(services)s 处往来只记了请求（例如 %(address)s 的 %(service)s），没有记回应，有没有服务无从断定"
+    ),
+    "zone_without_flows": _("近期没有%(zone)s的流量日志，区域里有没有无主的服务无从知道"),
+    "no_flows_of_services": _("近期没有流量日志，%(zones)s 个网络区域有没有无主的服务无从知道"),
     "link_unapproved_nat": _(
         "“%(told_by)s”把%(zone)s的 %(inner)s 转换成互联网地址 %(outside)s（最近在 %(at)s，共 %(times)s 次），没有批准的链路"
     ),
@@ -376,6 +380,19 @@ WORDING: dict[str, str | Promise] = {
     "outside_peers_unapproved": _(
         "“%(inner)s”与 %(peers)s 个外部地址有往来（最近是 %(peer)s，%(service)s，%(at)s，共 %(times)s 次），没有批准的对外互联"
     ),
+    "link_outgrown_dates": _(
+        "%(source)s 到 %(destination)s（%(service)s）不在“%(link)s”的批准期限内，共 %(ways)s 种往来 %(times)s 次，最近在 %(at)s"
+    ),
+    "link_outgrown_addresses": _(
+        "%(source)s 到 %(destination)s（%(service)s）超出“%(link)s”批准的网段，共 %(ways)s 种往来 %(times)s 次，最近在 %(at)s"
+    ),
+    "link_outgrown_ports": _(
+        "%(source)s 到 %(destination)s（%(service)s）超出“%(link)s”批准的端口，共 %(ways)s 种往来 %(times)s 次，最近在 %(at)s"
+    ),
+    "zones_meet_without_link": _(
+        "%(zone)s与%(other)s之间有往来（例如 %(source)s 到 %(destination)s），没有登记过批准的链路，批准到哪里无从核对"
+    ),
+    "no_flows_beside_links": _("近一周没有流量日志，%(links)s 条链路有没有超出批准的范围无从核对"),
     "outside_traffic_across_pause": _("“%(inner)s”与 %(peer)s 的往来跨过两次批准之间的间断，间断之内有没有往来无从核对"),
     "no_watch_of_outside": _("近一周没有流量日志，%(zones)s 个网络区域有没有对外互联无从核对"),
     "zones_without_networks": _("%(zones)s没有登记网段，无从分清内外"),

@@ -51,12 +51,6 @@ PARTNERS = (
     Partner("HL06", "基金收支对账", "市财政局国库处", "172.31.6.0/28", 443, 200, standard="GBT22240-2008"),
     Partner("HL07", "制卡数据交换", "津卫制卡有限公司", "172.31.7.0/28", 443, 300, standard="GBT25070-2010"),
 )  # fmt: skip
-INNER = (  # links of the other networks to the production servers: code, name, zone, networks, port
-    ("LL02", "办公网访问业务系统", "BG", "10.30.0.0/16", 443), ("LL03", "业务专网访问业务系统", "YW", "10.20.0.0/16", 443),
-    ("LL04", "运维跳板机登录服务器", "GL", "10.40.0.0/16", 22),
-)  # fmt: skip
-DATABASE_PORT = 1521
-SHADOW, TRIED = fixed("server", 7), fixed("server", 8)  # they serve no system: one for a week and more, one for less
 DECIDED = timedelta(days=40)  # before the demo began
 
 
@@ -88,12 +82,6 @@ def registers(site: Site, bureau: Bureau, _crowd: Crowd) -> None:
         "purpose": "对外服务区发布网站，边界路由器与运营商对接", "opens_at": minute(at), "closes_at": minute(at + timedelta(days=365)),
     }  # fmt: skip
     walk("link", asker, link, at - timedelta(days=1), *group)
-    for code, name, zone, networks, port in INNER:
-        given = {
-            "code": code, "name": name, "near_zone": zone, "near_prefixes": networks, "far_zone": "SC", "far_prefixes": "10.21.0.0/16",
-            "ports": f"tcp/{port}", "carrier": "局机房核心交换机", "line_number": "", "purpose": "经办和运维访问业务系统",
-        }  # fmt: skip
-        walk("link", asker, {**link, **given}, at - timedelta(days=1), *group)
     for partner in PARTNERS:
         _connect(bureau, partner, at, at - timedelta(days=1))
     begun = (site.now - timedelta(days=4)).replace(second=0, microsecond=0)
@@ -204,19 +192,6 @@ def planted(site: Site) -> Iterator[Line]:
     yield last, session(last, bank.ip, peer_of(PARTNERS[3]), 8443, MB, MB)
     at = site.now - timedelta(hours=30)
     yield at, session(at, bank.ip, peer_of(PARTNERS[4]), 21, MB, MB)
-    machines = estate.machines(site.devices)
-    office = next(each for each in reversed(machines) if each.zone == "BG" and each.kind == "terminal")
-    jump = next(each for each in machines if each.zone == "GL" and each.kind == "jump_host")
-    by_code = estate.by_code(site.devices)
-    at = site.now - timedelta(hours=29)
-    yield at, session(at, office.ip, bank.ip, DATABASE_PORT, MB, MB)
-    yield at, session(at, jump.ip, bank.ip, 22, MB, MB)
-    shadow, tried = (by_code[code] for code in (SHADOW, TRIED))
-    for days in range(8):
-        at = site.now - timedelta(hours=1 + 24.5 * days)
-        yield at, session(at, office.ip, shadow.ip, 443, MB, MB)
-        if days < 7:  # six days from the first to the last
-            yield at, session(at, office.ip, tried.ip, 443, MB, MB)
 
 
 def late(site: Site) -> Iterator[Line]:
@@ -243,8 +218,6 @@ CHAPTER = Chapter(
         Planted("A10.2", "interconnection:HL06", "所依标准十天前已废止"),
         Planted("A10.4", "interconnection:HL03", "一天传输超过批准量的三倍"),
         Planted("A10.4", "interconnection:HL05", "用了批准以外的端口"),
-        Planted("A06.2", "service:10.21.16.9 tcp/443", "服务器上的私设服务，用了七天多，不属于任何系统"),
-        Planted("A31.2", "zone:BG", "办公终端直连生产数据库端口，链路只批准了 443"),
     ),
     near=(
         NearMiss("A09.2", f"device:{BORDER}", "与运营商对接的边界路由器，链路经过批准"),
@@ -252,8 +225,5 @@ CHAPTER = Chapter(
         NearMiss("A10.2", "interconnection:HL07", "所依标准明天才废止", today=True),
         NearMiss("A10.4", "interconnection:HL02", "一天传输恰为批准量的三倍"),
         NearMiss("A10.4", "interconnection:HL04", "批准到期前一秒结束的通信"),
-        NearMiss("A06.2", "service:10.21.16.10 tcp/443", "试用未满七天的服务"),
-        NearMiss("A31.2", "zone:GL", "跳板机按批准的链路登录服务器"),
-        NearMiss("A31.2", "zone:YW", "业务终端按批准的链路访问业务系统"),
     ),
 )

@@ -1,8 +1,8 @@
 """The checks of Art. 9, 10 and 31: devices at their end, ways to the internet, and connections with outside bodies.
 
 Devices past their life are gone (A09.6), those near it have a successor (A09.7). No internal zone and no device touches the internet
-(A09.2, A09.3). Connections are approved (A10.1), by a scheme that came first (A10.2), and carried out as approved (A10.4); no link
-carries more than was approved (A31.2).
+(A09.2, A09.3). Connections are approved (A10.1), by a scheme that came first (A10.2), and carried out as approved (A10.4). What
+networks reach does not grow beyond the links approved (A31.2).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from anzhang import clock
 from anzhang.casework import rules, waiting
 from anzhang.casework.models import Approval
-from anzhang.network import exits, interconnections
+from anzhang.network import exits, interconnections, links
 from anzhang.network import networks as _networks  # noqa: F401  # the table that rules compare addresses with
 from anzhang.network.models import Device, Interconnection
 from anzhang.network.watching import subject
@@ -22,11 +22,12 @@ from anzhang.regulation.checks import Context, check
 from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
 
 RULES = Path(__file__).parent / "rules"
+SHOWN = 5  # pairs of networks that a sentence names
 expired_devices_gone = rules.bind(RULES / "expired_devices_gone.sql")
 outside_peers_approved = rules.bind(RULES / "outside_peers_approved.sql")
 CROSSED = rules.load(RULES / "isolated_pairs_uncrossed.sql")
 LINKED = rules.load(RULES / "links_to_internet_approved.sql")
-GROWN = rules.load(RULES / "links_not_grown.sql")
+OUTGROWN = rules.load(RULES / "links_not_outgrown.sql")
 SCOPED = rules.load(RULES / "interconnections_within_scope.sql")
 
 
@@ -96,25 +97,31 @@ def isolated_pairs_uncrossed(context: Context) -> Outcome:
     """
     outcome = rules.evaluate(CROSSED, context)
     pairs = "、".join(context.parameters["isolated_pairs"])
-    proof = Ground(None, Why("no_reachability_proof", {"pairs": pairs}), Subject("proof:isolated_pairs", pairs, None))
-    return replace(outcome, unknown=(*outcome.unknown, proof))
+    return replace(outcome, unknown=(*outcome.unknown, _unproved("isolated_pairs", pairs)))
 
 
 isolated_pairs_uncrossed.rule = CROSSED  # type: ignore[attr-defined]  # its page shows the file
 
 
-@check("links_not_grown")
-def links_not_grown(context: Context) -> Outcome:
-    """Find traffic between networks outside the prefixes and ports of every approved link. Source: Art. 31; A31.2.
+def _unproved(what: str, pairs: str) -> Ground:
+    """Return that nobody has proved from configurations what can be reached between pairs of networks."""
+    return Ground(None, Why("no_reachability_proof", {"pairs": pairs}), Subject(f"proof:{what}", pairs, None))
 
-    What could pass and does not is seen in no flow: until the reachable set is computed from configurations it is unknown, never green.
+
+@check("links_not_outgrown")
+def links_not_outgrown(context: Context) -> Outcome:
+    """Find what passes between networks beyond the addresses, ports and dates of every approved link of theirs. Source: Art. 31; A31.2.
+
+    Flows are judged. What configurations would let pass, and how that grew, nobody computes yet: until then it is unknown, never green.
     """
-    outcome = rules.evaluate(GROWN, context)
-    unseen = Ground(None, Why("no_reachable_set"), Subject("proof:reachable_set", "网间可达范围", None))
-    return replace(outcome, unknown=(*outcome.unknown, unseen))
+    outcome = rules.evaluate(OUTGROWN, context)
+    joined = links.lasting(context.at).filter(recorded_at__lte=context.at).order_by("code").values_list("near_zone__name", "far_zone__name")
+    pairs = list(dict.fromkeys(f"{near}—{far}" for near, far in joined))
+    named = "、".join(pairs[:SHOWN]) + ("…" if len(pairs) > SHOWN else "")
+    return replace(outcome, unknown=(*outcome.unknown, _unproved("links", named or "—")))
 
 
-links_not_grown.rule = GROWN  # type: ignore[attr-defined]  # its page shows the file
+links_not_outgrown.rule = OUTGROWN  # type: ignore[attr-defined]  # its page shows the file
 
 
 @check("interconnections_within_scope")

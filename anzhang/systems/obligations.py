@@ -14,6 +14,7 @@ from anzhang.organization.queries import plan_breaches
 from anzhang.regulation.checks import Context, check
 from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
 from anzhang.systems import evidence
+from anzhang.systems import places as _places  # noqa: F401  # the table that rules compare addresses with
 from anzhang.systems.models import System
 from anzhang.systems.queries import posts_by_system
 from anzhang.systems.tables import GoLive, Release
@@ -23,7 +24,7 @@ staff_logins_entitled = rules.bind(RULES / "staff_logins_entitled.sql")
 developers_do_not_operate = rules.bind(RULES / "developers_do_not_operate.sql")
 artifacts_scanned = rules.bind(RULES / "artifacts_scanned.sql")
 production_not_developed_in = rules.bind(RULES / "production_not_developed_in.sql")
-services_have_systems = rules.bind(RULES / "services_have_systems.sql")
+services_owned = rules.bind(RULES / "services_owned.sql")
 production_runs_approved = rules.bind(RULES / "production_runs_approved.sql")
 
 

@@ -1,4 +1,4 @@
-"""Art. 31: nothing passes between networks beyond the links that were approved (A31.2)."""
+"""Art. 31: what networks reach does not grow beyond the links that were approved (A31.2); never green while nothing proves it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from datetime import timedelta
 
 import pytest
 
+from anzhang.network import procedures
 from tests.articles import crossings
-from tests.articles.crossings import approved, flow, instant, internet, telling
+from tests.articles.crossings import approved, bank, device, flow, instant, internet, telling
 from tests.articles.stories import opened, state, verdict
 
 pytestmark = pytest.mark.usefixtures("bureau")
 GROWTH = "A31.2"
-OFFICE, SERVER, LINE = "10.30.1.7", "10.20.1.7", "203.0.113.2"
-JOINED, OUTGROWN = ("zone:OFF", "networks_joined"), ("zone:OFF", "link_outgrown")
+SERVER, CLERK = "10.20.1.7", "10.30.1.8"
 
 
 @pytest.fixture(autouse=True)
@@ -26,79 +26,95 @@ def tell(vault, clock):
     return telling(vault, clock, GROWTH)
 
 
-def inside(clock, **changed):
-    """Return the form of a link of the office network to the servers."""
-    given = {
-        "code": "LL02", "name": "办公访问", "near_zone": "OFF", "near_prefixes": "10.30.1.0/24", "far_zone": "BIZ",
-        "far_prefixes": "10.20.1.0/24", "ports": "tcp/443\ntcp/8000-8010", **changed,
-    }  # fmt: skip
-    return internet(clock, **given)
+@pytest.fixture
+def link(bureau, acting, clock):
+    """Approve a link between the office and the business network: clerks reach four servers on two ports."""
+
+    def approve(**changed):
+        form = {"code": "LL02", "name": "办公访问业务", "near_zone": "OFF", "near_prefixes": "10.30.0.0/16", "far_zone": "BIZ",
+                "far_prefixes": "10.20.1.4/30", "ports": "tcp/443\nicmp", "carrier": "自建", "line_number": ""}  # fmt: skip
+        return approved(bureau, acting, clock, "link", internet(clock, **{**form, **changed}))
+
+    return approve
 
 
-def test_networks_that_no_link_joins_are_found_and_approved_afterwards(bureau, acting, tell, clock):
-    at = clock.now
-    assert tell(flow(at, OFFICE, SERVER), flow(at, OFFICE, "10.20.1.8")) == {JOINED: "open"}
-    (finding,) = opened(GROWTH, "IC")
-    told = finding.reason["params"]
-    assert (told["other"], told["port"], told["ways"], finding.evidence[0][:5]) == ("业务专网", "tcp/443", 2, "line:")
-    approved(bureau, acting, clock, "link", inside(clock, opens_at=instant(at - timedelta(hours=1))))
-    assert tell() == {("zone:OFF", "link_outgrown"): "regularized"}
+def clerk(at, target=SERVER, port=443, **more):
+    return flow(at, CLERK, target, port, **more)
+
+
+def grown(what):
+    return {("link:LL02", f"link_outgrown_{what}"): "open"}
+
+
+def test_growth_is_found_by_port_address_and_date_with_unit_person_and_line(link, tell, clock):
+    row = link()
+    clock.advance(minutes=5)
+    assert tell(clerk(clock.now, port=1433), clerk(clock.now, port=1433)) == grown("ports")
+    (finding,) = opened(GROWTH, "JYC")
+    assert finding.person.code == "P021"
+    assert finding.evidence[0].startswith("line:")
+    params = finding.reason["params"]
+    assert (params["source"], params["destination"], params["service"], params["times"]) == (CLERK, SERVER, "tcp/1433", 2)
+    assert verdict(GROWTH, "JYC").state == "breach"
+    assert tell(clerk(clock.now, "10.20.1.8")) == grown("ports") | grown("addresses")
+    assert tell(flow(clock.now, SERVER, CLERK, 3389)) == grown("ports") | grown("addresses"), "the other way round it is growth too"
     clock.advance(days=8)
-    assert tell(flow(clock.now, OFFICE, SERVER)) == {}
-    assert state(GROWTH, "IC") == "met"
+    assert tell(clerk(clock.now)) == {}, "what was not seen for a week is over"
+    clock.now = row.valid_to + timedelta(hours=1)
+    assert tell(clerk(row.valid_to - timedelta(seconds=1))) == {}, "a second before the approval's end"
+    assert tell(clerk(row.valid_to)) == grown("dates")
 
 
-@pytest.mark.parametrize(
-    ("given", "found"),
-    [
-        ((OFFICE, SERVER, 443), False),
-        ((OFFICE, SERVER, 8010), False),
-        ((SERVER, OFFICE, 443), False),
-        ((OFFICE, SERVER, 8011), True),
-        ((OFFICE, "10.20.2.7", 443), True),
-        (("10.30.2.7", SERVER, 443), True),
-        ((OFFICE, SERVER, 443, "success", "udp"), True),
-        ((OFFICE, SERVER, 8011, "failure"), False),
-        ((OFFICE, "10.30.9.9", 22), False),
-        ((OFFICE, "172.31.5.20", 443), False),
-        ((OFFICE, LINE, 443), False),
-        ((OFFICE, SERVER, None, "success", "tcp"), False),
-    ],
-    ids=[
-        "approved", "the last port", "the other way", "a port more", "an address more", "another client", "another protocol", "denied",
-        "inside one network", "a partner, which is A10.4's", "the internet without a link, which is A09.2's", "no port told",
-    ],
-)  # fmt: skip
-def test_a_link_is_held_to_its_prefixes_and_ports(given, found, bureau, acting, tell, clock):
-    approved(bureau, acting, clock, "link", inside(clock))
+def test_what_stays_inside_is_silent_and_is_still_no_proof(bureau, acting, zones, link, tell, clock):
+    link()
+    jump = device(bureau, acting, clock, zones["OFF"], code="TB1", name="跳板机", kind="jump_host", addresses=["10.30.9.9"])
     clock.advance(minutes=5)
-    assert tell(flow(clock.now, *given)) == ({OUTGROWN: "open"} if found else {})
+    at = clock.now
+    silent = (
+        clerk(at), clerk(at, protocol="icmp", port=None), clerk(at, port=1433, outcome="failure"), flow(at, CLERK, "10.30.1.9", 1433),
+        flow(at, SERVER, CLERK, 51515, source_port=443, bytes_out=9000),  # the answer half of a session
+        flow(at, "10.30.9.9", "10.20.3.3", 22),  # whoever operates by the jump host
+        flow(at, "10.20.3.3", "10.30.9.9", 443), flow(at, "10.20.1.7", "172.31.5.20", 9999),  # an outside body
+        flow(at, "198.51.100.7", "10.90.0.5", 443),  # a visitor
+    )  # fmt: skip
+    assert tell(*silent) == {}
+    assert (state(GROWTH, "JYC"), state(GROWTH, None)) == ("met", "unknown")
+    why = verdict(GROWTH, None).why
+    assert (why["code"], why["params"]["pairs"]) == ("no_reachability_proof", "办公网—业务专网")
+    assert tell(flow(clock.now, "10.30.9.9", "10.20.3.3", 1433)) == grown("addresses"), "not on the ports of remote operation"
+    procedures.change_device(acting("liming"), jump, at=clock.now, kind="server")
+    assert tell(flow(clock.now, SERVER, CLERK, 51515, source_port=1433, bytes_out=9000)) == grown("addresses") | grown("ports")
 
 
-def test_a_link_to_the_internet_is_held_to_its_scope_too(bureau, acting, tell, clock):
+def test_two_networks_without_any_link_show_no_growth_and_nobody_can_say(tell, clock):
+    assert tell(clerk(clock.now)) == {}
+    assert (state(GROWTH, "IC"), verdict(GROWTH, "IC").why["code"]) == ("unknown", "zones_meet_without_link")
+    assert verdict(GROWTH, None).why["code"] == "no_reachability_proof"
+
+
+def test_a_link_to_the_internet_is_outgrown_too_and_an_outside_bodys_traffic_is_not_its(bureau, acting, link, tell, clock):
     approved(bureau, acting, clock, "link", internet(clock))
+    approved(bureau, acting, clock, "interconnection", bank(clock, peers="198.51.100.16/28"))
     clock.advance(minutes=5)
-    assert tell(flow(clock.now, SERVER, LINE), flow(clock.now, LINE, SERVER)) == {}
-    assert tell(flow(clock.now, SERVER, LINE, 22)) == {("zone:BIZ", "link_outgrown"): "open"}
-    assert tell(flow(clock.now, "198.51.100.9", "10.20.1.9")) == {("zone:BIZ", "link_outgrown"): "open"}
+    at = clock.now
+    assert tell(flow(at, SERVER, "203.0.113.2"), flow(at, SERVER, "198.51.100.20", 9999), flow(at, SERVER, "198.51.100.99", 443)) == {
+        ("link:LL01", "link_outgrown_addresses"): "open"
+    }
+    assert opened(GROWTH)[0].reason["params"]["destination"] == "198.51.100.99"
 
 
-def test_answers_are_covered_by_their_questions_only(bureau, acting, tell, clock):
-    approved(bureau, acting, clock, "link", inside(clock, ports="tcp/443"))
+def test_an_approval_afterwards_regularizes_and_a_closed_link_covers_no_more(link, tell, clock):
+    link()
+    at = clock.now
     clock.advance(minutes=5)
-    assert tell(flow(clock.now, OFFICE, SERVER, 443, source_port=50000), flow(clock.now, SERVER, OFFICE, 50000, source_port=443)) == {}
-    # From port 443, as an answer would be, but nobody asked: a way out that looks like one.
-    assert tell(flow(clock.now, "10.20.1.9", OFFICE, 50000, source_port=443)) == {("zone:BIZ", "link_outgrown"): "open"}
+    assert tell(clerk(at + timedelta(minutes=2), port=8443)) == grown("ports")
+    clock.advance(hours=1)
+    link(code="LL03", name="办公访问业务（扩容）", ports="tcp/8443", opens_at=instant(at))
+    assert {finding.state for finding in opened(GROWTH)} == {"open"}
+    assert set(tell().values()) == {"regularized"}
 
 
-def test_the_second_before_the_end_counts_and_the_end_does_not(bureau, acting, tell, clock):
-    row = approved(bureau, acting, clock, "link", inside(clock))
-    clock.now = row.valid_to - timedelta(seconds=1)
-    assert tell(flow(clock.now, OFFICE, SERVER)) == {}
-    assert tell(flow(row.valid_to, OFFICE, SERVER)) == {OUTGROWN: "open"}
-
-
-def test_it_is_never_green_for_the_bureau_and_says_when_nothing_was_told(tell):
+def test_without_flows_it_says_so(link, tell):
+    link()
     assert tell() == {}
-    assert verdict(GROWTH, "IC").why["code"] == "no_flows_of_zones"
-    assert (state(GROWTH, None), verdict(GROWTH, None).why["code"]) == ("unknown", "no_reachable_set")
+    assert verdict(GROWTH, "JYC").why["code"] == "no_flows_beside_links"

@@ -79,6 +79,7 @@ def test_a_wrong_rule_is_refused_with_its_place(whole, why):
 
 def test_every_shipped_rule_reads_as_one():
     assert len(rules.bound()) >= 3
+    assert not any("-- part: " in rule.text for rule in rules.bound().values()), "what rules share is put in"
     for rule in rules.bound().values():
         assert rules.parse(rule.path).name == rule.name
 

@@ -34,7 +34,7 @@ from tests.regulation.test_binding import bound
 
 pytestmark = pytest.mark.django_db
 HOST = re.compile(rb"<\d+>(?:1 \S+ (\S+)|\w{3} [ \d]\d \d\d:\d\d:\d\d (\S+))")
-FLOWS = ("A09.2", "A09.3", "A09.6", "A10.1", "A10.4", "A13.6", "A14.8", "A31.2")  # what the late lines may concern
+FLOWS = ("A06.2", "A09.2", "A09.3", "A09.6", "A10.1", "A10.4", "A13.6", "A14.8", "A31.2")  # what the late lines may concern
 
 
 @dataclass

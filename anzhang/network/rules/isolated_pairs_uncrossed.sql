@@ -2,7 +2,7 @@
 name = "isolated_pairs_uncrossed"
 title = "No flow crosses a pair of networks that are kept apart, without a link that the leading group approved"
 streams = ["flow_event"]
-registers = ["link", "link_network", "approval", "zone", "zone_network", "unit"]
+registers = ["link", "link_network", "link_port", "approval", "zone", "zone_network", "unit"]
 parameters = ["isolated_pairs"]
 window_days = 7
 mode = "append"
@@ -27,60 +27,22 @@ fact AS (
     FROM facts WHERE last_at > $since GROUP BY source_ip, destination_ip, day
 ),
 address AS (SELECT ip, ip_key(ip) AS k FROM (SELECT source_ip AS ip FROM fact UNION SELECT destination_ip FROM fact)),
-own_zone AS (
-    SELECT z.id, z.code, z.name, z.kind, u.code AS unit FROM zone z JOIN unit u ON u.id = z.unit_id WHERE z.kind <> 'internet'
-),
-spot AS (
-    SELECT a.ip, first(z.id ORDER BY n.first DESC, n.last, z.id) AS zone_id
-    FROM address a JOIN zone_network n ON a.k BETWEEN n.first AND n.last JOIN own_zone z ON z.id = n.zone_id GROUP BY a.ip
-),
-placed AS (
-    SELECT a.ip, s.zone_id, coalesce(z.kind, CASE WHEN is_public(a.ip) THEN 'internet' END) AS kind
-    FROM address a LEFT JOIN spot s ON s.ip = a.ip LEFT JOIN own_zone z ON z.id = s.zone_id
-),
-sided AS (
-    SELECT f.*, x.zone_id AS x_zone, x.kind AS x_kind, y.zone_id AS y_zone, y.kind AS y_kind
-    FROM fact f JOIN placed x ON x.ip = f.source_ip JOIN placed y ON y.ip = f.destination_ip WHERE x.kind <> y.kind
-),
+-- part: network/zones
+-- part: network/sides
 -- `inner_ip` lies in a zone of the bureau's own; of two such zones the first of the pair's name.
 crossing AS (
     SELECT row_number() OVER (ORDER BY s.source_ip, s.destination_ip, s.day, p.name) AS n, p.name AS pair, s.first_at, s.last_at, s.times,
-           s.first_line, s.last_line, s.source_ip, s.destination_ip,
+           s.first_line, s.last_line, s.source_ip, s.destination_ip, NULL::VARCHAR AS protocol, NULL::INTEGER AS port,
            CASE WHEN s.x_kind = p.one THEN s.source_ip ELSE s.destination_ip END AS inner_ip,
            CASE WHEN s.x_kind = p.one THEN s.destination_ip ELSE s.source_ip END AS outer_ip,
            CASE WHEN s.x_kind = p.one THEN s.x_zone ELSE s.y_zone END AS inner_zone,
            CASE WHEN s.x_kind = p.one THEN s.y_zone ELSE s.x_zone END AS outer_zone
     FROM sided s JOIN pair p ON (s.x_kind = p.one AND s.y_kind = p.two) OR (s.x_kind = p.two AND s.y_kind = p.one)
+    WHERE s.x_kind <> s.y_kind
 ),
-version AS (
-    SELECT l.id, greatest(l.valid_from, l.recorded_at) AS held_from,
-           least(l.valid_to, l.superseded_at, a.valid_to, TIMESTAMP '9999-01-01') AS held_to,
-           l.valid_from, least(l.valid_to, a.valid_to, TIMESTAMP '9999-01-01') AS valid_to, l.superseded_at IS NULL AS stands,
-           CASE WHEN x.kind <> 'internet' THEN l.near_zone_id END AS near_zone, CASE WHEN y.kind <> 'internet' THEN l.far_zone_id END AS far_zone
-    FROM link l JOIN approval a ON a.id = l.basis_id AND a.authority = 'leading_group'
-    JOIN zone x ON x.id = l.near_zone_id JOIN zone y ON y.id = l.far_zone_id
-),
-holds AS (SELECT DISTINCT a.ip, n.link_id AS id, n.side FROM address a JOIN link_network n ON a.k BETWEEN n.first AND n.last),
-covering AS (
-    SELECT c.n, v.* FROM crossing c JOIN version v
-      ON (v.near_zone IS NOT DISTINCT FROM c.inner_zone AND v.far_zone IS NOT DISTINCT FROM c.outer_zone
-          AND EXISTS (SELECT 1 FROM holds h WHERE h.id = v.id AND h.side = 'near' AND h.ip = c.inner_ip)
-          AND EXISTS (SELECT 1 FROM holds h WHERE h.id = v.id AND h.side = 'far' AND h.ip = c.outer_ip))
-      OR (v.far_zone IS NOT DISTINCT FROM c.inner_zone AND v.near_zone IS NOT DISTINCT FROM c.outer_zone
-          AND EXISTS (SELECT 1 FROM holds h WHERE h.id = v.id AND h.side = 'far' AND h.ip = c.inner_ip)
-          AND EXISTS (SELECT 1 FROM holds h WHERE h.id = v.id AND h.side = 'near' AND h.ip = c.outer_ip))
-),
-judged AS (
-    SELECT c.n, coalesce(bool_or(c.first_at >= v.held_from AND c.first_at < v.held_to), false) AS first_held,
-           coalesce(bool_or(c.last_at >= v.held_from AND c.last_at < v.held_to), false) AS last_held,
-           coalesce(bool_or(v.stands AND c.first_at >= v.valid_from AND c.first_at < v.valid_to), false) AS first_later,
-           coalesce(bool_or(v.stands AND c.last_at >= v.valid_from AND c.last_at < v.valid_to), false) AS last_later
-    FROM crossing c LEFT JOIN covering v ON v.n = c.n GROUP BY c.n
-),
+-- part: network/covered
 told AS (
-    SELECT c.*, z.code AS zone_code, z.name AS zone, z.unit,
-           CASE WHEN NOT (j.first_held OR j.first_later) OR NOT (j.last_held OR j.last_later) THEN 'no'
-                WHEN NOT (j.first_held AND j.last_held) THEN 'later' ELSE 'yes' END AS state
+    SELECT c.*, z.code AS zone_code, z.name AS zone, z.unit, j.state
     FROM crossing c JOIN judged j ON j.n = c.n JOIN own_zone z ON z.id = c.inner_zone
 ),
 watched AS (SELECT * FROM own_zone WHERE kind IN (SELECT one FROM pair UNION SELECT two FROM pair)),
