@@ -98,7 +98,7 @@ def ask(reader: Any) -> None:
     from anzhang import clock
     from anzhang.web import actors
 
-    client = Client()
+    client = Client(headers={"host": "127.0.0.1"})
     client.force_login(reader)
     session = client.session
     actors.mark_second_factor(session, reader, "bench", clock.now())

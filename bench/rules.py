@@ -47,14 +47,15 @@ def lines(chance: random.Random, count: int, devices: int, begin: datetime, span
 
 def plant(devices: int) -> None:
     """Enter devices and interfaces as the tables hold them: what is measured is the rules, not the entering."""
-    from anzhang.directory.models import Unit
+    from anzhang.directory.models import Person, Unit
     from anzhang.network.models import Device, Interface, Zone
 
     unit = Unit.objects.order_by("pk").first()
+    keeper = Person.objects.filter(unit=unit, left_on=None).first() or Person.objects.first()
     zone = Zone.objects.create(code="BIZ", name="业务专网", kind="business", networks=["10.0.0.0/8"], unit=unit)
     rows = [
         Device(
-            code=f"D{k}", name=f"设备{k}", kind="terminal", unit=unit, zone=zone, in_service_on=date(2024, 1, 1),
+            code=f"D{k}", name=f"设备{k}", kind="terminal", unit=unit, zone=zone, person=keeper, in_service_on=date(2025, 6, 1),
             state="retired" if k % 1000 == 7 else "in_service", retired_on=date(2026, 11, 29) if k % 1000 == 7 else None,
         )
         for k in range(devices)
