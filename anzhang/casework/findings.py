@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from anzhang import clock
 from anzhang.casework import eligibility, notices, workdays
 from anzhang.casework.models import Finding, Notice
-from anzhang.casework.numbering import numbered
+from anzhang.casework.numbering import following
 from anzhang.directory.models import Assignment, Person, Unit
 from anzhang.directory.queries import office_members
 from anzhang.events import Event
@@ -71,7 +71,7 @@ def sync(actor: Actor, measured: Iterable[tuple[Obligation, Outcome]], deadlines
     gone = [finding for key, finding in active.items() if key not in failing and key not in allowed]
     moved = [finding for key, finding in active.items() if (finding.state == Finding.State.REGULARIZED) != (key in allowed)]
     if new or gone or moved:
-        register = Posts()
+        register, numbers = Posts(), following(Finding, "number", "F", at)
         closed = {f.fingerprint: f for f in Finding.objects.filter(state=Finding.State.CLOSED, fingerprint__in=new).order_by("pk")}
         calendar = workdays.calendar()
         for key, (obligation, breach) in new.items():
@@ -81,7 +81,7 @@ def sync(actor: Actor, measured: Iterable[tuple[Obligation, Outcome]], deadlines
             if key in closed:
                 tally.reopened.append(_reopen(actor, closed[key], breach, register, due, at).number)
             else:
-                finding = _open(actor, obligation, breach, register, due, at)
+                finding = _open(actor, obligation, breach, register, next(numbers), due, at)
                 tally.opened.append(finding.number)
                 moved += [finding] if key in allowed else []
         for finding in moved:
@@ -114,17 +114,24 @@ _ACTIVE = [state for state in Finding.State if state is not Finding.State.CLOSED
 
 
 class Posts:
-    """Who headed which unit when, and who is who: two queries, then answers from memory."""
+    """Who headed which unit when, and who is who: two queries and one for each person named, then answers from memory."""
 
     def __init__(self) -> None:
         """Read units and every post of a unit head that is still believed."""
         self.units = {unit.code: unit for unit in Unit.objects.all()}
+        self.people: dict[str, Person | None] = {}
         self.codes = {unit.pk: unit.code for unit in self.units.values()}
         self.posts = list(
             Assignment.objects.filter(duty=Assignment.Duty.UNIT_HEAD, superseded_at=None)
             .select_related("person")
             .order_by("-valid_from", "-pk")
         )
+
+    def person(self, code: str) -> Person | None:
+        """Return a person by code, asked for once."""
+        if code not in self.people:
+            self.people[code] = Person.objects.filter(code=code).first()
+        return self.people[code]
 
     def unit(self, code: str | None) -> Unit | None:
         """Return a unit by code; None stands for the bureau as a whole."""
@@ -142,20 +149,15 @@ class Posts:
         return None
 
 
-def _open(actor: Actor, obligation: Obligation, breach: Breach, posts: Posts, due: datetime, at: datetime) -> Finding:
+def _open(actor: Actor, obligation: Obligation, breach: Breach, posts: Posts, number: str, due: datetime, at: datetime) -> Finding:
     unit = posts.unit(breach.subject.unit)
-
-    def save(number: str) -> Finding:
-        finding = Finding(
-            number=number, obligation=obligation.id, subject=breach.subject.key, subject_label=breach.subject.label,
-            fingerprint=fingerprint(obligation.id, breach), severity=obligation.severity, reason=_reason(breach),
-            evidence=list(breach.evidence[:EVIDENCE_KEPT]), unit=unit, person=_answerable(breach, unit, posts, at),
-            opened_at=at, due_at=due, last_seen_at=at,
-        )  # fmt: skip
-        write(actor, Event.FINDING_OPEN, finding, at=at, payload=_payload(finding))
-        return finding
-
-    finding = numbered(Finding, "number", "F", at, save)
+    finding = Finding(
+        number=number, obligation=obligation.id, subject=breach.subject.key, subject_label=breach.subject.label,
+        fingerprint=fingerprint(obligation.id, breach), severity=obligation.severity, reason=_reason(breach),
+        evidence=list(breach.evidence[:EVIDENCE_KEPT]), unit=unit, person=_answerable(breach, unit, posts, at),
+        opened_at=at, due_at=due, last_seen_at=at,
+    )  # fmt: skip
+    write(actor, Event.FINDING_OPEN, finding, at=at, payload=_payload(finding))
     _tell(actor, finding, "finding_opened", posts, at, due=clock.day_of(due).isoformat())
     return finding
 
@@ -188,7 +190,7 @@ def _was_measured(finding: Finding, outcome: Outcome, posts: Posts) -> bool:
 def _answerable(breach: Breach, unit: Unit | None, posts: Posts, at: datetime) -> Person | None:
     """Return the person whom the check names, else the head of the unit when the breach began."""
     if breach.subject.person:
-        return Person.objects.filter(code=breach.subject.person).first()
+        return posts.person(breach.subject.person)
     return posts.head(unit, breach.since or at) or posts.head(unit, at)
 
 
@@ -218,8 +220,9 @@ def _tell(actor: Actor, finding: Finding, code: str, posts: Posts, at: datetime,
 def escalate(actor: Actor, at: datetime) -> int:
     """Tell the responsible head and the Office once that a finding is overdue; return how many findings were told of."""
     overdue = list(Finding.objects.filter(state__in=[Finding.State.OPEN, Finding.State.PLANNED], due_at__lte=at))
-    told = set(Notice.objects.filter(code="finding_overdue").values_list("link", "created_at")) if overdue else set()
-    late = [f for f in overdue if not any(path == link(f) and sent >= f.due_at for path, sent in told)]
+    sent = Notice.objects.filter(code="finding_overdue").order_by("created_at").values_list("link", "created_at")
+    told = dict(sent) if overdue else {}  # when each was told of last
+    late = [f for f in overdue if link(f) not in told or told[link(f)] < f.due_at]
     if not late:
         return 0
     posts, office = Posts(), list(office_members(at))
