@@ -15,7 +15,7 @@ from anzhang.operate.postgres import SAFE
 from tests.operate.test_backup import anzhang
 from tests.operate.test_upgrade import run_with
 from tests.postgres import cluster
-from tests.programs import free_port, wait_until
+from tests.programs import answers, free_port, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +68,21 @@ def test_doctor_says_when_the_server_does_not_answer(site):
 def test_up_starts_the_sequencer_and_signs(site):
     home, url = site
     settings = home / "anzhang.toml"
-    settings.write_text("".join(_with_free_port(line) for line in settings.read_text().splitlines(keepends=True)))
     environment = {**os.environ, "ANZHANG_DATABASE_URL": url, "ANZHANG_HOME": str(home), "DJANGO_SETTINGS_MODULE": "anzhang.settings"}
     command = [sys.executable, "-m", "anzhang", "up"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment) as up:
+    for last in (False, False, True):  # another program may take a port between its choice and its use; all end then
+        settings.write_text("".join(_with_free_port(line) for line in settings.read_text().splitlines(keepends=True)))
+        up = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+        ports = [
+            int(line.rpartition(":")[2].split('"')[0]) for line in settings.read_text().splitlines() if "_tcp = " in line or "bind" in line
+        ]
+        wait_until(lambda up=up, ports=ports: up.poll() is not None or all(map(answers, ports)), 60, "the listeners")
+        if up.poll() is None:
+            break
+        said = up.communicate()[0]
+        assert "cannot listen" in said or "is taken" in said, said
+        assert not last, said
+    with up:
         try:
             wait_until(lambda: lines(home, url)["database sequencer"]["seen"].startswith("at work"), 60, "the sequencer")
             refused = anzhang(home, "upgrade", check=False, ANZHANG_DATABASE_URL=url)
