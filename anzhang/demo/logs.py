@@ -15,7 +15,8 @@ from anzhang import clock
 from anzhang.demo.chapter import Chapter, Line, Site
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-AUTH, AUTHPRIV, CRON, LOCAL0 = 4, 10, 9, 16
+DAEMON, AUTH, AUTHPRIV, CRON, LOCAL0 = 3, 4, 10, 9, 16
+HOSTS = ("sbapp01", "sbdb01", "jyapp01")
 INFO, NOTICE, WARNING = 6, 5, 4
 STRANGERS = ("admin", "oracle", "test", "ubuntu", "postgres", "git")
 TRADES = ("养老保险参保登记", "失业保险待遇核定", "就业登记", "劳动合同备案", "工伤认定申请", "社保卡补换")
@@ -53,8 +54,11 @@ def dated(begin: datetime, end: datetime, seed: int = 20261124) -> Iterator[Line
 
 
 def lines(_site: Site, begin: datetime, end: datetime) -> Iterator[Line]:
-    """Yield what the hosts of the cast's systems say."""
-    return dated(begin, end)
+    """Yield what the hosts of the cast's systems say; each has just looked at its clock when they are sent, so that none looks late."""
+    yield from dated(begin, end)
+    at = end - timedelta(milliseconds=1)
+    if at >= begin:
+        yield from ((at, rfc3164(DAEMON, INFO, at, host, "chronyd[412]", "Selected source 10.40.0.1")) for host in HOSTS)
 
 
 def day_of(day: date, seed: int = 20261124) -> list[tuple[datetime, bytes]]:
@@ -67,7 +71,7 @@ def day_of(day: date, seed: int = 20261124) -> list[tuple[datetime, bytes]]:
             for _ in range(dice.randint(1, 3)):
                 begin = start + timedelta(hours=8, minutes=dice.randint(20, 520), seconds=dice.randint(0, 59))
                 lines += session(who, begin, timedelta(minutes=dice.randint(5, 90)), dice)
-    for host in ("sbapp01", "sbdb01", "jyapp01"):
+    for host in HOSTS:
         for hour in range(24):
             at = start + timedelta(hours=hour, minutes=17, seconds=1)
             pid = dice.randint(1000, 60000)
