@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from anzhang.casework import rules
 from anzhang.network.fields import port_range
@@ -39,24 +40,18 @@ def _interconnection_rows() -> Iterator[tuple[int, str, str, str, str]]:
                 yield (row.pk, side, network, *bounds(network))
 
 
-def _link_port_rows() -> Iterator[tuple[int, str, int, int]]:
-    for link in Link.objects.order_by("pk"):
-        for port in link.ports:
-            yield (link.pk, *port_range(port))
-
-
-def _port_rows() -> Iterator[tuple[int, str, int, int]]:
-    for row in Interconnection.objects.order_by("pk"):
+def _port_rows(model: type[Interconnection | Link]) -> Iterator[tuple[int, str, int, int]]:
+    for row in model._default_manager.order_by("pk"):
         for port in row.ports:
             yield (row.pk, *port_range(port))
 
 
 # Of every row, the superseded ones too: what was approved at the minute of the act is asked of what was believed then.
 link_network = rules.derive("link_network", ("link",), link_id=int, side=str, network=str, first=str, last=str)(_link_rows)
-link_port = rules.derive("link_port", ("link",), link_id=int, protocol=str, first=int, last=int)(_link_port_rows)
+link_port = rules.derive("link_port", ("link",), link_id=int, protocol=str, first=int, last=int)(partial(_port_rows, Link))
 interconnection_network = rules.derive(
     "interconnection_network", ("interconnection",), interconnection_id=int, side=str, network=str, first=str, last=str
 )(_interconnection_rows)
 interconnection_port = rules.derive(
     "interconnection_port", ("interconnection",), interconnection_id=int, protocol=str, first=int, last=int
-)(_port_rows)
+)(partial(_port_rows, Interconnection))
