@@ -21,7 +21,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -244,18 +244,22 @@ class Collector:
                         continue
                     announce = self._tidy(partial(record_successor, ACTOR, at=clock.now()))
                     try:
-                        merged = await self._compute(partial(self.writer.merge, run, clock.now(), announce))
+                        await self._compute(partial(self._merge_run, run, announce))
                     except (SuccessionError, procedures.ChainError) as error:
                         log.error("segments stay as they are: %s", error)  # noqa: TRY400 - it names what is wrong
                         self.unmergeable.add(tuple(sealed.name for sealed in run))
                     else:
-                        self.merged += len(run) if merged is not None else 0
                         self.busy_at = time.monotonic()
                     await asyncio.sleep(0)
             except BusyError:
                 log.info("somebody verifies or copies the vault; segments are merged later")
             except (OSError, DatabaseError):
                 log.exception("segments could not be merged; the next round tries again")
+
+    def _merge_run(self, run: Sequence[SealedSegment], announce: Callable[[SealedSegment], object]) -> None:
+        """Merge and count at once, in the sealer: a stop in between must not tell of fewer than were merged."""
+        if self.writer.merge(run, clock.now(), announce) is not None:
+            self.merged += len(run)
 
     def _tidy(self, work: Callable[[SealedSegment], T]) -> Callable[[SealedSegment], T]:
         """Return what asks the database from a thread that seldom does."""
