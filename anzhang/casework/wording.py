@@ -54,6 +54,8 @@ WORDING: dict[str, str | Promise] = {
     "plan_item_without_evidence": _("%(unit)s牵头的%(item)s已完成，没有完成凭据"),
     "system_without_keeper": _("%(system)s自 %(since)s 起没有在岗的责任人，超过 %(days)s 天"),
     "system_keeper_left": _("%(system)s的责任人%(person)s已于 %(since)s 离职，没有他人在岗"),
+    "thing_without_keeper": _("“%(thing)s”自 %(since)s 起没有写明责任人，超过 %(days)s 天"),
+    "thing_keeper_left": _("“%(thing)s”的责任人%(person)s已于 %(since)s 离职，没有换人"),
     "never_inspected": _("%(unit)s自 %(since)s 设立以来未经监督检查，超过 %(days)s 天"),
     "inspection_overdue": _("%(unit)s最近一次监督检查在 %(since)s，超过 %(days)s 天"),
     "notice_unanswered": _("%(unit)s应于 %(due_on)s 前回复整改通知 %(inspection)s，尚未回复"),
@@ -520,6 +522,8 @@ WORDING: dict[str, str | Promise] = {
     "disk_fills_first": _("按目前的速度，磁盘 %(days)s 天后写满，而留存还需 %(needed_days)s 天"),
     # Art. 34
     "system_without_kind": _("%(system)s没有归入规定的系统类别"),
+    "belongs_to_no_system": _("“%(thing)s”在用，不属于任何信息系统"),
+    "belongs_to_retired_system": _("“%(thing)s”在用，所属的“%(system)s”已停用"),
     # Art. 35, 36
     "value_differs": _("参数 %(parameter)s 按 %(value)s 执行，与办公室签署的 %(signed)s 不一致"),
     "no_text_imported": _("尚未导入办法原文"),

@@ -13,6 +13,7 @@ from itertools import chain
 from anzhang import clock
 from anzhang.casework import holidays
 from anzhang.demo import (
+    belongings,
     breaches,
     building,
     business,
@@ -42,6 +43,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     # before the papers of the year: whoever holds a post signs a statement and is trained
     rooms.CHAPTER,
     network.CHAPTER,
+    belongings.CHAPTER,
     presence.CHAPTER,
     releases.POSTS,
     conduct.CHAPTER,

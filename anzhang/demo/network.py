@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from itertools import cycle
 
 from anzhang import clock
-from anzhang.demo import estate
+from anzhang.demo import belongings, estate
 from anzhang.demo.bureau import Bureau
 from anzhang.demo.chapter import Chapter, NearMiss, Planted, Site
 from anzhang.demo.crowd import Crowd, put
@@ -39,6 +39,8 @@ def registers(site: Site, bureau: Bureau, crowd: Crowd) -> None:
     zones = _zones(site, bureau)
     machines = estate.machines(site.devices)
     devices = _devices(site, machines, homes, zones, _kept_by(homes, bureau))
+    belongings.attach(crowd, devices)
+    devices = {row.code: row for row in put(site.now, Device, devices.values())}
     put(
         site.now,
         Interface,
@@ -88,7 +90,7 @@ def _devices(
         )  # fmt: skip
         rows.append(row)
     _lives({row.code: row for row in rows}, today)
-    return {row.code: row for row in put(site.now, Device, rows)}
+    return {row.code: row for row in rows}
 
 
 def _kept_by(homes: dict[str, tuple[Unit, list[Person]]], bureau: Bureau) -> dict[str, Person]:

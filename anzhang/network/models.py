@@ -121,6 +121,7 @@ class Device(Ledgered):
     unit = models.ForeignKey("anzhang.Unit", models.PROTECT, verbose_name=_("使用单位"))
     room = models.ForeignKey("anzhang.MachineRoom", models.PROTECT, verbose_name=_("所在机房"), null=True, blank=True)
     person = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("责任人"), null=True, blank=True)
+    system = models.ForeignKey("anzhang.System", models.PROTECT, verbose_name=_("所属信息系统"), null=True, blank=True)
     hosts = models.JSONField(_("主机名"), default=list, blank=True, validators=[fields.hosts])  # by which its own log lines call it
     state = models.CharField(_("状态"), max_length=16, choices=State.choices, default=State.IN_SERVICE)
     in_service_on = models.DateField(_("启用日期"), null=True, blank=True)

@@ -64,6 +64,7 @@ declare(
             "unit",
             "room",
             "person",
+            "system",
             "hosts",
             "state",
             "in_service_on",
@@ -80,6 +81,7 @@ declare(
         writers=frozenset({Writer.OFFICE, Writer.UNIT}),
         hints={
             "room": _("登记时所在的机房；以后的进出由“设备进出”事项办理。"),
+            "system": _("服务器写明为哪个信息系统服务；运行环境的主机名或地址里已经写明的可以不填。"),
             "hosts": _("每行一个，设备自己发出的日志里的主机名。"),
             "approved_end_on": _("有批准的以批准为准，其次厂商停止支持日，都没有时自启用日期起算使用年限。"),
             "no_successor": _("停用或临近到期而不更换的，写明理由。"),

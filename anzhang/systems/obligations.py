@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from anzhang import clock
-from anzhang.casework import rules, waiting
+from anzhang.casework import rules
 from anzhang.directory.models import Assignment, Unit
-from anzhang.directory.queries import is_employed
 from anzhang.journal.models import Entry
 from anzhang.organization.queries import plan_breaches
 from anzhang.regulation.checks import Context, check
 from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
-from anzhang.systems import evidence
+from anzhang.systems import databases, evidence
 from anzhang.systems import places as _places  # noqa: F401  # the table that rules compare addresses with
 from anzhang.systems.models import System
-from anzhang.systems.queries import posts_by_system
 from anzhang.systems.tables import GoLive, Release
 
 RULES = Path(__file__).parent / "rules"
@@ -70,39 +68,24 @@ def planned_systems_with_center(_context: Context) -> Outcome:
     return Outcome(tuple(population), tuple(breaches))
 
 
-@check("systems_answered_for")
-def systems_answered_for(context: Context) -> Outcome:
-    """Find systems in service that nobody in post answers for. Source: Art. 4.
-
-    A post names the system, or none and then stands for those that its unit manages. A vacancy is given its days, counted from the end
-    of the last post, else from the system's registration; one whose every holder has left is none. Devices, databases, links and
-    rooms stay unknown until their registers stand.
-    """
-    at, limit = context.at, timedelta(days=context.parameters["vacancy_days"])
-    systems = list(System.objects.filter(state=System.State.IN_SERVICE).select_related("managing_unit").order_by("code"))
-    posts = posts_by_system(systems, at)
-    begun_at = registered([system for system in systems if not posts[system.pk]])
+@check("systems_classed")
+def systems_classed(context: Context) -> Outcome:
+    """Find systems of no listed kind, and servers and databases in service that belong to no system. Source: Art. 34; A34.1."""
+    kinds = context.parameters["system_kinds"]
+    systems = System.objects.exclude(state=System.State.RETIRED).select_related("managing_unit").order_by("code")
     population, breaches = [], []
     for system in systems:
         owes = subject(system, system.managing_unit)
         population.append(owes)
-        held = posts[system.pk]
-        if any(_holds(post, at) for post in held):
-            continue
-        current = [post for post in held if post.valid_to is None or post.valid_to > at]
-        begun = max((stopped(post, at) for post in held), default=begun_at.get(str(system.pk)))
-        params = {"system": system.name, "days": limit.days, "since": clock.day_of(begun).isoformat() if begun else ""}
-        evidence = tuple(f"assignment:{post.pk}" for post in held[-3:])
-        if current:
-            left = {**params, "person": "、".join(sorted({post.person.name for post in current}))}
-            breaches.append(Breach(owes, Why("system_keeper_left", left), evidence, begun))
-        elif begun is None or at - begun > limit:
-            breaches.append(Breach(owes, Why("system_without_keeper", params), evidence, begun))
-    return Outcome(tuple(population), tuple(breaches), waiting.ground("systems_answered_for"))
-
-
-def _holds(post: Assignment, at: datetime) -> bool:
-    return (post.valid_to is None or post.valid_to > at) and is_employed(post.person, at)
+        if system.kind not in kinds:
+            breaches.append(Breach(owes, Why("system_without_kind", {"system": system.name})))
+    population += [databases.subject(each) for each in databases.servers()]
+    population += [databases.subject(each) for each in databases.in_service()]
+    for each, retired in databases.of_no_system():
+        params = {"thing": each.name, "system": retired.name if retired else ""}
+        why = Why("belongs_to_retired_system" if retired else "belongs_to_no_system", params)
+        breaches.append(Breach(databases.subject(each), why, (f"{each._meta.model_name}:{each.pk}",)))
+    return Outcome(tuple(population), tuple(breaches))
 
 
 def stopped(post: Assignment, at: datetime) -> datetime:
@@ -116,20 +99,6 @@ def registered(systems: list[System]) -> dict[str, datetime]:
     """Return when systems came on the register, by key, as the ledger has it."""
     entries = Entry.objects.filter(object_type="system", object_key__in=[str(system.pk) for system in systems]).order_by("-index")
     return dict(entries.values_list("object_key", "at"))
-
-
-@check("systems_classed")
-def systems_classed(context: Context) -> Outcome:
-    """Find systems of no listed kind. What hangs on them stays unknown until databases and devices stand. Source: Art. 34."""
-    kinds = context.parameters["system_kinds"]
-    systems = System.objects.exclude(state=System.State.RETIRED).select_related("managing_unit").order_by("code")
-    population, breaches = [], []
-    for system in systems:
-        owes = subject(system, system.managing_unit)
-        population.append(owes)
-        if system.kind not in kinds:
-            breaches.append(Breach(owes, Why("system_without_kind", {"system": system.name})))
-    return Outcome(tuple(population), tuple(breaches), waiting.ground("systems_classed"))
 
 
 def _live(context: Context) -> tuple[list[tuple[Release, datetime]], tuple[Ground, ...]]:

@@ -12,6 +12,7 @@ from anzhang.registers.filters import by_choice, by_flag, by_unit
 from anzhang.registers.panels import Line, panel
 from anzhang.registers.rights import Sight
 from anzhang.systems import bulk as _bulk  # noqa: F401  # named procedures
+from anzhang.systems import databases as _databases  # noqa: F401  # named procedures
 from anzhang.systems import dossiers as _dossiers  # noqa: F401  # named procedures
 from anzhang.systems import go_lives as _go_lives  # noqa: F401  # named procedures
 from anzhang.systems import gradings as _gradings  # noqa: F401  # named procedures
@@ -20,7 +21,17 @@ from anzhang.systems import projects as _projects  # noqa: F401  # named procedu
 from anzhang.systems import releases as _releases  # noqa: F401  # named procedures
 from anzhang.systems import rounds as _rounds  # noqa: F401  # named procedures
 from anzhang.systems.models import Account, System
-from anzhang.systems.tables import CodeScan, DesignItem, DeveloperException, Environment, GoLive, ProtectionGrading, Release, TestReport
+from anzhang.systems.tables import (
+    CodeScan,
+    Database,
+    DesignItem,
+    DeveloperException,
+    Environment,
+    GoLive,
+    ProtectionGrading,
+    Release,
+    TestReport,
+)
 from anzhang.systems.upkeep import CheckPlan, CheckRun, LoadTest, OpsDossier
 
 declare(
@@ -139,6 +150,31 @@ declare(
             "project": _("由建设项目建成的，写明项目和建成日期。"),
         },
         articles=(11, 13),
+    )
+)
+declare(
+    Register(
+        id="database",
+        chapter="systems",
+        model=Database,
+        kind=Kind.PLAIN,
+        columns=("code", "name", "engine", "system", "unit", "person", "addresses", "state"),
+        order=("code",),
+        search=("code", "name"),
+        filters=(by_unit("unit"), by_choice(Database, "engine"), by_choice(Database, "state")),
+        scope=("unit__path", "system__managing_unit__path"),
+        key=("code",),
+        fields=("code", "name", "engine", "label", "system", "unit", "person", "addresses", "port", "in_service_on", "state"),
+        create="register_database",
+        change="change_database",
+        bulk="register_databases",
+        fixed=frozenset({"code"}),
+        writers=frozenset({Writer.OFFICE, Writer.UNIT}),
+        hints={
+            "system": _("还不清楚属于哪个系统的先不填，会列为问题，查清后补上。"),
+            "addresses": _("每行一个，数据库对外应答的 IP 地址。"),
+        },
+        articles=(4, 34),
     )
 )
 declare(

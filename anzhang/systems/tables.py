@@ -13,7 +13,17 @@ from anzhang.network.fields import addresses, hosts
 from anzhang.systems import fields
 from anzhang.systems.models import System
 
-__all__ = ["CodeScan", "DesignItem", "DeveloperException", "Environment", "GoLive", "ProtectionGrading", "Release", "TestReport"]
+__all__ = [
+    "CodeScan",
+    "Database",
+    "DesignItem",
+    "DeveloperException",
+    "Environment",
+    "GoLive",
+    "ProtectionGrading",
+    "Release",
+    "TestReport",
+]
 
 
 class ProtectionGrading(Ledgered):
@@ -102,6 +112,66 @@ class Environment(Ledgered):
         verbose_name = _("运行环境")
         ordering = ("code",)
         indexes = (models.Index(fields=["system", "kind"], name="environment_system"),)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Database(Ledgered):
+    """An instance of a database: whose data it keeps, where it answers, who answers for it (Art. 4, 34)."""
+
+    class Engine(models.TextChoices):
+        """What it runs."""
+
+        POSTGRESQL = "postgresql", "PostgreSQL"
+        MYSQL = "mysql", "MySQL"
+        MARIADB = "mariadb", "MariaDB"
+        ORACLE = "oracle", "Oracle"
+        SQL_SERVER = "sql_server", "SQL Server"
+        DB2 = "db2", "Db2"
+        DM = "dm", _("达梦")
+        KINGBASE = "kingbase", _("人大金仓")
+        OPENGAUSS = "opengauss", "openGauss"
+        OCEANBASE = "oceanbase", "OceanBase"
+        GBASE = "gbase", _("南大通用")
+        MONGODB = "mongodb", "MongoDB"
+        REDIS = "redis", "Redis"
+        OTHER = "other", _("其他")
+
+    class State(models.TextChoices):
+        """Whether it is there."""
+
+        IN_SERVICE = "in_service", _("在用")
+        RETIRED = "retired", _("停用")
+
+    NAMED_BY: ClassVar = ("unit",)
+
+    code = models.CharField(_("数据库编号"), max_length=32, unique=True)
+    name = models.CharField(_("数据库名称"), max_length=100)
+    engine = models.CharField(_("数据库产品"), max_length=16, choices=Engine.choices)
+    label = models.CharField(_("版本号"), max_length=32, blank=True)
+    system = models.ForeignKey(
+        System, models.PROTECT, verbose_name=_("所属信息系统"), null=True, blank=True
+    )  # found before anybody knew whose
+    unit = models.ForeignKey("anzhang.Unit", models.PROTECT, verbose_name=_("管理单位"))
+    person = models.ForeignKey("anzhang.Person", models.PROTECT, verbose_name=_("责任人"), null=True, blank=True)
+    addresses = models.JSONField(_("IP 地址"), default=list, blank=True, validators=[addresses])
+    port = models.PositiveIntegerField(_("端口"), null=True, blank=True)
+    in_service_on = models.DateField(_("启用日期"), null=True, blank=True)
+    state = models.CharField(_("状态"), max_length=16, choices=State.choices, default=State.IN_SERVICE)
+    version = models.PositiveIntegerField(_("版本"), default=1, editable=False)
+
+    class Meta:
+        verbose_name = _("数据库")
+        ordering = ("code",)
+        indexes = (models.Index(fields=["unit", "state"], name="database_unit_state"),)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(port=None) | Q(port__range=(1, 65535)),
+                name="database_port_1_to_65535",
+                violation_error_message=_("端口为 1 至 65535。"),
+            ),
+        )
 
     def __str__(self) -> str:
         return self.name

@@ -9,8 +9,15 @@ from anzhang.casework.models import Act
 from anzhang.demo.bureau import SETUP
 from anzhang.directory import procedures as directory
 from anzhang.directory.models import Delegation, LeadingGroupMember
+from anzhang.events import Event
+from anzhang.journal.procedures import write
+from anzhang.network import procedures as network
+from anzhang.network.models import Link
+from anzhang.rooms.models import MachineRoom
+from anzhang.systems import databases
 from anzhang.systems import procedures as systems
 from anzhang.systems.models import System
+from tests.articles.crossings import approved, internet, zones
 from tests.articles.stories import file, measure, opened, state, through, verdict
 
 
@@ -131,7 +138,51 @@ def test_a_system_whose_every_keeper_has_left_is_a_breach_at_once(bureau, clock)
     assert (state("A04.7", "JYC"), opened("A04.7", "JYC")) == ("met", [])
 
 
-@pytest.mark.usefixtures("bureau")
-def test_what_no_register_holds_yet_stays_unknown(clock):
+def test_a_device_without_anybody_is_given_its_days_and_one_whose_keeper_left_none(bureau, clock):
+    kept = network.register_device(
+        SETUP, at=clock.now, code="FW1", name="服务器一", kind="server", unit=bureau.unit["JYC"], person=bureau.person["P023"]
+    )
+    bare = network.register_device(SETUP, at=clock.now, code="FW2", name="服务器二", kind="server", unit=bureau.unit["JYC"])
+    network.register_device(SETUP, at=clock.now, code="FW3", name="备用", kind="server", unit=bureau.unit["JYC"], state="stock")
+    base = databases.register_database(SETUP, at=clock.now, code="DB1", name="缴费库", engine="mysql", unit=bureau.unit["IC"])
+    bureau.person["P021"].left_on = wall.day_of(clock.now)
+    bureau.person["P021"].save()
+    clock.advance(days=7)
     measure(clock, "A04.7")
-    assert (verdict("A04.7", None).state, verdict("A04.7", None).why["code"]) == ("unknown", "waits_for")
+    assert opened("A04.7") == []
+    network.change_device(SETUP, kept, at=clock.now, person=bureau.person["P021"])
+    clock.advance(days=1)
+    measure(clock, "A04.7")
+    found = {each.subject: each for each in opened("A04.7")}
+    assert {key: each.reason["code"] for key, each in found.items()} == {
+        "device:FW1": "thing_keeper_left", "device:FW2": "thing_without_keeper", "database:DB1": "thing_without_keeper",
+    }  # fmt: skip
+    assert found["device:FW1"].evidence == [f"device:{kept.pk}", f"person:{bureau.person['P021'].pk}"]
+    kept.refresh_from_db()
+    network.change_device(SETUP, kept, at=clock.now, person=bureau.person["P022"])
+    network.change_device(SETUP, bare, at=clock.now, person=bureau.person["P022"])
+    databases.change_database(SETUP, base, at=clock.now, person=bureau.person["P011"])
+    measure(clock, "A04.7")
+    assert (state("A04.7", "JYC"), opened("A04.7")) == ("met", [])
+
+
+def test_links_and_rooms_are_answered_for_too(bureau, acting, clock):
+    room = MachineRoom(code="JF1", name="中心机房", unit=bureau.unit["IC"], in_service_on=wall.day_of(clock.now) - timedelta(days=30))
+    write(SETUP, Event.ROW_CREATE, room, at=clock.now)
+    measure(clock, "A04.7")
+    assert [(each.subject, each.reason["code"]) for each in opened("A04.7")] == [("machine_room:JF1", "room_without_keeper")]
+    person = bureau.person["P011"]
+    directory.start_assignment(
+        SETUP, person=person, duty="room_keeper", unit=person.unit, room=room, basis=None, valid_from=clock.now, at=clock.now,
+    )  # fmt: skip
+    measure(clock, "A04.7")
+    assert opened("A04.7") == []
+    zones(bureau, acting, clock)
+    approved(bureau, acting, clock, "link", internet(clock))
+    measure(clock, "A04.7")
+    assert opened("A04.7") == []
+    link = Link.objects.get()
+    link.person.left_on = wall.day_of(clock.now)
+    link.person.save()
+    measure(clock, "A04.7")
+    assert (f"link:{link.code}", "thing_keeper_left") in {(each.subject, each.reason["code"]) for each in opened("A04.7")}

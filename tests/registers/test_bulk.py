@@ -107,7 +107,12 @@ GRADINGS = (
     ("信息系统", "定级日期", "等级", "备案证明编号", "备案日期"),
     lambda n: (("JY01", "SB01", "AZ01")[n % 3], graded(n), "2", *((f"12-{n:06}", graded(n)) if n % 7 == 3 else ("", ""))),
 )
+DATABASES = (
+    ("数据库编号", "数据库名称", "数据库产品", "所属信息系统", "管理单位", "责任人", "IP 地址", "端口", "状态"),
+    lambda n: (f"N{n:06}", f"库{n}", "人大金仓", "JY01", "JYC", "P021", f"10.21.{n // 250 % 250}.{n % 250 + 1}", "54321", "在用"),
+)
 SHEETS = {
+    "database": DATABASES,
     "person": PEOPLE,
     "system": SYSTEMS,
     "account": ACCOUNTS,

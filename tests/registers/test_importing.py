@@ -23,7 +23,7 @@ from anzhang.registers.declaration import REGISTERS, Kind
 from anzhang.registers.rights import Sight
 from anzhang.rooms.models import Facility, MachineRoom, Shift
 from anzhang.systems.models import System
-from anzhang.systems.tables import DesignItem, Environment, ProtectionGrading, Release, TestReport
+from anzhang.systems.tables import Database, DesignItem, Environment, ProtectionGrading, Release, TestReport
 from anzhang.systems.upkeep import CheckPlan, CheckRun, OpsDossier
 from anzhang.thirdparty.models import Provider
 
@@ -77,6 +77,7 @@ def test_an_export_imports_back_as_unchanged(register_id, form, clock):
     SoftwareBaseline.objects.create(endpoint_class="counter", name="社保前台*", purpose="业务")
     Peripheral.objects.create(code="W1", name="U盘", kind="storage", vendor_id="0951", product_id="1666", serial="000123", unit=unit)
     system = System.objects.get(code="SB01")
+    Database.objects.create(code="DB1", name="=库", engine="dm", system=system, unit=unit, person=person, addresses=["10.1.1.1"], port=5236)
     Environment.objects.create(code="E1", name="生产", system=system, kind="production", hosts=["a1"], folders=["/opt/a"])
     release = Release.objects.create(
         code="R1", system=system, label="=1", artifact="a.jar", digests=["0" * 64], developers=["P014"], built_on=begun
