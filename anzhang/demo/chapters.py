@@ -36,6 +36,7 @@ from anzhang.demo import bureau as cast
 from anzhang.demo.bureau import Bureau
 from anzhang.demo.chapter import Chapter, Line, NearMiss, Planted, Site
 from anzhang.demo.crowd import Crowd
+from anzhang.monitoring.models import LogSource
 
 CHAPTERS: tuple[Chapter, ...] = (
     logs.CHAPTER,
@@ -81,6 +82,17 @@ def write_registers(site: Site, bureau: Bureau, made: Crowd) -> None:
 def lines(site: Site, begin: datetime, end: datetime) -> Iterator[Line]:
     """Yield what the sources say of `begin <= instant < end`, oldest first."""
     return merge(*(chapter.lines(site, begin, end) for chapter in _of(site)), key=_at)
+
+
+def awake(at: datetime) -> Iterator[Line]:
+    """Yield that every source in use has just looked at its clock: sent last, so that a source with little to say looks late to nobody.
+
+    Those of `configurations.OWN` keep silent as they are meant to.
+    """
+    quiet = [code for code, _name, _patience in configurations.OWN.values()]
+    sources = LogSource.objects.filter(state=LogSource.State.ACTIVE, clock=LogSource.Clock.SET).exclude(code__in=quiet).exclude(hosts=[])
+    for hosts in sources.order_by("code").values_list("hosts", flat=True):
+        yield at, logs.rfc3164(logs.DAEMON, logs.INFO, at, hosts[0], "chronyd[412]", "Selected source 10.40.0.1")
 
 
 def _of(site: Site) -> tuple[Chapter, ...]:

@@ -44,7 +44,7 @@ def go_on(home: Home, now: datetime, deliver: Callable[[list[bytes]], object]) -
         since = max(datetime.fromisoformat(state["sent_until"]), now - FURTHEST)
         if since < now:
             kept = [] if state["late"] else chapters.late(site)
-            deliver([line for _at, line in [*kept, *chapters.lines(site, since, now)]])
+            deliver([line for _at, line in [*kept, *chapters.lines(site, since, now), *chapters.awake(now)]])
             _write(home, {**state, "sent_until": now.isoformat(), "late": True})
 
 
