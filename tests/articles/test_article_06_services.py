@@ -8,8 +8,8 @@ import pytest
 
 from anzhang.directory.models import Unit
 from anzhang.permissions import Actor, Via
+from anzhang.systems import databases, releases
 from anzhang.systems import procedures as systems
-from anzhang.systems import releases
 from tests.articles import crossings
 from tests.articles.crossings import device, flow, found, seal, sighting, telling
 from tests.articles.stories import measure, opened, state, verdict
@@ -73,11 +73,13 @@ def test_it_is_its_devices_and_gone_when_it_stopped(bureau, acting, zones, tell,
 
 def test_what_only_looks_like_a_service_without_owner_is_silent(bureau, acting, zones, tell, clock):
     environment(bureau, clock, addresses=["10.20.5.1"], hosts=["jyapp01"])
+    mine = {"system": bureau.system["JY01"], "unit": bureau.unit["IC"], "engine": "dm"}
+    databases.register_database(SETUP, at=clock.now, code="DB1", name="就业库", addresses=["10.20.5.11"], **mine)
     device(bureau, acting, clock, zones["BIZ"], addresses=["10.20.5.2"], hosts=["jyapp01"])
     device(bureau, acting, clock, zones["BIZ"], code="JH1", name="交换机", kind="switch", addresses=["10.20.5.3"])
     device(bureau, acting, clock, zones["BIZ"], code="ZD1", name="终端", kind="terminal", mac=MAC)
     silent = (
-        lambda at: asked(at, "10.20.5.1"), lambda at: asked(at, "10.20.5.2"),
+        lambda at: asked(at, "10.20.5.1"), lambda at: asked(at, "10.20.5.2"), lambda at: asked(at, "10.20.5.11", 5236),
         lambda at: asked(at, "10.20.5.3", 443),  # the switch's own
         lambda at: asked(at, "10.20.5.4", 445), lambda at: sighting(at, source_ip="10.20.5.4", source_mac=MAC),  # by lease, its own
         lambda at: asked(at, "10.20.5.5", outcome="failure"),
