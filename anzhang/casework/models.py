@@ -158,6 +158,8 @@ class Act(Ledgered):
 class Approval(Bitemporal):
     """What was granted: kind, scope, validity. The gates read it. Written only when a case passes."""
 
+    NAMED_BY = ("case",)
+
     kind = models.CharField(_("批准种类"), max_length=64)
 
     class Origin(models.TextChoices):
@@ -185,6 +187,9 @@ class Approval(Bitemporal):
             models.Index(fields=["valid_to"], name="approval_ends", condition=Q(expired_at=None, superseded_at=None)),
         )
         constraints = (models.UniqueConstraint(fields=["case"], condition=Q(superseded_at=None), name="one_approval_per_case"),)
+
+    def __str__(self) -> str:
+        return self.case.number
 
 
 class Verdict(models.Model):

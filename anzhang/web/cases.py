@@ -38,7 +38,7 @@ from anzhang.web.paging import KeyPaginator
 PAGE_SIZE = 50
 CHOSEN = frozenset({
     "choice", "person", "unit", "system", "approval", "finding", "route", "rule", "room", "device", "zone", "legal_basis", "link",
-    "interconnection", "release", "environment",
+    "interconnection", "release", "environment", "project",
 })  # kinds of field that are chosen from a list  # fmt: skip
 # What a list shows of a case.
 SHOWN = ("number", "title", "state", "step", "rules", "due_at", "decided_at", "filed_at", "unit__name", "applicant__name")
@@ -227,7 +227,7 @@ def new(request: HttpRequest, route: str) -> HttpResponse:
         try:
             case = _filed(request, actor, way, unit, person, values, at)
         except forms.FormError as error:
-            faults, refusal = error.faults, error
+            faults, refusal = error.faults, _named(error, way)
         except RefusedError as error:
             refusal = error
         else:
@@ -249,6 +249,13 @@ def new(request: HttpRequest, route: str) -> HttpResponse:
         "hours": parameters.values(at)["regularization_hours"] if way.emergency is not None else 0,
     }
     return render(request, "cases/new.html", context)
+
+
+def _named(error: forms.FormError, way: Route) -> RefusedError:
+    """Return the faults of a form for the top of its page, where each says which field it is about."""
+    labels = {field.name: str(field.label) for field in way.fields}
+    texts = [text if text.startswith(labels.get(name, "")) else f"{labels[name]}：{text}" for name, text in error.faults.items()]
+    return RefusedError(error.code, " ".join(texts), error.remedy)
 
 
 def _filed(request: HttpRequest, actor: Actor, way: Route, unit: Unit, person: Person, values: dict[str, Any], at: datetime) -> Case:
@@ -322,7 +329,7 @@ def page_of(
         "comparison": unit_routes_page.comparison(case, at),
         "may_resubmit": own and case.state == Case.State.RETURNED,
         "inputs": inputs(way, given, faults, case.unit, at) if edits else (),
-        "refusal": refusal,
+        "refusal": _named(refusal, way) if isinstance(refusal, forms.FormError) else refusal,
         "opinion": opinion,
         "now": at,
     }

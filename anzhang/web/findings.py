@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
@@ -149,6 +151,21 @@ def _may_plan(finding: Finding, actor: Actor) -> bool:
     return running and actor.unit_id == finding.unit_id and actor.administrator is not Administrator.AUDITOR
 
 
+def _ways(finding: Finding, obligation: Obligation, actor: Actor) -> list[tuple[str, str]]:
+    """Return title and address of what the finding's unit may ask for: the routes whose effects are verbs of the obligation."""
+    if not _may_plan(finding, actor):
+        return []
+    noun, _colon, key = finding.subject.partition(":")
+    if noun == "account":
+        noun, key = "system", key.partition("/")[0]
+    found = []
+    for way in routes.current().values():
+        if {way.effect, *(step.effect for step in way.steps)}.intersection(obligation.procedures):
+            given = urlencode({field.name: key for field in way.fields if field.kind == noun})
+            found.append((str(way.title), f"{reverse('case_form', args=[way.key])}{'?' if given else ''}{given}"))
+    return found
+
+
 @require_http_methods(["POST"])
 @login_needed
 def remedy(request: HttpRequest, number: str) -> HttpResponse:
@@ -160,8 +177,8 @@ def remedy(request: HttpRequest, number: str) -> HttpResponse:
             from anzhang.engines.vault import Vault  # its libraries are loaded by whoever needs them, not by every web process
 
             found = remedies.recheck(actor, finding, Vault(settings.HOME.vault), at)
-            closed = found.state == Finding.State.CLOSED
-            messages.success(request, _("已核对：问题已消除。") if closed else _("已核对：问题仍然存在。"))
+            words = {Finding.State.CLOSED: _("已核对：问题已消除。"), Finding.State.REGULARIZED: _("已核对：事后已经补批。")}
+            messages.success(request, words.get(Finding.State(found.state), _("已核对：问题仍然存在。")))
         elif verb == "add":
             title, address = (request.POST.get(name, "") for name in ("title", "address"))
             remedies.add_evidence(actor, title, address, at, finding=finding)
@@ -214,6 +231,7 @@ def page_of(request: HttpRequest, finding: Finding, actor: Actor, at: datetime, 
         "may_plan": _may_plan(finding, actor),
         "may_remedy": finding.state != Finding.State.CLOSED and remedies.may_remedy(actor, finding.unit, at),
         "may_waive": finding.state in waivers.WAIVABLE and "finding_waiver" in routes.current() and actor.unit_id == finding.unit_id,
+        "ways": _ways(finding, obligation, actor),
         "links": list(remedies.links_of(finding)),
         "plan": request.POST.get("plan", finding.plan),
         "refusal": refusal,

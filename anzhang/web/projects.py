@@ -85,7 +85,12 @@ def index(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "projects/index.html",
-        {"projects": [(each, len(lacks)) for each, lacks in rows], "routes": routes.current(), "article": _article()},
+        {
+            "projects": [(each, len(lacks)) for each, lacks in rows],
+            "routes": routes.current(),
+            "article": _article(),
+            "writes": rights.may_write(REGISTERS["project"], actor, at),
+        },
     )
 
 
@@ -217,7 +222,7 @@ def _apply(project: Project) -> str:
 
 
 def _lack(refusal: RefusedError, project: Project) -> Lack:
-    given = urlencode({"project": project.pk})
+    given = urlencode({"project": project.code})
     if refusal.code.startswith("design_"):
         return Lack(refusal, f"{reverse('register_new', args=['design_item'])}?{given}", _("登记安全设计项"))
     if refusal.code in {"checklist_missing", "standard_withdrawn"}:

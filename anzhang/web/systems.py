@@ -52,6 +52,8 @@ MOST_SYSTEMS = 500
 SHOWN = 30  # rows of each table; the registers hold all
 DAYS = (30, 90, 365)  # of the timeline
 MOST_ENTRIES = 1000
+# Refusals of the gates that no application puts right.
+HOPELESS = frozenset({"digest_invalid", "source_unreadable", "environment_retired", "system_retired", "not_employed"})
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,8 @@ def _operations(request: HttpRequest, system: System, at: datetime) -> dict[str,
     links = proofs.of(item.reference for _source, item in shown)
     environment = Environment.objects.filter(system=system, code=typed(request, "load_environment")).select_related("system").first()
     source = typed(request, "source")
-    address = f"{reverse('case_form', args=[load_tests.ROUTE])}?"
+    denied = load_tests.load_test(environment, source, at) if environment and source else None
+    apply = f"{reverse('case_form', args=[load_tests.ROUTE])}?{urlencode(_proposed(environment, source))}"
     return {
         "kept": OpsDossier.objects.filter(system=system).select_related("keeper").first(),
         "kinds": [(each.kind, str(each.label)) for each in dossiers.SOURCES.values()],
@@ -204,8 +207,8 @@ def _operations(request: HttpRequest, system: System, at: datetime) -> dict[str,
         "load_tests": list(LoadTest.objects.filter(environment__system=system).select_related("environment", "basis__case")[:SHOWN]),
         "load_environment": environment,
         "source": source,
-        "load_denied": load_tests.load_test(environment, source, at) if environment and source else None,
-        "load_apply": address + urlencode(_proposed(environment, source)),
+        "load_denied": denied,
+        "load_apply": apply if denied and denied.code not in HOPELESS else "",
     }
 
 
@@ -295,10 +298,30 @@ def _asked(request: HttpRequest, system: System, at: datetime) -> dict[str, Any]
     digest, who = typed(request, "digest").lower(), typed(request, "person")
     environment = Environment.objects.filter(system=system, code=typed(request, "environment")).select_related("system").first()
     person = Person.objects.filter(Q(code=who) | Q(name=who)).order_by("left_on", "code").first() if who else None
-    complete = bool(environment and person and digest)
-    denied = gate.go_live(environment, digest, person, at) if environment and person and digest else None
-    release = next(iter(evidence.releases_of(system, digest)), None) if complete else None
-    fields = {"environment": environment.code if environment else "", "digest": digest, "release": release.code if release else ""}
-    apply = f"{reverse('case_form', args=[gate.ROUTE])}?{urlencode({name: value for name, value in fields.items() if value})}"
-    return {"asked": {"digest": digest, "person": who}, "asked_environment": environment, "asks": complete, "denied": denied,
-            "person": person, "apply": apply, "incomplete": bool(digest or who) and not complete}  # fmt: skip
+    context = {"asked": {"digest": digest, "person": who}, "asked_environment": environment, "person": person}
+    if not (environment and person and digest):
+        return context | {"incomplete": _incomplete(environment, digest, who) if digest or who else ""}
+    denied = gate.go_live(environment, digest, person, at)
+    return context | {"asks": True, "denied": denied, "way_on": _way_on(denied, environment, digest) if denied else None}
+
+
+def _incomplete(environment: Environment | None, digest: str, who: str) -> str:
+    """Return what the question lacks."""
+    if environment is None:
+        return _("请选择运行环境。没有可选的，先登记运行环境。")
+    if not digest:
+        return _("请填写制品的 SHA-256。")
+    return _("人员台账中没有“%s”。请填写工号或姓名。") % who[:40] if who else _("请填写执行人员的工号或姓名。")
+
+
+def _way_on(denied: RefusedError, environment: Environment, digest: str) -> tuple[str, str] | None:
+    """Return title and address of where one puts right what the gate refused; None where no form would help."""
+    release = next(iter(evidence.releases_of(environment.system, digest)), None)
+    if denied.code in HOPELESS:
+        return None
+    if release is None or denied.code == "release_withdrawn":
+        return _("登记版本发布"), f"{reverse('register_new', args=['release'])}?{urlencode({'system': environment.system.code})}"
+    if denied.code == "evidence_missing":
+        return _("补登测试报告"), f"{reverse('register_new', args=['test_report'])}?{urlencode({'release': release.code})}"
+    given = {"environment": environment.code, "digest": digest, "release": release.code}
+    return _("申请上线"), f"{reverse('case_form', args=[gate.ROUTE])}?{urlencode(given)}"

@@ -833,7 +833,7 @@ def test_the_dossier_answers_as_the_gate_does_and_offers_to_apply(production, re
     text = pages("liming").get(f"/systems/SB01/?environment=SB-P&digest={NEW}&person=李明").text
     assert "没有在“社保生产”上线的批准" in text
     assert f"/cases/new/go_live/?environment=SB-P&amp;digest={NEW}&amp;release=R1" in text
-    assert "都要写明" in pages("liming").get(f"/systems/SB01/?environment=SB-P&digest={NEW}&person=无名").text
+    assert "人员台账中没有“无名”" in pages("liming").get(f"/systems/SB01/?environment=SB-P&digest={NEW}&person=无名").text
     asked = pages("luona").get(f"/cases/new/go_live/?release=R1&environment=SB-P&digest={NEW}").text
     assert (NEW in asked, 'value="SB-P" selected' in asked) == (True, True)
 

@@ -60,6 +60,13 @@ def test_the_way_to_a_waiver_is_filled_in(finding, visit):
     assert f'value="{finding.number}" selected' in sunli.get(address).text
 
 
+def test_it_offers_what_the_unit_may_ask_for_and_nobody_else(finding, visit):
+    page = visit("sunli").get(f"/findings/{finding.number}/").text
+    assert 'href="/cases/new/officer_appointment/"' in page  # `appoint_officer` is a verb of A05.3
+    assert "/cases/new/link/" not in page
+    assert "/cases/new/officer_appointment/" not in visit("wujie").get(f"/findings/{finding.number}/").text
+
+
 def test_a_stranger_finds_nothing_and_a_reader_without_duty_is_offered_nothing(finding, visit):
     assert visit("luona").post(f"/findings/{finding.number}/remedy/", {"verb": "recheck"}).status_code == 404
     chenjing = visit("chenjing")

@@ -47,6 +47,8 @@ def test_a_project_goes_from_stage_to_stage_on_its_page(bureau, acting, at, cloc
     for said in ("没有登记安全设计项", "没有两人签字的方案核对表", "没有领导小组的批准", "/cases/new/project_approval/?project=XM01"):
         assert said in page, said
     assert "进入“已立项”</button>" not in page
+    assert "/registers/design_item/new/?project=XM01" in page
+    assert 'value="XM01" selected' in at("liuyang").get("/registers/design_item/new/?project=XM01").text
     works.design(bureau, acting, clock, row)
     checklist = works.prepared(acting, clock, row)
     for name, said in (("sunli", "编制核对表或申请立项的人不能签字"), ("zhouwei", ""), ("liuyang", "签字</button>")):
