@@ -51,7 +51,7 @@ declare(
         kind=Kind.PLAIN,
         columns=("code", "name", "kind", "zone", "unit", "state", "in_service_on", "retired_on", "successor"),
         order=("code",),
-        search=("code", "name"),
+        search=("code", "name", "system__code", "system__name"),
         filters=(by_unit("unit"), by_choice(Device, "kind"), by_choice(Device, "state")),
         scope=("unit__path",),
         key=("code",),

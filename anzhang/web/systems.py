@@ -29,6 +29,7 @@ from anzhang.casework.models import Finding
 from anzhang.directory.models import Person
 from anzhang.engines import vault as engine
 from anzhang.monitoring.models import LogSource, LogSourceActivity
+from anzhang.network.models import Device
 from anzhang.permissions import Actor, RefusedError
 from anzhang.registers import rights
 from anzhang.registers.declaration import REGISTERS
@@ -38,7 +39,7 @@ from anzhang.regulation.checks import page
 from anzhang.systems import dossiers, evidence, gate, go_lives, load_tests, protection, queries, releases, sarif
 from anzhang.systems import obligations_gradings as gradings
 from anzhang.systems.models import Account, System
-from anzhang.systems.tables import CodeScan, DesignItem, Environment, GoLive, Release, TestReport
+from anzhang.systems.tables import CodeScan, Database, DesignItem, Environment, GoLive, Release, TestReport
 from anzhang.systems.upkeep import CheckPlan, LoadTest, OpsDossier
 from anzhang.web import evidence as proofs
 from anzhang.web import projects
@@ -47,7 +48,7 @@ from anzhang.web.actors import actor_of
 from anzhang.web.asked import typed
 from anzhang.web.registers import attachment
 
-NOUNS = ("environment", "release", "design_item", "test_report", "code_scan", "load_test", "ops_dossier")
+NOUNS = ("environment", "database", "release", "design_item", "test_report", "code_scan", "load_test", "ops_dossier")
 MOST_SYSTEMS = 500
 SHOWN = 30  # rows of each table; the registers hold all
 DAYS = (30, 90, 365)  # of the timeline
@@ -163,6 +164,8 @@ def _dossier(system: System, actor: Actor, at: datetime) -> dict[str, Any]:
     return {
         "system": system,
         "environments": list(Environment.objects.filter(system=system)[:SHOWN]),
+        "databases": list(Database.objects.filter(system=system).select_related("person")[:SHOWN]),
+        "devices": list(Device.objects.filter(system=system).select_related("person").order_by("code")[:SHOWN]),
         "releases": _shown(shown),
         "granted": list(_granted(shown)[:SHOWN]),
         "standing": set(GoLive.objects.filter(evidence.standing(at), release__in=shown).values_list("pk", flat=True)),
