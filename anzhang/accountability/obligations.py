@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import QuerySet
+
 from anzhang import clock
-from anzhang.directory.models import Assignment
+from anzhang.directory.models import Assignment, Person
 from anzhang.directory.queries import is_employed
 from anzhang.journal.models import Entry
 from anzhang.network import links
@@ -70,26 +72,33 @@ def _holds(post: Assignment, at: datetime) -> bool:
     return (post.valid_to is None or post.valid_to > at) and is_employed(post.person, at)
 
 
-def _things(kind: str, rows: Any, at: datetime, limit: timedelta) -> Found:
-    """Judge the rows of a register whose rows name their unit and the person who answers for them."""
+def _things(kind: str, rows: QuerySet[Any], at: datetime, limit: timedelta) -> Found:
+    """Judge the rows of a register whose rows name their unit and the person who answers for them.
+
+    There are as many as there are devices, so no row is made an object; people are, once each.
+    """
+    people = Person.objects.only("code", "name", "joined_on", "left_on").in_bulk(
+        list(rows.order_by().values_list("person", flat=True).distinct())
+    )
+    dated = "in_service_on" in {field.name for field in rows.model._meta.get_fields()}
+    columns = ("pk", "code", "name", "unit__code", "person_id", *(("in_service_on",) if dated else ()))
     population, breaches, bare = [], [], []
-    for row in rows.select_related("unit", "person").order_by("code").iterator(chunk_size=5000):
-        person = row.person if row.person_id else None
-        owes = Subject(f"{kind}:{row.code}", row.name, row.unit.code, person.code if person else None)
+    for key, code, name, unit, person_id, *day in rows.order_by("code").values_list(*columns):
+        person = people.get(person_id)
+        owes = Subject(f"{kind}:{code}", name, unit, person.code if person else None)
         population.append(owes)
         if person is None:
-            bare.append((row, owes))
+            bare.append((key, owes, day[0] if day else None))
         elif not is_employed(person, at):
             left = clock.start_of(person.left_on) if person.left_on else at
-            params = {"thing": row.name, "person": person.name, "since": clock.day_of(left).isoformat()}
-            breaches.append(Breach(owes, Why("thing_keeper_left", params), (f"{kind}:{row.pk}", f"person:{person.pk}"), left))
-    came = _came(kind, [row.pk for row, _owes in bare])
-    for row, owes in bare:
-        day = getattr(row, "in_service_on", None)
-        begun = max((each for each in (came.get(row.pk), clock.start_of(day) if day else None) if each is not None), default=None)
+            params = {"thing": name, "person": person.name, "since": clock.day_of(left).isoformat()}
+            breaches.append(Breach(owes, Why("thing_keeper_left", params), (f"{kind}:{key}", f"person:{person_id}"), left))
+    came = _came(kind, [key for key, _owes, _day in bare])
+    for key, owes, since in bare:
+        begun = max((each for each in (came.get(key), clock.start_of(since) if since else None) if each is not None), default=None)
         if begun is None or at - begun > limit:
-            params = {"thing": row.name, "days": limit.days, "since": clock.day_of(begun).isoformat() if begun else ""}
-            breaches.append(Breach(owes, Why("thing_without_keeper", params), (f"{kind}:{row.pk}",), begun))
+            params = {"thing": owes.label, "days": limit.days, "since": clock.day_of(begun).isoformat() if begun else ""}
+            breaches.append(Breach(owes, Why("thing_without_keeper", params), (f"{kind}:{key}",), begun))
     return population, breaches
 
 
