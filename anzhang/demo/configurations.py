@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from anzhang import clock
-from anzhang.demo import estate
+from anzhang.demo import estate, gateways
 from anzhang.demo.bureau import SETUP, Bureau
 from anzhang.demo.chapter import Chapter, Line, NearMiss, Planted, Site
-from anzhang.demo.crossings import CARRIER, session
+from anzhang.demo.crossings import session
 from anzhang.demo.crowd import Crowd, put
 from anzhang.demo.estate import Machine, fixed
 from anzhang.demo.hands import minute, walk
@@ -113,11 +113,11 @@ def text(site: Site, machine: Machine, at: datetime) -> bytes:
     """Return the configuration of a device as it was collected at an instant."""
     changed = clock.day_of(at) > clock.day_of(site.now) - timedelta(days=CHANGED)
     more = " mtu 1400\n" if changed and machine.code in {UNORDERED, JUST_ORDERED, STRUCK, ALLOWED} else ""
-    routes = ""
-    if machine.code == WAY_OUT:
-        routes = f"ip route-static 198.51.100.0 255.255.255.0 {OUTSIDE}\n"
+    if machine.code == gateways.CORE:
+        return gateways.core(machine).encode()
     if machine.code == BORDER:
-        routes = f"ip route-static 203.0.113.0 255.255.255.248 {CARRIER}\n"
+        return gateways.border(machine).encode()
+    routes = f"ip route-static 198.51.100.0 255.255.255.0 {OUTSIDE}\n" if machine.code == WAY_OUT else ""
     return TEXT.format(host=machine.host, name=machine.name, address=machine.ip, more=more, routes=routes).encode()
 
 
@@ -261,6 +261,7 @@ CHAPTER = Chapter(
         Planted("A08.1", f"device:{UNORDERED}", "四天前改了配置，没有变更单"),
         Planted("A08.3", f"device:{SILENT}", "防火墙还有日志，三小时没有流量记录"),
         Planted("A09.1", "zone:BG", "办公网的打印机与互联网通信"),
+        Planted("A09.1", "zone:SC", "路由器和防火墙各有一条调试时留下的规则，合起来从互联网通到就业服务器"),
         Planted("A09.3", f"device:{PRINTER}", "同一通信：打印机上了互联网"),
         Planted("A10.1", f"device:{PRINTER}", "同一通信：没有批准的外部地址"),
         Planted("A09.2", f"configuration:{WAY_OUT}", "配置里有一条到互联网的路由，没有批准的链路"),
@@ -269,7 +270,7 @@ CHAPTER = Chapter(
     near=(
         NearMiss("A08.1", f"device:{JUST_ORDERED}", "变更单的窗口在上次采集前不到二十四小时结束"),
         NearMiss("A08.3", f"device:{PATIENT}", "一百分钟没有日志，台账允许静默三小时"),
-        NearMiss("A09.1", "zone:YW", "到互联网的连接被防火墙拦下"),
+        NearMiss("A09.1", "zone:YW", "到互联网的连接被防火墙拦下，配置也隔得开"),
         NearMiss("A09.2", f"configuration:{BORDER}", "到运营商的路由，链路经过批准"),
         NearMiss("A07.1", "system:XT244", "同样中断二十分钟，在变更单的窗口以内"),
     ),

@@ -14,7 +14,7 @@ from pathlib import Path
 from anzhang import clock
 from anzhang.casework import rules, waiting
 from anzhang.casework.models import Approval
-from anzhang.network import exits, interconnections, links
+from anzhang.network import exits, interconnections, reachability
 from anzhang.network import networks as _networks  # noqa: F401  # the table that rules compare addresses with
 from anzhang.network.models import Device, Interconnection
 from anzhang.network.watching import subject
@@ -22,7 +22,6 @@ from anzhang.regulation.checks import Context, check
 from anzhang.regulation.verdicts import Breach, Ground, Outcome, Subject, Why
 
 RULES = Path(__file__).parent / "rules"
-SHOWN = 5  # pairs of networks that a sentence names
 expired_devices_gone = rules.bind(RULES / "expired_devices_gone.sql")
 outside_peers_approved = rules.bind(RULES / "outside_peers_approved.sql")
 CROSSED = rules.load(RULES / "isolated_pairs_uncrossed.sql")
@@ -91,34 +90,29 @@ links_to_internet_approved.rule = LINKED  # type: ignore[attr-defined]  # its pa
 
 @check("isolated_pairs_uncrossed")
 def isolated_pairs_uncrossed(context: Context) -> Outcome:
-    """Find flows across networks that are kept apart, without a link. Source: Art. 9; A09.1.
+    """Find flows across networks that are kept apart, and packets that configurations would let across, without a link.
 
-    That nothing was seen is no proof that nothing can pass: until reachability is proved from configurations it is unknown, never green.
+    A pair is proved from the newest configuration of every network device, none older than `isolation_proof_hours`. What was not read,
+    or is not there, is unknown ground: that nothing was seen to pass is no proof that nothing can. Source: Art. 9; A09.1.
     """
-    outcome = rules.evaluate(CROSSED, context)
-    pairs = "、".join(context.parameters["isolated_pairs"])
-    return replace(outcome, unknown=(*outcome.unknown, _unproved("isolated_pairs", pairs)))
+    return _with(rules.evaluate(CROSSED, context), reachability.crossings(context))
 
 
 isolated_pairs_uncrossed.rule = CROSSED  # type: ignore[attr-defined]  # its page shows the file
 
 
-def _unproved(what: str, pairs: str) -> Ground:
-    """Return that nobody has proved from configurations what can be reached between pairs of networks."""
-    return Ground(None, Why("no_reachability_proof", {"pairs": pairs}), Subject(f"proof:{what}", pairs, None))
+def _with(seen: Outcome, proved: Outcome) -> Outcome:
+    """Return what flows showed together with what configurations prove."""
+    return replace(seen, breaches=(*seen.breaches, *proved.breaches), unknown=(*seen.unknown, *proved.unknown))
 
 
 @check("links_not_outgrown")
 def links_not_outgrown(context: Context) -> Outcome:
-    """Find what passes between networks beyond the addresses, ports and dates of every approved link of theirs. Source: Art. 31; A31.2.
+    """Find what passes between networks beyond the addresses, ports and dates of every approved link of theirs.
 
-    Flows are judged. What configurations would let pass, and how that grew, nobody computes yet: until then it is unknown, never green.
+    Flows are judged, and what configurations let pass between zones that a link joins (`reachability`). Source: Art. 31; A31.2.
     """
-    outcome = rules.evaluate(OUTGROWN, context)
-    joined = links.lasting(context.at).filter(recorded_at__lte=context.at).order_by("code").values_list("near_zone__name", "far_zone__name")
-    pairs = list(dict.fromkeys(f"{near}—{far}" for near, far in joined))
-    named = "、".join(pairs[:SHOWN]) + ("…" if len(pairs) > SHOWN else "")
-    return replace(outcome, unknown=(*outcome.unknown, _unproved("links", named or "—")))
+    return _with(rules.evaluate(OUTGROWN, context), reachability.growth(context))
 
 
 links_not_outgrown.rule = OUTGROWN  # type: ignore[attr-defined]  # its page shows the file

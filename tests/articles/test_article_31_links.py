@@ -1,4 +1,4 @@
-"""Art. 31: what networks reach does not grow beyond the links that were approved (A31.2); never green while nothing proves it."""
+"""Art. 31: what networks reach does not grow beyond the links that were approved (A31.2): by flows, and by configurations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from anzhang.network import procedures
+from anzhang.casework.models import Verdict
+from anzhang.network import procedures, snapshots
 from tests.articles import crossings
 from tests.articles.crossings import approved, bank, device, flow, instant, internet, telling
 from tests.articles.stories import opened, state, verdict
@@ -78,9 +79,7 @@ def test_what_stays_inside_is_silent_and_is_still_no_proof(bureau, acting, zones
         flow(at, "198.51.100.7", "10.90.0.5", 443),  # a visitor
     )  # fmt: skip
     assert tell(*silent) == {}
-    assert (state(GROWTH, "JYC"), state(GROWTH, None)) == ("met", "unknown")
-    why = verdict(GROWTH, None).why
-    assert (why["code"], why["params"]["pairs"]) == ("no_reachability_proof", "办公网—业务专网")
+    assert (state(GROWTH, "JYC"), verdict(GROWTH, "JYC").why["code"]) == ("unknown", "device_without_snapshot"), "the jump host's"
     assert tell(flow(clock.now, "10.30.9.9", "10.20.3.3", 1433)) == grown("addresses"), "not on the ports of remote operation"
     procedures.change_device(acting("liming"), jump, at=clock.now, kind="server")
     assert tell(flow(clock.now, SERVER, CLERK, 51515, source_port=1433, bytes_out=9000)) == grown("addresses") | grown("ports")
@@ -89,7 +88,7 @@ def test_what_stays_inside_is_silent_and_is_still_no_proof(bureau, acting, zones
 def test_two_networks_without_any_link_show_no_growth_and_nobody_can_say(tell, clock):
     assert tell(clerk(clock.now)) == {}
     assert (state(GROWTH, "IC"), verdict(GROWTH, "IC").why["code"]) == ("unknown", "zones_meet_without_link")
-    assert verdict(GROWTH, None).why["code"] == "no_reachability_proof"
+    assert verdict(GROWTH, None).why["code"] == "no_network_devices"
 
 
 def test_a_link_to_the_internet_is_outgrown_too_and_an_outside_bodys_traffic_is_not_its(bureau, acting, link, tell, clock):
@@ -118,3 +117,47 @@ def test_without_flows_it_says_so(link, tell):
     link()
     assert tell() == {}
     assert verdict(GROWTH, "JYC").why["code"] == "no_flows_beside_links"
+
+
+ROUTER = """#
+sysname r9
+#
+acl number 3001
+ rule 5 permit tcp source 10.30.0.0 0.0.255.255 destination 10.20.1.4 0.0.0.3 destination-port eq 443
+ rule 10 permit icmp source 10.30.0.0 0.0.255.255 destination 10.20.1.4 0.0.0.3
+{more} rule 100 deny ip
+acl number 3002
+ rule 100 deny ip
+#
+interface GigabitEthernet0/0/1
+ ip address 10.30.0.1 255.255.0.0
+ traffic-filter inbound acl 3001
+#
+interface GigabitEthernet0/0/2
+ ip address 10.20.0.1 255.255.0.0
+ traffic-filter inbound acl 3002
+#
+return
+"""
+
+
+def test_what_a_configuration_lets_pass_beyond_a_link_is_growth_until_it_is_taken_back_or_approved(bureau, acting, link, tell, clock):
+    link()
+    procedures.register_device(acting("liming"), at=clock.now, code="LY9", name="路由器", kind="router", unit=bureau.unit["IC"])
+
+    def collect(more=""):
+        clock.advance(minutes=5)
+        text = ROUTER.format(more=more).encode()
+        snapshots.receive_snapshot(acting("liming"), text, clock.now, device="LY9", collected_at=clock.now)
+        clock.advance(minutes=1)
+        return tell(clerk(clock.now))
+
+    assert collect() == {}
+    assert (state(GROWTH, "JYC"), Verdict.objects.filter(obligation=GROWTH, current=True, state="unknown").count()) == ("met", 0)
+    grown_by = collect(" rule 20 permit tcp source 10.30.0.0 0.0.255.255 destination 10.20.1.4 0.0.0.3 destination-port eq 1521\n")
+    assert grown_by == {("link:LL02", "configured_path"): "open"}
+    (finding,) = opened(GROWTH)
+    assert (finding.reason["params"]["service"], finding.person.code) == ("tcp/1521", "P021")
+    link(code="LL03", ports="tcp/1521")
+    clock.advance(minutes=5)
+    assert tell(clerk(clock.now)) == {}, "approved now"
