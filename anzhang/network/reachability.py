@@ -232,7 +232,7 @@ def _breach(reach: Reach, verdict: isolation.Verdict, owes: Subject, pair: str) 
     """Return what a packet shows that passes: from where to where, by which devices and which of their lines."""
     witness, more = verdict.witnesses[0], verdict.rows
     packet = witness.packet
-    ways = "、".join(f"{row.source} → {row.target} {_service(row)}" for row in more[:SHOWN]) + ("…" if len(more) > SHOWN else "")
+    ways = "、".join(f"{row.source} → {row.target} {service_of(row)}" for row in more[:SHOWN]) + ("…" if len(more) > SHOWN else "")
     params = {
         "pair": pair, "source": str(ipaddress.IPv4Address(packet.source)), "destination": str(ipaddress.IPv4Address(packet.target)),
         "service": _named(packet.protocol, packet.target_port), "path": "；".join(_told(hop) for hop in witness.hops[:HOPS]), "ways": ways,
@@ -250,7 +250,8 @@ def _told(hop: Any) -> str:
     return f"{hop.device} {hop.come}→{hop.go}" + (f" {lines}" if lines else "")
 
 
-def _service(row: isolation.Row) -> str:
+def service_of(row: isolation.Row) -> str:
+    """Return the service of a row as registers write it: `tcp/443`, `tcp/8000-8010`, `icmp`."""
     if (row.first_port, row.last_port) == (0, 65535):
         return row.protocol
     return f"{row.protocol}/{row.first_port}" + ("" if row.first_port == row.last_port else f"-{row.last_port}")
@@ -285,6 +286,15 @@ def _doubts(reach: Reach, verdict: isolation.Verdict) -> dict[str, Ground]:
                 "", Ground(None, Why("isolation_may_pass", {"pair": doubt.text}), Subject("proof:isolation", doubt.text, None))
             )
     return found
+
+
+def doubts(reach: Reach) -> list[Ground]:
+    """Return what keeps any of the pairs from being proved, each once."""
+    found: dict[str, Ground] = {}
+    for verdict in reach.proof.verdicts.values():
+        if verdict.grade == "unproved":
+            found |= _doubts(reach, verdict)
+    return list(found.values())
 
 
 DOUBTS = frozenset({"ipv6", "next_hop", "dynamic_routes", "may_pass", "port_unknown", "address", "tunnel", "nat"})
