@@ -100,9 +100,11 @@ class _Reader:
             self.entry(line, words)
         elif top.startswith("object-group "):
             self.member(line, words)
-        elif top.startswith("object network") or line.section:
+        elif line.section:
             if OPENING.match(line.text):
                 self.doubt(line, "not_read")
+            elif line.text.lower().startswith(("route-target", "route-replicate")):
+                self.device.leaks = True
         else:
             self.top(line, words)
 
@@ -142,6 +144,8 @@ class _Reader:
                 self.found[name] = replace(each, addresses=(*each.addresses, (number(address), length_of(length))))
             else:
                 self.doubt(line, "address")
+        elif text.startswith(("standby ", "vrrp ")) and len(words) > 3 and words[2].lower() == "ip" and is_number(words[3]):
+            self.found[name] = replace(each, addresses=(*each.addresses, (number(words[3]), 32)))
         elif text == "shutdown":
             self.down.add(name)
         elif text.startswith(("ip vrf forwarding", "vrf forwarding")):
@@ -165,7 +169,7 @@ class _Reader:
             if rest and rest[0].lower() in {"standard", "extended"}:
                 kind, rest = rest[0].lower(), rest[1:]
         else:
-            name, rest, kind = head[-1], list(words), head[2].lower()
+            name, rest, kind = head[-1], list(words), "extended" if len(head) == 3 else head[2].lower()
         rows = self.lists.setdefault(name, [])
         place = int(rest.pop(0)) if rest and rest[0].isdigit() else -1
         if not rest or rest[0].lower() in {"remark", "evaluate", "dynamic"} or kind not in {"standard", "extended"}:
@@ -200,7 +204,10 @@ class _Reader:
             return None, at + 1
         if word == "host":
             return Addresses((Range(number(words[at + 1]), number(words[at + 1])),)), at + 2
-        if word == "object-group":
+        if "/" in word:
+            address, _, length = word.partition("/")
+            return Addresses((network(number(address), length_of(length)),)), at + 1
+        if word in {"object-group", "addrgroup"}:
             found = addresses_of(self.sets, [words[at + 1]])
             if found is None:
                 raise UnreadError(words[at + 1])

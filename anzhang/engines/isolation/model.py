@@ -157,6 +157,7 @@ class Hide:
     to: Addresses | None
     source: Addresses | None = None
     go: Sides | None = None
+    certain: bool = True  # False: it may apply (what a static translation does the other way)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv4Network, ip_network
 
 from anzhang.engines.isolation import reading
 from anzhang.engines.isolation.flood import Net, Node, Reached, Step, flood, trace
-from anzhang.engines.isolation.model import LAST, PROTOCOLS, Device, Doubt, Interface, Range
+from anzhang.engines.isolation.model import LAST, PROTOCOLS, Addresses, Device, Doubt, Forward, Hide, Interface, Range
 from anzhang.engines.isolation.packets import WITH_PORTS, Packet, Packets, Set
 from anzhang.engines.isolation.walker import Walk, walk
 from anzhang.engines.sqlbox.addresses import is_public
@@ -134,6 +134,9 @@ class _Prover:
                 self._stand(device)
             for name, each in device.interfaces.items():
                 device.interfaces[name] = replace(each, areas=tuple(placed.get((device.code, name.lower()), ())))
+        for device in self.devices:
+            device.hides += [_reverse(each) for each in device.forwards]
+        self.known = {address for device in self.devices for each in device.interfaces.values() for address, _length in each.addresses}
         self.doubts = [doubt for device in self.devices for doubt in device.doubts if self._joins(device) or doubt.why in ALWAYS]
         self.joining = [device for device in self.devices if self._joins(device)]
         self.net = Net(self.joining, self.packets)
@@ -168,7 +171,7 @@ class _Prover:
     def _joins(device: Device) -> bool:
         """Whether a device can hand packets from one network to another."""
         return sum(1 for each in device.interfaces.values() if each.addresses or each.areas) > 1 or any(
-            len(set(each.subnets())) > 1 for each in device.interfaces.values()
+            len({subnet for subnet in each.subnets() if subnet.first < subnet.last}) > 1 for each in device.interfaces.values()
         )
 
     def _to(self, name: str, ranges: Iterable[Range]) -> Set:
@@ -182,13 +185,15 @@ class _Prover:
             found |= self.outside
         standing = bool(found - self.outside)
         for route in device.routes:
-            if route.hop is None or not any(subnet.holds(route.hop) for subnet in each.subnets()) or self.net.owner.get(route.hop):
+            if route.hop is None or not any(subnet.holds(route.hop) for subnet in each.subnets()) or route.hop in self.known:
                 continue
             leads = Range(route.first, route.first | (LAST >> route.length if route.length < 32 else 0))
             text = f"{IPv4Address(route.first)}/{route.length} {IPv4Address(route.hop)}"
-            if route.length == 0 and not standing:
+            if not standing and not _is_local(leads):
                 found |= self.outside
-            elif route.length == 0 or standing:
+            if route.length == 0 and not standing:
+                continue
+            if route.length == 0 or standing:
                 self.doubts.append(Doubt(device.code, route.line, text, "next_hop"))
             elif inward := self._areas_of([leads]):
                 found |= inward
@@ -360,6 +365,23 @@ def _ranges(written: Iterable[str]) -> tuple[Range, ...]:
     """Return the IPv4 networks of a list as ranges; raises ValueError for what is no network."""
     nets = [ip_network(each) for each in written]
     return tuple(Range(int(each.network_address), int(each.broadcast_address)) for each in nets if isinstance(each, IPv4Network))
+
+
+def _reverse(each: Forward) -> Hide:
+    """Return what a translation of destinations may do to the answers' way: sources from within are told as the outside address."""
+    size = each.outside.last - each.outside.first
+    inside, outside = Range(each.inside, each.inside + size), Range(each.outside.first, each.outside.last)
+    return Hide(each.line, each.text, Addresses((outside,)), Addresses((inside,)), certain=False)
+
+
+LOCAL = _ranges(
+    ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8", "0.0.0.0/8", "224.0.0.0/3")
+)
+
+
+def _is_local(leads: Range) -> bool:
+    """Whether a network lies wholly in addresses that nobody has on the internet."""
+    return any(each.first <= leads.first and leads.last <= each.last for each in LOCAL)
 
 
 def _is_public(subnet: Range) -> bool:

@@ -142,6 +142,8 @@ def length_of(mask: str) -> int:
 
 def masked(address: str, mask: str) -> Part:
     """Return the network of an address and a mask, a length or a wildcard mask (`0` and `0.0.0.0` mean the address alone)."""
+    if number(address) == 0 and mask.replace(".", "").strip("0") == "":
+        raise UnreadError(mask)  # everything by a mask, one address by a wildcard
     if mask.isdigit() and mask != "0":
         return network(number(address), length_of(mask))
     bits = 0 if mask == "0" else number(mask)

@@ -74,6 +74,9 @@ HOLDING = re.compile(
 )
 
 
+TARGETS = re.compile(r"(?:vpn-target|route-target)\b", re.IGNORECASE)  # routes of one VRF may come into another
+
+
 @dataclass
 class _Acl:
     entries: list[tuple[int, Entry]] = field(default_factory=list)
@@ -129,13 +132,16 @@ class _Reader:
             if top.startswith(beginning):
                 handle(self, line, words)
                 return
-        if line.section:
-            if OPENING.match(line.text):
-                self.doubt(line, "not_read")
-            return
-        self.top(line, words)
+        if not line.section:
+            self.top(line, words)
+        elif OPENING.match(line.text):
+            self.doubt(line, "not_read")
+        elif HOLDING.match(line.text) or line.text.lower().startswith(("traffic-filter ", "packet-filter ")):
+            self.device.unsure = True  # of a VLAN, or of what else there is
+        elif TARGETS.match(line.text):
+            self.device.leaks = True
 
-    def top(self, line: Line, words: Sequence[str]) -> None:  # noqa: C901  # a branch a word
+    def top(self, line: Line, words: Sequence[str]) -> None:  # noqa: C901, PLR0912  # a branch a word
         text = line.text.lower()
         self.rule = None
         if text.startswith("interface "):
@@ -162,6 +168,8 @@ class _Reader:
             self.device.unsure = True
         elif OPENING.match(text):
             self.doubt(line, "not_read")
+        elif text.startswith("rule "):
+            self.doubt(line, "filter")  # of nobody knows which filter
 
     def interface(self, line: Line, words: Sequence[str]) -> None:  # noqa: C901, PLR0912  # a branch a word
         name, text = interface_name(line.section[0]), line.text.lower()
@@ -176,6 +184,8 @@ class _Reader:
                 self.found[name] = replace(each, addresses=(*each.addresses, (number(words[2]), length_of(words[3]))))
             else:
                 self.doubt(line, "address")
+        elif text.startswith("vrrp vrid ") and len(words) > 4 and words[3].lower() == "virtual-ip":
+            self.found[name] = replace(each, addresses=(*each.addresses, (number(words[4]), 32)))
         elif text == "shutdown":
             self.down.add(name)
         elif text.startswith("ip binding vpn-instance"):
@@ -292,7 +302,9 @@ class _Reader:
         elif text.startswith("default action"):
             self.default = PERMIT if words[2].lower() in {"permit", "pass"} else DENY
             self.rule = None
-        elif text.startswith(("default ", "group name", "undo default")) or self.rule is None:
+        elif text.startswith(("default ", "group name", "undo default")):
+            self.rule = None
+        elif self.rule is None:
             return
         else:
             self.within_rule(line, words, self.rule)
@@ -411,7 +423,13 @@ class _Reader:
             outbound = tuple(self._filter(acl) for where, way, acl in self.filters if where == name and way == "outbound")
             zone = self.zones.get(name.lower(), "")
             device.interfaces[name] = replace(each, zone=zone, inbound=inbound, outbound=outbound)
-        if self.has_policy or self.has_zones:
+        lost = sorted(set(self.zones) - {name.lower() for name in self.found})
+        device.doubts += [Doubt(device.code, 0, name, "zone") for name in lost if not name.startswith(UNADDRESSED)]
+        if self.has_zones and not self.has_policy and device.dialect == "huawei":
+            # A firewall of this maker denies, a router lets pass: which it is was not said.
+            device.unsure = True
+            device.doubts.append(Doubt(device.code, 0, "security-policy", "filter"))
+        elif self.has_policy or self.has_zones:
             entries = [entry for rule in self.rules if (entry := self._entry(rule)) is not None]
             entries += self._pairs()
             device.policy = Filter("security-policy", tuple(entries), self.default)
@@ -433,12 +451,13 @@ class _Reader:
         for come, go, kind, name in self.pairs:
             ends = (None if come == "any" else Sides((come,)), None if go == "any" else Sides((go,)))
             entries: Sequence[Entry]
-            if kind == "acl":
-                entries = self._filter(name).entries if name in self.acls else ()
+            if name not in (self.acls if kind == "acl" else self.policies):
+                self.device.doubts.append(Doubt(self.device.code, 0, name, "filter"))
+                entries = [Entry(0, name, PERMIT, certain=False)]
+            elif kind == "acl":
+                entries = self._filter(name).entries
             else:
-                entries = [entry for rule in self.policies.get(name, ()) if (entry := self._entry(rule)) is not None]
-            if not entries:
-                self.device.unsure = True
+                entries = [entry for rule in self.policies[name] if (entry := self._entry(rule)) is not None]
             found += [replace(entry, come=ends[0], go=ends[1]) for entry in entries]
         return found
 
@@ -487,6 +506,7 @@ class _Reader:
         return Addresses((*by_name.parts, *parts), (*by_name.without, *left))  # type: ignore[arg-type]
 
 
+UNADDRESSED = ("virtual-template", "dialer", "cellular", "null", "loopback", "inloopback")
 KINDS_OF_ACL = frozenset({"number", "name", "basic", "advance", "advanced", "ipv4", "ip", "ipv6", "link", "ucl", "user"})
 
 

@@ -244,8 +244,8 @@ def _hidden(device: Device, out: Interface, packet: Packet) -> Iterator[tuple[Hi
     for each in fitting:
         part = each.to.parts[0] if each.to is not None and each.to.parts else None
         source = packet.source if part is None else getattr(part, "first", getattr(part, "value", packet.source))
-        yield each, replace(packet, source=source), len(fitting) == 1
-    if len(fitting) != 1:
+        yield each, replace(packet, source=source), len(fitting) == 1 and each.certain
+    if len(fitting) != 1 or not fitting[0].certain:
         yield None, packet, not fitting
 
 

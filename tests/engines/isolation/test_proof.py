@@ -367,3 +367,66 @@ def test_a_device_that_joins_nothing_is_no_doubt_and_no_way():
         "SW", "#\nsysname SW\n#\npolicy-based-route x permit node 1\n#\ninterface Vlanif1\n ip address 10.20.0.9 255.255.0.0\n#\n", "huawei"
     )
     assert graded(usg(), switch).grade == "isolated"
+
+
+@pytest.mark.parametrize(
+    ("base", "rules", "grade"),
+    [
+        (USG, [rule("a", "source-zone trust"), " group name g\n", "  disable\n"], "connected"),  # the group is off, not the rule
+        (USG, [rule("a", "source-address 0.0.0.0 0.0.0.0")], "unproved"),  # everything, or one address
+        (USG.replace("add interface GigabitEthernet1/0/1", "add interface GE1/0/1"), [rule("a", "source-zone trust")], "unproved"),
+        (USG.replace("security-policy\n", "firewall interzone trust untrust\n"), [" packet-filter 3001 outbound\n"], "unproved"),
+        (USG.replace(" ", "").replace("\n\n", "\n"), [], "unproved"),  # an export that lost every blank
+        (USG, ["rule name orphan\n action permit\n"], "unproved"),
+    ],
+)  # fmt: skip
+def test_what_might_be_read_too_kindly_is_never_called_isolated(base, rules, grade):
+    verdict = graded(usg(*rules, base=base))
+    assert verdict.grade == grade, verdict
+
+
+def test_an_export_without_indentation_reads_as_the_one_with_it():
+    rules = (rule("web", "source-zone trust", "destination-zone untrust", "service web"), rule("off", "disable"))
+    flat = Text("FW1", "\n".join(line.strip() for line in USG.format(rules="".join(rules), more="").split("\n")), "huawei")
+    assert graded(flat).grade == graded(usg(*rules)).grade == "connected"
+    assert set(passes(graded(flat))) == set(passes(graded(usg(*rules))))
+    policy = "object-policy ip p\nrule 0 pass\n#\nzone-pair security source Trust destination Untrust\nobject-policy apply ip p\n"
+    flat = "\n".join(line.strip() for line in SECPATH.format(policy=policy).split("\n"))
+    assert graded(Text("FW2", flat, "h3c")).grade != "isolated"
+
+
+def test_a_public_network_behind_a_device_on_no_register_is_the_internet():
+    base = USG.replace("203.0.113.2 255.255.255.0", "172.16.0.1 255.255.255.252").replace(
+        "0.0.0.0 0.0.0.0 203.0.113.1", "{route} 172.16.0.2"
+    )
+    for route in ("0.0.0.0 0.0.0.0", "128.0.0.0 128.0.0.0", "198.51.100.0 255.255.255.0"):
+        assert graded(usg(rule("all"), base=base.replace("{route}", route))).grade == "connected", route
+    assert graded(usg(rule("all"), base=base.replace("{route}", "172.31.0.0 255.255.0.0"))).grade == "isolated", "a partner's"
+
+
+def test_a_source_translated_on_its_way_out_passes_a_filter_for_the_translated_address():
+    list_out = "ip access-list extended OUT\n permit tcp host 203.0.113.9 any eq 443\n"
+    text = IOS.replace("ip access-list extended OUT\n deny ip any any\n", list_out)
+    nat = "ip access-list extended IN\n deny ip any any\nip nat inside source static 10.20.1.5 203.0.113.9\n"
+    assert graded(Text("R9", text.format(more=nat, list="IN"), "cisco")).grade != "isolated"
+    plain = nat.partition("ip nat")[0]
+    named = text.replace("ip access-list extended OUT", "ip access-list OUT").replace("host 203.0.113.9", "10.20.1.0/24")
+    assert graded(Text("R9", named.format(more=plain, list="IN"), "cisco")).grade == "connected"
+
+
+def test_networks_of_two_vrfs_are_apart_until_routes_of_one_come_into_the_other():
+    router = ROUTER.replace("ip address 10.30", "ip binding vpn-instance off\n ip address 10.30").replace(
+        " traffic-filter inbound acl 3001\n", ""
+    )
+    assert graded(Text("R1", router, "huawei"), pair=("OFF", "BIZ")).grade == "isolated"
+    leaking = router + "#\nip vpn-instance off\n ipv4-family\n  vpn-target 1:1 import-extcommunity\n"
+    assert graded(Text("R1", leaking, "huawei"), pair=("OFF", "BIZ")).grade != "isolated"
+
+
+def test_a_next_hop_shared_by_two_routers_is_known():
+    core = "#\ninterface Vlanif1\n ip address 10.20.0.1 16\n#\ninterface Vlanif2\n ip address 10.99.0.1 24\n#\n"
+    core += "ip route-static 0.0.0.0 0 10.99.0.9\n"
+    edge = "#\ninterface GE0/0/1\n ip address 10.99.0.2 24\n{vrrp}#\ninterface GE0/0/2\n ip address 203.0.113.2 24\n#\n"
+    out = "ip route-static 0.0.0.0 0 203.0.113.1\n"
+    shared = edge.format(vrrp=" vrrp vrid 1 virtual-ip 10.99.0.9\n") + out
+    assert graded(Text("C", core, "huawei"), Text("E", shared, "huawei")).grade == "connected"
