@@ -91,12 +91,11 @@ class Net:
                 table[length, address >> 32 - length << 32 - length if length else 0].append((each.name, None))
         connected = [(subnet, each.name) for each in inside for subnet in each.subnets()]
         static = [route for route in device.routes if device.leaks or route.vrf == vrf]
+        hops = [(each.first, each.length, each.hop, each.interface) for each in static]
         for route in static:
             if route.interface.upper().startswith("NULL"):
                 table[route.length, route.first] += []  # held, and sent nowhere
-            for way in _resolve(
-                route.hop, route.interface, connected, [(each.first, each.length, each.hop, each.interface) for each in static]
-            ):
+            for way in _resolve(route.hop, route.interface, connected, hops):
                 if (route.length, route.first) not in table or way not in table[route.length, route.first]:
                     table[route.length, route.first].append(way)
         found: dict[tuple[str, int | None], Set] = defaultdict(lambda: self.packets.none)
@@ -134,7 +133,13 @@ def _resolve(
 
 
 def passes(packets: Packets, given: Set, rule: Filter, come: str, go: str) -> Set:
-    """Return what a filter may let pass of a set."""
+    """Return what a filter may let pass of a set. One that asks for no sides is computed once, for every set and interface."""
+    if not rule.chains and all(entry.come is None and entry.go is None for entry in rule.entries):
+        key = (id(rule.entries), rule.default)  # entries live as long as their devices, and those as long as the sets
+        if key not in packets.of_filters:
+            allowed, left = _chain(packets, packets.all, rule.entries, rule.chains, "", "", 0)
+            packets.of_filters[key] = allowed | left if rule.default == PERMIT else allowed
+        return given & packets.of_filters[key]
     allowed, left = _chain(packets, given, rule.entries, rule.chains, come, go, 0)
     return allowed | left if rule.default == PERMIT else allowed
 

@@ -48,6 +48,8 @@ class Packets:
             at += width
         self.cubes = {name: self._all_of(bits) for name, bits in self.bits.items()}
         self.kept: dict[object, Set] = {}
+        self.of_entries: dict[int, Set] = {}
+        self.of_filters: dict[tuple[int, str], Set] = {}
 
     def _all_of(self, bits: Iterable[Set]) -> Set:
         found = self.all
@@ -108,6 +110,10 @@ class Packets:
 
     def entry(self, entry: Entry) -> Set:
         """Return what a line of a filter matches, sides left aside."""
+        known = self.of_entries.get(id(entry))  # entries live as long as their devices, and those as long as this
+        return known if known is not None else self.of_entries.setdefault(id(entry), self._entry(entry))
+
+    def _entry(self, entry: Entry) -> Set:
         key = (entry.protocols, entry.source, entry.target, entry.source_ports, entry.target_ports, entry.services)
         if key not in self.kept:
             found = self.addresses("source", entry.source) & self.addresses("target", entry.target)

@@ -6,8 +6,10 @@ device is `unsure`. What may let pass, translate, redirect or join (an unknown t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from anzhang.engines.configs.tree import Line
 from anzhang.engines.isolation.model import (
@@ -113,12 +115,19 @@ SERVICES: dict[str, list[Service]] = {
 }  # fmt: skip
 
 
+@lru_cache(maxsize=1 << 16)  # a configuration names the same addresses again and again
 def number(word: str) -> int:
     """Return an IPv4 address as a number. Raises UnreadError."""
-    parts = word.split(".")
-    if len(parts) != 4 or not all(part.isdigit() and len(part) < 4 and int(part) < 256 for part in parts):
+    found = OCTETS.fullmatch(word)
+    if found is None:
         raise UnreadError(word)
-    return int.from_bytes(bytes(int(part) for part in parts), "big")
+    one, two, three, four = map(int, found.groups())
+    if max(one, two, three, four) > 255:
+        raise UnreadError(word)
+    return one << 24 | two << 16 | three << 8 | four
+
+
+OCTETS = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})")
 
 
 def is_number(word: str) -> bool:
