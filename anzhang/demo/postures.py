@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from anzhang import clock
@@ -83,9 +83,9 @@ def envelope(subject: str, signer: str, at: datetime, content: Mapping[str, Any]
     return json.dumps({"document": document, "signature": posture.sign(document, key_of(signer))}, ensure_ascii=False).encode()
 
 
-def of_endpoint(machine: Machine, at: datetime, name: str = "") -> Came:
-    """Return the report of an endpoint as it comes."""
-    return Came(envelope(machine.code, f"endpoint:{machine.code}", at, endpoint_says(machine, clock.day_of(at), name)), at)
+def of_endpoint(machine: Machine, at: datetime, name: str = "", day: date | None = None) -> Came:
+    """Return the report of an endpoint as it comes, of what was on its day or on another one."""
+    return Came(envelope(machine.code, f"endpoint:{machine.code}", at, endpoint_says(machine, day or clock.day_of(at), name)), at)
 
 
 def of_servers(site: Site, begin: datetime, end: datetime) -> Iterator[Came]:
@@ -123,7 +123,9 @@ def marked(site: Site) -> list[Came]:
     known = estate.by_code(site.devices)
 
     def said(name: str, hours: float, told: str = "") -> Came:
-        return of_endpoint(known[terminal(name)], site.now - timedelta(hours=hours), told)
+        # What lies behind by a week does so from today, also where it was told before midnight.
+        day = clock.day_of(site.now) if told == "outdated_less" else None
+        return of_endpoint(known[terminal(name)], site.now - timedelta(hours=hours), told, day)
 
     found = [said("gamer", 40, "gamer"), said("gamer", 16, "gamer"), said("gamer_new", 20, "gamer"), said("gamer_new", 3, "gamer")]
     for name in ("scannerless", "outdated", "unpatched", "dialer"):  # in order when let in, no more since
