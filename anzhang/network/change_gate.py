@@ -3,7 +3,7 @@
 1. The device is on the register and in service; otherwise nobody can say, so: no.
 2. An order names it, its window is open and the approval behind it stands.
 What is not plainly allowed is refused; a refusal says what is missing and that the route `change_order` gives it. That the change opens no
-path which ought to be closed (A09.1) is not asked here yet: it needs a proof of reachability.
+path which ought to be closed (A09.1) is not asked here: `reachability` proves what was collected.
 """
 
 from __future__ import annotations

@@ -44,11 +44,6 @@ class Reach:
     zones: Mapping[str, Zone]
     stale: tuple[Ground, ...]
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether every network device in service has a configuration that is fresh enough."""
-        return bool(self.seen.devices) and not self.stale
-
 
 def of(context: Context) -> Reach:
     """Return what can pass at the instant of a run: between the kinds that are kept apart, and between zones that links join."""
@@ -56,13 +51,20 @@ def of(context: Context) -> Reach:
 
 
 def kept_apart(context: Context, zones: Iterable[Zone]) -> Iterator[tuple[str, Pair]]:
-    """Yield the pairs of areas that are kept apart, either way, with the name of the pair of kinds (`business-internet`)."""
+    """Yield the pairs of areas that are kept apart, either way, with the name of the pair of kinds (`business-internet`).
+
+    The internet is asked for whether or not a zone of that kind is registered: it is every address of no zone.
+    """
     known = list(zones)
+
+    def of_kind(kind: str) -> list[str]:
+        return [INTERNET] if kind == Zone.Kind.INTERNET else [area(zone) for zone in known if zone.kind == kind]
+
     for name in context.parameters["isolated_pairs"]:
         one, _, two = name.partition("-")
-        for inner, outer in ((x, y) for x in known if x.kind == one for y in known if y.kind == two):
-            yield name, (area(inner), area(outer))
-            yield name, (area(outer), area(inner))
+        for inner, outer in ((x, y) for x in of_kind(one) for y in of_kind(two) if x != y):
+            yield name, (inner, outer)
+            yield name, (outer, inner)
 
 
 def area(zone: Zone) -> str:

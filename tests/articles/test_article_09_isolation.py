@@ -12,7 +12,7 @@ from anzhang.casework.models import Verdict
 from anzhang.demo.bureau import SETUP
 from anzhang.network import procedures as network
 from anzhang.network import snapshots
-from anzhang.network.models import Link
+from anzhang.network.models import Link, Zone
 from anzhang.network.tables import ConfigSnapshot
 from tests.articles import crossings
 from tests.articles.crossings import approved, flow, instant, internet, telling
@@ -184,3 +184,8 @@ def test_a_configuration_that_is_missing_or_a_day_old_proves_nothing(bureau, col
     network.register_device(SETUP, at=clock.now, code="LY1", name="路由器", kind="router", unit=bureau.unit["IC"])
     assert tell() == {}
     assert Verdict.objects.get(obligation=ISOLATION, current=True).why["code"] == "device_without_snapshot"
+
+
+def test_the_internet_is_asked_for_also_where_no_zone_of_that_kind_is_registered(collect):
+    Zone.objects.filter(kind="internet").delete()
+    assert collect(OPEN) == {("zone:BIZ", "configured_path"): "open"}

@@ -34,10 +34,9 @@ class Step:
 
 @dataclass
 class Reached:
-    """Where a flood came: by interface what was sent out of it for somebody who is no device, and all steps."""
+    """Where a flood came: all steps, and where it began."""
 
     steps: list[Step] = field(default_factory=list)
-    arrived: dict[tuple[str, str], Set] = field(default_factory=dict)
     began: dict[Node, Set] = field(default_factory=dict)
 
 
@@ -267,9 +266,6 @@ def _send(
                 if not share.satisfiable():
                     continue
                 found.steps.append(Step(len(found.steps), node, out.name, before, forward, hide, share, next_to, leaves))
-                if leaves:
-                    key = (device.code, out.name)
-                    found.arrived[key] = found.arrived.get(key, packets.none) | share
                 for other in next_to:
                     pending[other] = pending.get(other, packets.none) | share
 

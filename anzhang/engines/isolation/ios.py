@@ -29,7 +29,6 @@ from anzhang.engines.isolation.model import (
     network,
 )
 from anzhang.engines.isolation.reading import (
-    ANY_PORT,
     Named,
     Service,
     UnreadError,
@@ -408,4 +407,4 @@ def read(code: str, text: str, dialect: str) -> Device:
     return reader.made()
 
 
-__all__ = ["ANY_PORT", "read"]
+__all__ = ["read"]

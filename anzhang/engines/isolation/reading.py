@@ -28,7 +28,6 @@ from anzhang.engines.isolation.model import (
 )  # fmt: skip
 
 Service = tuple[int, tuple[Range, ...] | None, tuple[Range, ...] | None]
-ANY_PORT = Range(0, 0xFFFF)
 
 
 class UnreadError(Exception):

@@ -32,7 +32,6 @@ from anzhang.engines.isolation.model import (
     network,
 )  # fmt: skip
 from anzhang.engines.isolation.reading import (
-    ANY_PORT,
     Named,
     Service,
     UnreadError,
@@ -781,4 +780,4 @@ SECTIONS: tuple[tuple[str, Handler], ...] = (
     ("nat-policy", _Reader.nat_policy_line),
     ("nat global-policy", _Reader.nat_policy_line),
 )
-__all__ = ["ANY_PORT", "entry_of", "forwards_of", "read", "service"]
+__all__ = ["entry_of", "forwards_of", "read", "service"]
